@@ -1,0 +1,84 @@
+//! What recovery wants of the file system, and what it is told. A boot runs before any shard does,
+//! alone on the directory, so its driver may simply block.
+
+use bytes::Bytes;
+use corelog_mem::SlabSlice;
+
+use crate::id::{Offset, ShardId, TopicId, TopicPartition};
+use crate::log::SegmentId;
+
+/// A file of a shard's journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JournalFile {
+    /// The shard that wrote it (of the start that made it).
+    pub shard: ShardId,
+    /// Its place in that shard's ring.
+    pub slot: u16,
+}
+
+/// One act that recovery wants done. A batch of them may be carried out in any order and at once;
+/// the next batch comes after all of them are answered.
+#[derive(Clone, Debug)]
+pub enum BootEffect {
+    /// Which journal files and manifests there are.
+    ListFiles,
+    /// Which partitions have a directory.
+    ListPartitions,
+    /// Which segments a partition's directory holds, with the lengths of their files.
+    ListSegments(TopicPartition),
+    /// The whole manifest of a shard.
+    ReadManifest(ShardId),
+    /// Part of a journal file; whole blocks.
+    ReadJournal(JournalFile, u64, u32),
+    /// Part of a segment; shorter only at the end of the file.
+    ReadSegment(SegmentId, u64, u32),
+    /// Whole blocks into a segment, creating file and directories when missing.
+    WriteSegment(SegmentId, u64, SlabSlice),
+    /// Cuts or extends a segment's file to this length.
+    Truncate(SegmentId, u64),
+    /// Makes everything so far durable, names and sizes too (syncfs).
+    Barrier,
+    /// Replaces a shard's manifest: temporary file, sync, rename, directory sync.
+    ReplaceManifest(ShardId, Bytes),
+    /// Removes a manifest, durably.
+    RemoveManifest(ShardId),
+    /// Removes a journal file, durably.
+    RemoveJournal(JournalFile),
+    /// Removes everything of a deleted topic.
+    RemoveTopic(TopicId),
+    /// Moves a directory that belongs to no known topic to `orphans/`.
+    Orphan(TopicId),
+}
+
+/// The answer to one [`BootEffect`].
+#[derive(Clone, Debug)]
+pub enum BootAnswer {
+    /// To `ListFiles`: journal files with their lengths, and shards that have a manifest.
+    Files {
+        /// Journal files with their lengths.
+        journals: Vec<(JournalFile, u64)>,
+        /// Shards whose manifest exists.
+        manifests: Vec<ShardId>,
+    },
+    /// To `ListPartitions`.
+    Partitions(Vec<TopicPartition>),
+    /// To `ListSegments`: base offsets and file lengths, ascending; empty when there is none.
+    Segments(Vec<(Offset, u64)>),
+    /// To the reads.
+    Bytes(Bytes),
+    /// To the rest.
+    Done,
+    /// It failed; the message is the operating system's. Ends the boot.
+    Failed(String),
+}
+
+/// What recovery has decided after a batch of answers.
+#[derive(Debug)]
+pub enum BootStep {
+    /// Carry these out and come back.
+    Perform(Vec<BootEffect>),
+    /// All is durable and known: run these shards, in order.
+    Ready(Box<crate::boot::Recovered>),
+    /// This directory must not be served; nothing was lost by looking.
+    Refuse(crate::boot::BootRefusal),
+}

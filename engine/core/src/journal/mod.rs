@@ -1,0 +1,5 @@
+//! The journal: durability of every acknowledgement (storage.md, section 2).
+
+pub mod commit;
+pub mod ring;
+pub mod scan;

@@ -1,0 +1,181 @@
+//! Reads journals back: which commits of an incarnation are whole, and whether what is missing is a
+//! torn tail or damage below what was acknowledged (storage.md, section 3, commit table).
+
+use std::collections::BTreeMap;
+
+use corelog_mem::BLOCK;
+
+use crate::boot::effect::JournalFile;
+use crate::journal::commit::{CommitHead, EntryHead, Incarnation, Seq};
+
+/// An entry with where its payload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundEntry {
+    /// What it says.
+    pub head: EntryHead,
+    /// The file that holds it.
+    pub file: JournalFile,
+    /// Where its payload starts in that file, in bytes.
+    pub at: u64,
+}
+
+#[derive(Debug)]
+struct FoundCommit {
+    file: JournalFile,
+    at: u64,
+    entries: Vec<FoundEntry>,
+}
+
+/// Everything found of one incarnation.
+#[derive(Debug, Default)]
+pub struct Found {
+    commits: BTreeMap<Seq, FoundCommit>,
+    durable: Seq,
+}
+
+/// Everything found in the journals of a directory.
+#[derive(Debug, Default)]
+pub struct Scan {
+    incarnations: BTreeMap<Incarnation, Found>,
+}
+
+/// Why a journal must not be replayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The commit that is missing or broken.
+    pub seq: Seq,
+    /// The highest commit that another one says was durable.
+    pub durable: Seq,
+    /// Where the commit before it ends, if that one was found: the place to look at.
+    pub near: Option<(JournalFile, u64)>,
+}
+
+impl Scan {
+    /// Takes in a whole file, block after block: every whole commit in it, wherever it starts. What
+    /// is stale is told by its incarnation and seq in [`Scan::judge`], not by its place.
+    pub fn file(&mut self, file: JournalFile, bytes: &[u8]) {
+        let mut at = 0;
+        while at + BLOCK <= bytes.len() {
+            at += self.commit(file, at, &bytes[at..]).unwrap_or(BLOCK);
+        }
+    }
+
+    /// Takes in the commit that starts here and says how many bytes it takes.
+    fn commit(&mut self, file: JournalFile, at: usize, bytes: &[u8]) -> Option<usize> {
+        let head = CommitHead::decode(bytes)?;
+        let size = head.size() as usize;
+        let commit = bytes.get(..size).filter(|commit| head.verify(commit))?;
+        let entries = head.entries(commit).map(|(entry, payload)| FoundEntry {
+            head: entry,
+            file,
+            at: (at + payload) as u64,
+        });
+        let found = self.incarnations.entry(head.incarnation).or_default();
+        found.durable = found.durable.max(head.durable);
+        let entries = entries.collect();
+        found.commits.insert(head.seq, FoundCommit { file, at: (at + size) as u64, entries });
+        Some(size)
+    }
+
+    /// The entries that count of an incarnation, oldest first: those of all commits from `needed`
+    /// on up to the first that is missing. Missing at or below a seq that was durable is damage.
+    pub fn judge(
+        &mut self,
+        incarnation: Incarnation,
+        needed: Seq,
+    ) -> Result<Vec<FoundEntry>, Damage> {
+        let Some(mut found) = self.incarnations.remove(&incarnation) else { return Ok(Vec::new()) };
+        let mut expected = needed;
+        let mut entries = Vec::new();
+        let mut near = None;
+        while let Some(commit) = found.commits.remove(&expected) {
+            near = Some((commit.file, commit.at));
+            entries.extend(commit.entries);
+            expected = expected.next();
+        }
+        if expected <= found.durable {
+            return Err(Damage { seq: expected, durable: found.durable, near });
+        }
+        Ok(entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{Offset, PartitionIndex, ShardId, TopicId, TopicPartition};
+    use crate::journal::commit::{CommitBuilder, EntryKind};
+    use crate::log::{LogVersion, Place};
+    use corelog_mem::SlabWriter;
+
+    const LIFE: Incarnation = Incarnation([1; 16]);
+    const OTHER: Incarnation = Incarnation([2; 16]);
+    const FILE: JournalFile = JournalFile { shard: ShardId(0), slot: 0 };
+
+    /// A commit with one entry, whose offset names the commit.
+    fn commit(life: Incarnation, seq: u64, durable: u64) -> Vec<u8> {
+        let head = EntryHead {
+            kind: EntryKind::Data,
+            partition: TopicPartition { topic: TopicId([7; 16]), index: PartitionIndex(0) },
+            version: LogVersion::default(),
+            place: Place::default(),
+            next_offset: Offset(seq as i64),
+            len: 3,
+        };
+        let mut builder = CommitBuilder::new(SlabWriter::new(BLOCK));
+        builder.push(&head, [&b"abc"[..]].into_iter());
+        builder.finish(life, Seq(seq), Seq(durable)).bytes().to_vec()
+    }
+
+    fn bad(mut commit: Vec<u8>) -> Vec<u8> {
+        commit[100] ^= 1;
+        commit
+    }
+
+    fn judge(needed: u64, files: &[Vec<Vec<u8>>]) -> Result<Vec<i64>, u64> {
+        let mut scan = Scan::default();
+        for (slot, file) in files.iter().enumerate() {
+            scan.file(JournalFile { slot: slot as u16, ..FILE }, &file.concat());
+        }
+        match scan.judge(LIFE, Seq(needed)) {
+            Ok(entries) => Ok(entries.iter().map(|entry| entry.head.next_offset.0).collect()),
+            Err(damage) => Err(damage.seq.0),
+        }
+    }
+
+    /// checksum | seq | durable elsewhere | verdict, row by row.
+    #[test]
+    fn the_commit_table() {
+        let c = |seq, durable| commit(LIFE, seq, durable);
+        type Row = (&'static str, u64, Vec<Vec<Vec<u8>>>, Result<Vec<i64>, u64>);
+        let rows: Vec<Row> = vec![
+            ("nothing written", 1, vec![vec![]], Ok(vec![])),
+            ("ok, expected", 1, vec![vec![c(1, 0), c(2, 1)]], Ok(vec![1, 2])),
+            ("ok, expected, next file", 1, vec![vec![c(2, 1)], vec![c(1, 0)]], Ok(vec![1, 2])),
+            ("ok, lower: stale", 3, vec![vec![c(3, 2), c(2, 1)]], Ok(vec![3])),
+            ("another incarnation", 1, vec![vec![c(1, 0), commit(OTHER, 2, 1)]], Ok(vec![1])),
+            ("bad, nothing durable: torn", 1, vec![vec![c(1, 0), bad(c(2, 1))]], Ok(vec![1])),
+            ("bad, later whole: cut", 1, vec![vec![c(1, 0), bad(c(2, 0)), c(3, 1)]], Ok(vec![1])),
+            ("bad below durable", 1, vec![vec![c(1, 0), bad(c(2, 0)), c(3, 2)]], Err(2)),
+            ("bad at durable, other file", 1, vec![vec![bad(c(1, 0))], vec![c(2, 1)]], Err(1)),
+            ("higher, not durable: cut", 1, vec![vec![c(1, 0), c(3, 1)]], Ok(vec![1])),
+            ("higher, durable: missing", 1, vec![vec![c(1, 0), c(4, 3)]], Err(2)),
+            ("missing, needed says so", 3, vec![vec![c(3, 2)]], Ok(vec![3])),
+            ("first missing, below durable", 2, vec![vec![c(3, 2)]], Err(2)),
+            ("first missing, not durable", 3, vec![vec![c(4, 2)]], Ok(vec![])),
+        ];
+        for (name, needed, files, verdict) in rows {
+            assert_eq!(judge(needed, &files), verdict, "{name}");
+        }
+    }
+
+    #[test]
+    fn payloads_are_found_where_they_are() {
+        let mut scan = Scan::default();
+        let bytes = [commit(LIFE, 1, 0), commit(LIFE, 2, 0)].concat();
+        scan.file(FILE, &bytes);
+        for entry in scan.judge(LIFE, Seq(1)).expect("no damage") {
+            assert_eq!(&bytes[entry.at as usize..][..3], b"abc");
+        }
+    }
+}

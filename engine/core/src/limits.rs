@@ -1,0 +1,35 @@
+//! Every bound that is no setting, and how bounds relate.
+
+/// Idempotent producers that a partition remembers; the one that wrote longest ago goes first.
+pub const PRODUCERS_PER_PARTITION: usize = 10_000;
+
+/// Requests of one shard that may be open on another at a time.
+pub const CREDITS: u32 = 256;
+
+/// Bytes of one segment write.
+pub const SEGMENT_WRITE_BYTES: u64 = 4 << 20;
+
+/// Bytes that make a segment write worth its while when nothing presses.
+pub const WORTH_FLUSHING: u64 = 1 << 20;
+
+/// Segment writes of a shard in flight.
+pub const SEGMENT_WRITES: usize = 8;
+
+/// Bytes of a journal buffer, unless a batch is larger.
+pub const JOURNAL_BUFFER: usize = 1 << 20;
+
+/// Milliseconds after which a quiet partition's last bytes go to its segment.
+pub const QUIET_MS: u64 = 5_000;
+
+/// Milliseconds between looks at what has become old.
+pub const HOUSEKEEPING_MS: u64 = 1_000;
+
+/// Milliseconds without a commit after which an empty one says that the last was durable.
+pub const SEAL_AFTER_MS: u64 = 20;
+
+/// Bytes below which a manifest is not made anew.
+pub const MANIFEST_MIN_BYTES: u64 = 1 << 20;
+
+const _: () = assert!(WORTH_FLUSHING <= SEGMENT_WRITE_BYTES);
+const _: () = assert!(SEGMENT_WRITE_BYTES.is_multiple_of(corelog_mem::BLOCK as u64));
+const _: () = assert!(SEAL_AFTER_MS < HOUSEKEEPING_MS);

@@ -1,0 +1,99 @@
+//! Appending: a batch gets its offset, is stamped and goes to memory.
+
+use crate::id::{Now, Offset};
+use crate::log::segment::{Incoming, SegmentEnd};
+use crate::log::watermarks::Boundary;
+use crate::log::{Log, Place, Segment};
+use crate::record::BatchHeader;
+use crate::record::batch::{HEADER_LEN, stamp};
+
+/// A batch that has passed every check, stamped but for its place in the log.
+#[derive(Debug)]
+pub struct PreparedAppend<'a> {
+    /// The whole batch.
+    pub bytes: &'a [u8],
+    /// Its header.
+    pub header: BatchHeader,
+}
+
+impl Log {
+    /// Whether the unfinished last block must be read back before anything can be appended: a block
+    /// is only ever written whole.
+    #[must_use]
+    pub fn needs_tail(&self) -> bool {
+        let end = self.marks.end().place;
+        end != end.block_start() && !self.tail.holds(end.block_start())
+    }
+
+    /// The bytes of the unfinished last block, where it starts.
+    #[must_use]
+    pub fn missing_tail(&self) -> (Place, u32) {
+        let end = self.marks.end().place;
+        let start = end.block_start();
+        (start, (end.at - start.at) as u32)
+    }
+
+    /// Takes the unfinished last block back into memory; `false` when these are not its bytes.
+    #[must_use]
+    pub fn restore_tail(&mut self, now: Now, bytes: &[u8]) -> bool {
+        let (start, len) = self.missing_tail();
+        let whole = bytes.len() == len as usize;
+        if whole && self.needs_tail() {
+            self.tail.push(now.instant, start, bytes);
+        }
+        whole
+    }
+
+    /// Appends a batch and says where; the last block must be in memory.
+    pub fn append(&mut self, now: Now, batch: &PreparedAppend<'_>) -> Offset {
+        debug_assert!(!self.needs_tail());
+        let size = batch.bytes.len() as u64;
+        let base = self.marks.end().offset;
+        let last_offset = base.plus(i64::from(batch.header.last_offset_delta));
+        let max_timestamp = batch.header.max_timestamp;
+        self.roll_if_due(now, Incoming { bytes: size, last_offset, max_timestamp });
+        let place = self.marks.end().place;
+        self.push(now, base, place, batch);
+        self.active().note(base, place.at, max_timestamp, now.wall);
+        self.note_epoch(base);
+        let stored = BatchHeader { base_offset: base, ..batch.header };
+        self.producers.append(&stored);
+        self.marks.set_end(Boundary { offset: last_offset.plus(1), place: place.plus(size) });
+        self.last_append = now.instant;
+        base
+    }
+
+    fn push(&mut self, now: Now, base: Offset, place: Place, batch: &PreparedAppend<'_>) {
+        let mut header = [0; HEADER_LEN];
+        header.copy_from_slice(&batch.bytes[..HEADER_LEN]);
+        stamp(&mut header, base, self.epoch);
+        self.tail.mark(base, place);
+        self.tail.push(now.instant, place, &header);
+        self.tail.push(now.instant, place.plus(HEADER_LEN as u64), &batch.bytes[HEADER_LEN..]);
+    }
+
+    fn roll_if_due(&mut self, now: Now, batch: Incoming) {
+        let filled = self.marks.end().place.at;
+        let config = self.config.clone();
+        if self.active().should_roll(&config, now, filled, batch) {
+            self.roll();
+        }
+    }
+
+    /// Closes the active segment and starts the next one.
+    fn roll(&mut self) {
+        let end = self.marks.end();
+        let closed = SegmentEnd { next_offset: end.offset, bytes: end.place.at };
+        self.active().end = Some(closed);
+        self.tail.close();
+        self.segments.push(Segment::new(end.offset));
+        let place = Place::start_of(end.offset);
+        self.marks.set_end(Boundary { offset: end.offset, place });
+    }
+
+    fn note_epoch(&mut self, base: Offset) {
+        if self.epochs.last().is_none_or(|(epoch, _)| *epoch < self.epoch) {
+            self.epochs.push((self.epoch, base));
+        }
+    }
+}

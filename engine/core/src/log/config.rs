@@ -1,0 +1,56 @@
+//! What a topic's settings mean to its logs.
+
+use std::collections::BTreeMap;
+
+/// When a produce is acknowledged (`write.caching`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Acknowledge {
+    /// When it is on disk.
+    #[default]
+    Durable,
+    /// When it is in memory, as Kafka does; the same journal write follows at once.
+    Cached,
+}
+
+/// How one log is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// A segment is rolled before it would exceed this (`segment.bytes`).
+    pub segment_bytes: u64,
+    /// A segment is rolled when its first record is this much older than the next (`segment.ms`).
+    pub segment_ms: u64,
+    /// When a produce is acknowledged (`write.caching`).
+    pub acknowledge: Acknowledge,
+}
+
+impl Default for LogConfig {
+    /// Kafka's defaults.
+    fn default() -> LogConfig {
+        LogConfig {
+            segment_bytes: 1 << 30,
+            segment_ms: 7 * 24 * 3600 * 1000,
+            acknowledge: Acknowledge::Durable,
+        }
+    }
+}
+
+impl LogConfig {
+    /// These defaults with a topic's own settings over them. The settings were checked when the
+    /// topic was created; one that does not parse keeps the default.
+    #[must_use]
+    pub fn with(&self, topic: &BTreeMap<String, String>) -> LogConfig {
+        let number = |key: &str, default| {
+            topic.get(key).and_then(|value| value.trim().parse().ok()).unwrap_or(default)
+        };
+        let acknowledge = match topic.get("write.caching").map(|value| value.trim()) {
+            Some("true") => Acknowledge::Cached,
+            Some("false") => Acknowledge::Durable,
+            _ => self.acknowledge,
+        };
+        LogConfig {
+            segment_bytes: number("segment.bytes", self.segment_bytes),
+            segment_ms: number("segment.ms", self.segment_ms),
+            acknowledge,
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! From memory into segments: whole blocks, only bytes that are durable in the journal, one write in
+//! flight. A block that is not full is written padded only to seal a segment, or to let the journal
+//! go; then its next entry journals it again from its start.
+
+use bytes::Bytes;
+use corelog_mem::SlabSlice;
+
+use crate::log::segment::SegmentEnd;
+use crate::log::watermarks::Boundary;
+use crate::log::{Flushing, Log, Place, SegmentId};
+
+/// What to do with an unfinished last block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// Leave it to memory and journal.
+    WholeBlocks,
+    /// Write it too, padded with zeros.
+    Pad,
+}
+
+/// A segment write: whole blocks.
+#[derive(Debug)]
+pub struct SegmentWrite {
+    /// Which segment.
+    pub segment: SegmentId,
+    /// Bytes from the start of its file.
+    pub at: u64,
+    /// Consecutive pieces.
+    pub bytes: Vec<SlabSlice>,
+}
+
+/// What a manifest may say of a log once a barrier has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sync {
+    /// Everything before is in segments.
+    pub place: Place,
+    /// The last batch boundary at or before it.
+    pub boundary: Boundary,
+}
+
+impl Log {
+    /// The next segment write of at most `limit` bytes (whole blocks); `None` when there is nothing
+    /// to write, or something is in flight.
+    pub fn next_write(&mut self, limit: u64, finish: Finish) -> Option<SegmentWrite> {
+        if self.flushing != Flushing::Idle {
+            return None;
+        }
+        let from = self.marks.flushed();
+        let to = self.write_end(from, limit, finish).filter(|to| *to > from)?;
+        let start = from.block_start();
+        let whole = to.block_start();
+        let mut bytes = Vec::new();
+        if whole > start {
+            bytes = self.tail.slices(start, whole);
+        }
+        if to > whole {
+            bytes.push(self.tail.padded_block(whole, to));
+        }
+        if to > whole && self.closed_end(to).is_none() {
+            self.journal_from = whole;
+        }
+        self.flushing = Flushing::Writing(to);
+        debug_assert!(bytes.iter().all(SlabSlice::is_aligned));
+        let segment = self.segment_id(start.segment);
+        Some(SegmentWrite { segment, at: start.at, bytes })
+    }
+
+    /// Up to where bytes may be written now.
+    fn write_end(&self, from: Place, limit: u64, finish: Finish) -> Option<Place> {
+        let durable = self.marks.durable().place;
+        let closed = self.closed_end(from).map(|end| end.place);
+        let until = match closed {
+            Some(end) if durable >= end => end,
+            _ => durable,
+        };
+        if until.segment != from.segment {
+            return None;
+        }
+        let settled = self.commits == 0 && self.marks.journaled() == until;
+        let pad = closed == Some(until) || (finish == Finish::Pad && settled);
+        let limit = from.block_start().plus(limit);
+        if until > limit {
+            return Some(limit);
+        }
+        Some(if pad { until } else { until.block_start() })
+    }
+
+    /// The write in flight is complete.
+    pub fn written(&mut self) {
+        if let Flushing::Writing(to) = self.flushing {
+            self.flushing = Flushing::Idle;
+            self.set_flushed(to);
+        }
+    }
+
+    /// The write in flight did not happen and may be tried again (the disk was full).
+    pub fn not_written(&mut self) {
+        self.flushing = Flushing::Idle;
+    }
+
+    fn set_flushed(&mut self, place: Place) {
+        self.marks.set_flushed(place);
+        let end = self.marks.end();
+        let mark = self.tail.last_mark_to(place).filter(|m| m.place > self.flushed_boundary.place);
+        if place == end.place {
+            self.flushed_boundary = end;
+        } else if let Some(mark) = mark {
+            self.flushed_boundary = Boundary { offset: mark.offset, place: mark.place };
+        }
+    }
+
+    /// The closed segment that is flushed to its end and must now get its exact length.
+    pub fn start_seal(&mut self) -> Option<(SegmentId, SegmentEnd)> {
+        let flushed = self.marks.flushed();
+        let segment = self.segment(flushed.segment)?;
+        let end = segment.end.filter(|end| end.bytes == flushed.at)?;
+        if self.flushing != Flushing::Idle || self.marks.durable().place.segment == flushed.segment
+        {
+            return None;
+        }
+        self.flushing = Flushing::Sealing;
+        Some((self.segment_id(flushed.segment), end))
+    }
+
+    /// The segment has its exact length.
+    pub fn seal_done(&mut self) {
+        self.flushing = Flushing::Idle;
+        let flushed = self.marks.flushed();
+        if let Some(end) = self.closed_end(flushed) {
+            let place = Place::start_of(end.offset);
+            self.marks.set_flushed(place);
+            self.flushed_boundary = Boundary { offset: end.offset, place };
+        }
+    }
+
+    /// The seal did not happen and may be tried again.
+    pub fn not_sealed(&mut self) {
+        self.flushing = Flushing::Idle;
+    }
+
+    /// Whether a barrier that is issued now would let a manifest say more.
+    #[must_use]
+    pub fn unsynced(&self) -> Option<Sync> {
+        let place = self.marks.flushed();
+        (place > self.marks.synced()).then_some(Sync { place, boundary: self.flushed_boundary })
+    }
+
+    /// Whether a closed segment is not flushed and sealed yet.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        let flushed = self.marks.flushed();
+        self.closed_end(flushed).is_some() && self.marks.durable().place.segment > flushed.segment
+    }
+
+    /// Durable bytes that could go to the segment as whole blocks.
+    #[must_use]
+    pub fn flushable(&self) -> u64 {
+        let durable = self.marks.durable().place;
+        let from = self.marks.flushed();
+        self.bytes_between(from, durable.max(from))
+    }
+
+    /// Durable bytes that are in no segment, for each segment with where they start.
+    #[must_use]
+    pub fn durable_unflushed(&self) -> Vec<(SegmentId, u64, Bytes)> {
+        let durable = self.marks.durable().place;
+        let mut from = self.marks.flushed();
+        let mut found = Vec::new();
+        loop {
+            let closed = self.closed_end(from).filter(|_| durable.segment > from.segment);
+            let to = closed.map_or(durable, |end| end.place);
+            let bytes: Vec<u8> = self.tail.slices(from, to).iter().flat_map(|s| s.to_vec()).collect();
+            if !bytes.is_empty() {
+                found.push((self.segment_id(from.segment), from.at, bytes.into()));
+            }
+            match closed {
+                Some(end) => from = Place::start_of(end.offset),
+                None => return found,
+            }
+        }
+    }
+
+    /// Gives memory back: the oldest slab whose bytes are all in the segment.
+    pub fn evict(&mut self) -> Option<usize> {
+        let keep = match self.flushing {
+            Flushing::Idle => self.marks.flushed(),
+            Flushing::Writing(_) | Flushing::Sealing => self.marks.flushed().block_start(),
+        };
+        let keep = keep.min(self.journal_floor());
+        self.tail.evict_front(keep)
+    }
+
+    /// Memory from here on is still to be journaled.
+    fn journal_floor(&self) -> Place {
+        if self.has_unjournaled() { self.journal_from } else { self.marks.end().place }
+    }
+}

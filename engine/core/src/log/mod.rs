@@ -1,0 +1,280 @@
+//! One partition's log: what has been appended, how far it is durable, what is in memory and what in
+//! which segment. Synchronous; it decides what to write and is told when that is done.
+//!
+//! - `append`: a batch gets its offset and goes to memory; segments roll
+//! - `journaling`: memory goes into commits; commits become durable; entries are released
+//! - `flush`: whole blocks go to the segment; closed segments are sealed
+//! - `plan`: which bytes answer a read
+
+mod append;
+mod config;
+mod flush;
+mod index_file;
+mod journaling;
+mod manifest;
+mod place;
+mod plan;
+mod points;
+mod segment;
+mod tail;
+mod watermarks;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::id::{Instant, LeaderEpoch, Offset, TopicPartition};
+use crate::journal::commit::Seq;
+use crate::limits;
+use crate::producer::Producers;
+use tail::Tail;
+
+pub use append::PreparedAppend;
+pub use config::{Acknowledge, LogConfig};
+pub use flush::{Finish, SegmentWrite, Sync};
+pub use journaling::Journaling;
+pub use manifest::Telling;
+pub use place::{LogVersion, Place, SegmentId};
+pub use plan::{Oversize, Plan, Want, Window};
+pub use points::{POINT_SPACING, Point, Points};
+pub use segment::{Index, Segment, SegmentEnd};
+pub use watermarks::{Boundary, Watermarks};
+
+/// A log as recovery or a manifest knows it: everything up to `end` is in its segments, synced.
+#[derive(Clone, Debug)]
+pub struct LogImage {
+    /// Which life of the log this is.
+    pub version: LogVersion,
+    /// The first offset that can be read.
+    pub log_start: Offset,
+    /// Ascending; the last one is active. Never empty.
+    pub segments: Vec<Segment>,
+    /// Behind the last batch.
+    pub end: Boundary,
+    /// Where each leader epoch that appended something starts, ascending.
+    pub epochs: Vec<(LeaderEpoch, Offset)>,
+    /// The idempotent producers' state.
+    pub producers: Producers,
+}
+
+impl LogImage {
+    /// A log without a record.
+    #[must_use]
+    pub fn empty(version: LogVersion) -> LogImage {
+        LogImage {
+            version,
+            log_start: Offset::ZERO,
+            segments: vec![Segment::new(Offset::ZERO)],
+            end: Boundary::default(),
+            epochs: Vec::new(),
+            producers: Producers::new(limits::PRODUCERS_PER_PARTITION),
+        }
+    }
+}
+
+/// A journal entry that is not released.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    seq: Seq,
+    end: Place,
+}
+
+/// What stands between a log and its next segment write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flushing {
+    Idle,
+    /// A write is in flight; `flushed` when it is complete.
+    Writing(Place),
+    /// A closed segment's file is being cut to its end.
+    Sealing,
+}
+
+/// One partition's log.
+#[derive(Debug)]
+pub struct Log {
+    partition: TopicPartition,
+    config: Arc<LogConfig>,
+    version: LogVersion,
+    /// What this broker's appends are stamped with.
+    epoch: LeaderEpoch,
+    epochs: Vec<(LeaderEpoch, Offset)>,
+    segments: Vec<Segment>,
+    tail: Tail,
+    marks: Watermarks,
+    producers: Producers,
+    /// Where the next entry starts: at `journaled`, or at the start of that block when the block is
+    /// in the segment already (storage.md, invariant 8).
+    journal_from: Place,
+    /// Commits in flight that hold entries of this log.
+    commits: u32,
+    entries: VecDeque<Entry>,
+    flushing: Flushing,
+    /// The last batch boundary at or before `flushed`.
+    flushed_boundary: Boundary,
+    /// What a durable manifest says of this log.
+    recorded: Recorded,
+    last_append: Instant,
+}
+
+/// What a durable manifest says of a log.
+#[derive(Clone, Copy, Debug)]
+struct Recorded {
+    known: Known,
+    /// The same as `synced`, with its boundary.
+    sync: Sync,
+}
+
+/// Whether the manifest has heard of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Its progress suffices.
+    Yes,
+    /// It must be introduced first: it has just been created.
+    No,
+}
+
+impl Log {
+    /// Takes over a log; `epoch` stamps what is appended from now on, `known` says whether this
+    /// shard's manifest has the partition.
+    #[must_use]
+    pub fn new(
+        partition: TopicPartition,
+        image: LogImage,
+        config: Arc<LogConfig>,
+        epoch: LeaderEpoch,
+        known: Known,
+    ) -> Log {
+        let marks = Watermarks::recovered(image.log_start, image.end);
+        let sync = Sync { place: image.end.place, boundary: image.end };
+        let recorded = Recorded { known, sync };
+        Log {
+            partition,
+            config,
+            version: image.version,
+            epoch,
+            epochs: image.epochs,
+            segments: image.segments,
+            tail: Tail::default(),
+            marks,
+            producers: image.producers,
+            journal_from: image.end.place.block_start(),
+            commits: 0,
+            entries: VecDeque::new(),
+            flushing: Flushing::Idle,
+            flushed_boundary: image.end,
+            recorded,
+            last_append: Instant::default(),
+        }
+    }
+
+    /// Which partition's log this is.
+    #[must_use]
+    pub fn partition(&self) -> TopicPartition {
+        self.partition
+    }
+
+    /// The segment with this base offset.
+    #[must_use]
+    pub fn segment_id(&self, base: Offset) -> SegmentId {
+        SegmentId { partition: self.partition, base }
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub fn marks(&self) -> &Watermarks {
+        &self.marks
+    }
+
+    /// Which life of the log this is.
+    #[must_use]
+    pub fn version(&self) -> LogVersion {
+        self.version
+    }
+
+    /// What this broker's appends are stamped with.
+    #[must_use]
+    pub fn leader_epoch(&self) -> LeaderEpoch {
+        self.epoch
+    }
+
+    /// The idempotent producers' state.
+    #[must_use]
+    pub fn producers(&self) -> &Producers {
+        &self.producers
+    }
+
+    /// How it is kept.
+    #[must_use]
+    pub fn config(&self) -> &LogConfig {
+        &self.config
+    }
+
+    /// Keeps it differently from now on.
+    pub fn set_config(&mut self, config: Arc<LogConfig>) {
+        self.config = config;
+    }
+
+    /// The offset behind the last record that consumers may read.
+    #[must_use]
+    pub fn high_watermark(&self) -> Boundary {
+        match self.config.acknowledge {
+            Acknowledge::Durable => self.marks.durable(),
+            Acknowledge::Cached => self.marks.end(),
+        }
+    }
+
+    /// Bytes of memory that its tail takes.
+    #[must_use]
+    pub fn tail_memory(&self) -> usize {
+        self.tail.memory()
+    }
+
+    /// Bytes appended that are not in the segment yet.
+    #[must_use]
+    pub fn unflushed(&self) -> u64 {
+        self.bytes_between(self.marks.flushed(), self.marks.end().place)
+    }
+
+    /// When a batch was appended last.
+    #[must_use]
+    pub fn last_append(&self) -> Instant {
+        self.last_append
+    }
+
+    fn bytes_between(&self, from: Place, to: Place) -> u64 {
+        if from.segment == to.segment {
+            return to.at - from.at;
+        }
+        let closed = self.segments.iter().filter(|s| s.base >= from.segment && s.base < to.segment);
+        let closed: u64 = closed.filter_map(|s| s.end).map(|end| end.bytes).sum();
+        (closed + to.at).saturating_sub(from.at)
+    }
+
+    /// Bytes of a closed segment.
+    #[must_use]
+    pub fn segment_end(&self, base: Offset) -> Option<u64> {
+        self.segment(base)?.end.map(|end| end.bytes)
+    }
+
+    fn active(&mut self) -> &mut Segment {
+        let last = self.segments.len() - 1;
+        &mut self.segments[last]
+    }
+
+    fn segment(&self, base: Offset) -> Option<&Segment> {
+        self.segments.binary_search_by_key(&base, |s| s.base).ok().map(|at| &self.segments[at])
+    }
+
+    fn segment_mut(&mut self, base: Offset) -> Option<&mut Segment> {
+        let at = self.segments.binary_search_by_key(&base, |s| s.base).ok()?;
+        Some(&mut self.segments[at])
+    }
+
+    /// Where the segment of `place` ends, if it is closed.
+    fn closed_end(&self, place: Place) -> Option<Boundary> {
+        let end = self.segment(place.segment)?.end?;
+        let place = Place { segment: place.segment, at: end.bytes };
+        Some(Boundary { offset: end.next_offset, place })
+    }
+}

@@ -1,0 +1,5 @@
+//! Tests of the whole module, by subject.
+
+mod decide;
+mod record;
+mod replay;

@@ -1,0 +1,317 @@
+//! Group commit: at the end of a turn, everything appended goes into one journal write. While some
+//! are in flight the next one gathers; at low load nothing waits for a timer.
+
+use std::collections::VecDeque;
+
+use corelog_mem::{SlabSlice, SlabWriter};
+
+use crate::id::{Instant, Now};
+use crate::journal::commit::{CommitBuilder, Incarnation, Seq, buffer_for};
+use crate::journal::ring::{Ring, Slot as FileSlot};
+use crate::limits::{JOURNAL_BUFFER, SEAL_AFTER_MS};
+use crate::log::Boundary;
+use crate::shard::effect::{Effects, WriteJournal};
+use crate::shard::event::{EffectId, FileName, Outcome};
+use crate::shard::partition::{Queued, Slot};
+use crate::shard::setup::ShardSetup;
+use crate::shard::{Pending, Shard};
+
+/// Journal buffers that are kept for the next commits.
+const SPARE_BUFFERS: usize = 4;
+
+/// A commit that has been handed to the disk.
+#[derive(Debug)]
+struct InFlight {
+    effect: EffectId,
+    seq: Seq,
+    /// Which logs are durable up to where once this and all before are complete.
+    logs: Vec<(Slot, Boundary)>,
+    buffer: SlabWriter,
+    state: WriteState,
+    file: FileSlot,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WriteState {
+    Writing,
+    Complete,
+}
+
+/// The shard's commits.
+#[derive(Debug)]
+pub(crate) struct Commits {
+    ring: Ring,
+    file_bytes: u64,
+    files: usize,
+    formatted: Vec<FileSlot>,
+    incarnation: Incarnation,
+    in_flight: VecDeque<InFlight>,
+    max_in_flight: usize,
+    /// Logs with something to journal, first come, first served.
+    queue: VecDeque<Slot>,
+    buffers: Vec<SlabWriter>,
+    durable: Seq,
+    /// The highest seq that some commit on disk says was durable.
+    sealed: Seq,
+    seal_at: Option<Instant>,
+}
+
+impl Commits {
+    pub(crate) fn new(setup: &ShardSetup) -> Commits {
+        let file_bytes = setup.limits.journal_file_bytes;
+        Commits {
+            ring: Ring::new(file_bytes, setup.formatted.iter().copied()),
+            file_bytes,
+            files: usize::from(setup.limits.journal_files),
+            formatted: setup.formatted.clone(),
+            incarnation: setup.incarnation,
+            in_flight: VecDeque::new(),
+            max_in_flight: setup.limits.commits_in_flight.max(1),
+            queue: VecDeque::new(),
+            buffers: Vec::new(),
+            durable: Seq(0),
+            sealed: Seq(0),
+            seal_at: None,
+        }
+    }
+
+    /// Files of the ring that must be formatted.
+    pub(crate) fn unformatted(&self, files: u16) -> Vec<FileSlot> {
+        (0..files).map(FileSlot).filter(|slot| !self.formatted.contains(slot)).collect()
+    }
+
+    /// Queues a log that has something to journal.
+    pub(crate) fn queue(&mut self, slot: Slot) {
+        self.queue.push_back(slot);
+    }
+
+    /// The journal's files, to be released.
+    pub(crate) fn ring(&mut self) -> &mut Ring {
+        &mut self.ring
+    }
+
+    /// Whether less than half of the journal is free.
+    pub(crate) fn presses(&self) -> bool {
+        self.ring.free_files() * 2 < self.files
+    }
+
+    /// Whether the last free file has been begun.
+    pub(crate) fn is_crowded(&self) -> bool {
+        !self.formatted.is_empty() && self.ring.free_files() == 0
+    }
+
+    /// The last commit of the oldest file, when it should come free.
+    pub(crate) fn to_release(&self) -> Option<Seq> {
+        self.presses().then(|| self.ring.oldest()).flatten()
+    }
+
+    /// Whether a commit of `bytes` would find space beside those that gather.
+    pub(crate) fn has_space_for(&self, bytes: u64) -> bool {
+        self.formatted.is_empty() || self.ring.space() >= bytes + self.file_bytes / 4
+    }
+
+    /// This life of the journal.
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    /// When the last commit is to be sealed by an empty one.
+    pub(crate) fn seal_at(&self) -> Option<Instant> {
+        self.seal_at
+    }
+
+    fn buffer(&mut self, payload: u64) -> SlabWriter {
+        let size = buffer_for(payload as usize).max(JOURNAL_BUFFER);
+        let size = size.min(self.file_bytes as usize);
+        let spare = self.buffers.iter().position(|buffer| buffer.capacity() >= size);
+        spare.map_or_else(|| SlabWriter::new(size), |at| self.buffers.swap_remove(at))
+    }
+
+    fn keep(&mut self, mut buffer: SlabWriter) {
+        if self.buffers.len() < SPARE_BUFFERS && buffer.capacity() == JOURNAL_BUFFER && buffer.reuse()
+        {
+            self.buffers.push(buffer);
+        }
+    }
+}
+
+impl Shard {
+    /// Builds as many commits as may be in flight.
+    pub(super) fn build_commits(&mut self, now: Now, fx: &mut Effects) {
+        while self.commits.in_flight.len() < self.commits.max_in_flight && self.build_commit(now, fx)
+        {}
+    }
+
+    fn build_commit(&mut self, now: Now, fx: &mut Effects) -> bool {
+        let Some(first) = self.next_queued() else { return false };
+        let payload = self.partitions.get(&first).map_or(0, |p| p.log.smallest_entry());
+        let size = (buffer_for(payload as usize).max(JOURNAL_BUFFER) as u64).min(self.commits.file_bytes);
+        if !self.commits.ring.fits(size) {
+            return false;
+        }
+        let mut builder = CommitBuilder::new(self.commits.buffer(payload));
+        let mut logs = Vec::new();
+        let seq = self.commits.ring.next_seq();
+        while let Some(slot) = self.next_queued() {
+            if !self.fill(&mut builder, slot, seq, &mut logs) {
+                break;
+            }
+            self.commits.queue.pop_front();
+            if let Some(partition) = self.partitions.get_mut(&slot) {
+                partition.queued = Queued::No;
+            }
+        }
+        if logs.is_empty() {
+            return false;
+        }
+        self.submit(now, builder, logs, fx);
+        true
+    }
+
+    /// The log that the next entry comes from; forgets those that are gone.
+    fn next_queued(&mut self) -> Option<Slot> {
+        while let Some(slot) = self.commits.queue.front() {
+            let log = self.partitions.get(slot).map(|partition| &partition.log);
+            if log.is_some_and(|log| log.has_unjournaled()) {
+                return Some(*slot);
+            }
+            if let Some(partition) = self.partitions.get_mut(slot) {
+                partition.queued = Queued::No;
+            }
+            self.commits.queue.pop_front();
+        }
+        None
+    }
+
+    /// Moves a log's entries into the commit; whether all of them fitted.
+    fn fill(
+        &mut self,
+        builder: &mut CommitBuilder,
+        slot: Slot,
+        seq: Seq,
+        logs: &mut Vec<(Slot, Boundary)>,
+    ) -> bool {
+        let Some(partition) = self.partitions.get_mut(&slot) else { return true };
+        let log = &mut partition.log;
+        while builder.has_room() {
+            let Some(entry) = log.next_entry(builder.room() as u64) else { break };
+            builder.push(&entry.head, entry.pieces.iter().map(|piece| &piece[..]));
+            log.journaled(seq, entry.boundary);
+            logs.push((slot, entry.boundary));
+        }
+        let whole = !log.has_unjournaled();
+        self.age_again(slot);
+        whole
+    }
+
+    fn submit(
+        &mut self,
+        now: Now,
+        builder: CommitBuilder,
+        logs: Vec<(Slot, Boundary)>,
+        fx: &mut Effects,
+    ) {
+        let (seq, durable) = (self.commits.ring.next_seq(), self.commits.durable);
+        let buffer = builder.finish(self.commits.incarnation, seq, durable);
+        let spot = self.commits.ring.place(buffer.len() as u64, logs.len() as u32);
+        let Some(spot) = spot else { return self.go_offline(now, fx) };
+        let bytes: SlabSlice = buffer.slice(0..buffer.len());
+        let effect = self.effect(Pending::Commit);
+        self.commits.sealed = durable;
+        self.commits.seal_at = Some(now.instant.plus_ms(SEAL_AFTER_MS));
+        fx.journal.push(WriteJournal { id: effect, slot: spot.slot.0, at: spot.at, bytes });
+        let (state, file) = (WriteState::Writing, spot.slot);
+        self.commits.in_flight.push_back(InFlight { effect, seq, logs, buffer, state, file });
+    }
+
+    /// A journal write has ended. Acknowledges in order of seq (storage.md, invariant 2).
+    pub(super) fn on_commit(
+        &mut self,
+        now: Now,
+        effect: EffectId,
+        outcome: &Outcome,
+        fx: &mut Effects,
+    ) {
+        let found = self.commits.in_flight.iter_mut().find(|commit| commit.effect == effect);
+        let Some(commit) = found else { return };
+        if let Outcome::Failed(failure) = outcome {
+            let name = FileName::Journal(commit.file.0);
+            return self.shard_offline(now, name, *failure, fx);
+        }
+        commit.state = WriteState::Complete;
+        let complete = |commit: &InFlight| commit.state == WriteState::Complete;
+        while self.commits.in_flight.front().is_some_and(complete) {
+            let Some(commit) = self.commits.in_flight.pop_front() else { return };
+            self.commits.durable = commit.seq;
+            self.commits.keep(commit.buffer);
+            for (slot, boundary) in commit.logs {
+                self.commit_durable(now, slot, boundary, fx);
+            }
+        }
+    }
+
+    fn commit_durable(&mut self, now: Now, slot: Slot, boundary: Boundary, fx: &mut Effects) {
+        let Some(partition) = self.partitions.get_mut(&slot) else { return };
+        partition.log.committed(boundary);
+        if partition.log.flushable() >= crate::limits::WORTH_FLUSHING {
+            self.flusher.worth_flushing(slot);
+        }
+        self.acknowledge(now, slot, fx);
+    }
+
+    /// Writes an empty commit when none has followed the last one for a while: it says that the last
+    /// was durable, so that only damage to the very last commits looks like a torn tail.
+    pub(super) fn seal_journal(&mut self, now: Now, fx: &mut Effects) {
+        if self.commits.seal_at.is_none_or(|at| at > now.instant) {
+            return;
+        }
+        if !self.commits.in_flight.is_empty() {
+            self.commits.seal_at = Some(now.instant.plus_ms(SEAL_AFTER_MS));
+            return;
+        }
+        self.commits.seal_at = None;
+        let block = corelog_mem::BLOCK;
+        let wanted = self.commits.sealed < self.commits.durable && !self.directory.is_offline();
+        if wanted && self.commits.ring.fits(block as u64) {
+            let builder = CommitBuilder::new(SlabWriter::new(block));
+            self.submit(now, builder, Vec::new(), fx);
+            self.commits.seal_at = None;
+        }
+    }
+
+    /// A journal file is ready.
+    pub(super) fn on_format(
+        &mut self,
+        now: Now,
+        slot: FileSlot,
+        outcome: &Outcome,
+        fx: &mut Effects,
+    ) {
+        match outcome {
+            Outcome::Failed(failure) if self.commits.formatted.is_empty() => {
+                let name = FileName::Journal(slot.0);
+                fx.notice(super::effect::Notice::ShardOffline(name, *failure));
+                self.go_offline(now, fx);
+            }
+            // The ring works with the files that there are; the next start tries again.
+            Outcome::Failed(_) => {}
+            Outcome::Done | Outcome::Read(_) => {
+                self.commits.formatted.push(slot);
+                self.commits.ring.add(slot);
+            }
+        }
+    }
+
+    /// Whether commits are in flight or gathering.
+    pub(super) fn commits_open(&self) -> bool {
+        !self.commits.in_flight.is_empty() || !self.commits.queue.is_empty()
+    }
+
+    /// No commit will be waited for any more.
+    pub(super) fn abandon_commits(&mut self) {
+        self.commits.in_flight.clear();
+        self.commits.queue.clear();
+        self.commits.seal_at = None;
+    }
+}
+

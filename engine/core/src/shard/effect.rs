@@ -1,0 +1,139 @@
+//! Everything a shard can want done: one struct of vectors, so that one function of the driver can
+//! order them. The driver carries out each and reports it with an [`Event::Done`], except where it
+//! says otherwise.
+//!
+//! [`Event::Done`]: crate::shard::event::Event::Done
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use corelog_mem::SlabSlice;
+
+use crate::id::{ShardId, TopicPartition};
+use crate::log::SegmentId;
+use crate::metadata::Image;
+use crate::shard::event::{EffectId, Failure, FileName, Ticket};
+use crate::shard::message::Message;
+use crate::shard::request::Reply;
+
+/// What one turn wants done. Reused between turns: the driver drains the vectors.
+///
+/// Order of carrying out: `journal`, `segments`, `files`, `reads`, `messages`, `replies`,
+/// `notices`. No effect of one turn depends on another of the same turn; whatever must come after
+/// a completion is only wanted once that completion has been reported.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Commits to write.
+    pub journal: Vec<WriteJournal>,
+    /// Segment bytes to write. At most one in flight for each segment.
+    pub segments: Vec<WriteSegment>,
+    /// What changes names, sizes and manifests, and the barrier. Carried out one after the other,
+    /// in the order given, across turns too.
+    pub files: Vec<FileEffect>,
+    /// Bytes to read back.
+    pub reads: Vec<ReadFile>,
+    /// To other shards; first in, first out for each target.
+    pub messages: Vec<(ShardId, Message)>,
+    /// To connections of this shard. Not reported done.
+    pub replies: Vec<(Ticket, Reply)>,
+    /// To the operator. Not reported done.
+    pub notices: Vec<Notice>,
+    /// The metadata that this shard now goes by. Not reported done.
+    pub published: Option<Arc<Image>>,
+}
+
+/// Writes one commit, O_DIRECT|O_DSYNC, into a recycled file. Memory, position and length are whole
+/// blocks. Reported `Done` only when every byte is on disk; a short write is a failure.
+#[derive(Debug)]
+pub struct WriteJournal {
+    /// Reported back.
+    pub id: EffectId,
+    /// Which of this shard's journal files.
+    pub slot: u16,
+    /// Bytes from the start of the file.
+    pub at: u64,
+    /// The commit.
+    pub bytes: SlabSlice,
+}
+
+/// Writes whole blocks of a segment with O_DIRECT (no O_DSYNC), creating the file and its
+/// directories when they are missing. Reported `Done` only when every byte was taken.
+#[derive(Debug)]
+pub struct WriteSegment {
+    /// Reported back.
+    pub id: EffectId,
+    /// Which segment.
+    pub segment: SegmentId,
+    /// Bytes from the start of the file; whole blocks.
+    pub at: u64,
+    /// Consecutive pieces; each is whole blocks in memory and in length.
+    pub bytes: Vec<SlabSlice>,
+}
+
+/// Reads bytes of a segment back. Position and length need not be whole blocks.
+#[derive(Debug)]
+pub struct ReadFile {
+    /// Reported back with [`Outcome::Read`](crate::shard::event::Outcome::Read).
+    pub id: EffectId,
+    /// Which segment.
+    pub segment: SegmentId,
+    /// Bytes from the start of the file.
+    pub at: u64,
+    /// How many.
+    pub len: u32,
+}
+
+/// What the files thread does, in order.
+#[derive(Debug)]
+pub struct FileEffect {
+    /// Reported back.
+    pub id: EffectId,
+    /// What to do.
+    pub action: FileAction,
+}
+
+/// One act on files.
+#[derive(Debug)]
+pub enum FileAction {
+    /// Creates the journal file of a slot, filled with zeros and synced, and opens it.
+    FormatJournal(u16),
+    /// Makes everything that was reported written durable: sizes, names, bytes (syncfs, and an
+    /// fdatasync to learn of errors).
+    Barrier,
+    /// Appends to this shard's manifest, durably (written and fdatasynced).
+    AppendManifest(Bytes),
+    /// Replaces this shard's manifest: temporary file, sync, rename, directory sync.
+    ReplaceManifest(Bytes),
+    /// Cuts a segment's file to this length. Durable at the next barrier.
+    Truncate(SegmentId, u64),
+    /// Writes a sealed segment's index beside it. Derived: its loss costs a scan.
+    WriteIndex(SegmentId, Bytes),
+    /// Reads a sealed segment's index; answered `Read`, `Failed(Missing)` when there is none.
+    ReadIndex(SegmentId),
+    /// Removes a segment and its index. A missing file is no failure.
+    RemoveSegment(SegmentId),
+    /// Removes a partition's directory. A missing one is no failure.
+    RemovePartition(TopicPartition),
+    /// Writes bytes that a failed segment would not take to files of their own, synced, in
+    /// `rescue/`, named by partition, segment and position.
+    Rescue(Vec<(SegmentId, u64, Bytes)>),
+}
+
+/// What an operator must learn. The driver logs it; the wording is the broker's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A journal write failed: every partition of this shard is offline until a restart.
+    ShardOffline(FileName, Failure),
+    /// The barrier or the manifest failed: the same for the whole directory.
+    DirectoryOffline(FileName, Failure),
+    /// One segment failed: its partition is offline; its unflushed bytes are in `rescue/`.
+    PartitionOffline(SegmentId, Failure),
+    /// The disk is full: produce is refused with a retriable error; the rest goes on.
+    DiskFull,
+    /// There is room again.
+    DiskFreed,
+    /// A segment's index was missing or wrong and has been made anew.
+    IndexRebuilt(SegmentId),
+    /// A stored batch does not match its checksum; readers of its partition get an error there.
+    Damaged(SegmentId, u64),
+}

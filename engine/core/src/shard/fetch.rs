@@ -1,0 +1,176 @@
+//! As home: a fetch reads in rounds until there is enough or it is late. A round asks every owner;
+//! an owner that has too little watches its partitions and wakes the fetch for another round.
+
+use crate::id::{Now, ShardId};
+use crate::shard::effect::Effects;
+use crate::shard::event::Ticket;
+use crate::shard::home::{Join, Parts, by_owner};
+use crate::shard::message::{Call, CallId, Message};
+use crate::shard::request::{Fetch, Fetched, ReadError, Reply};
+use crate::shard::Shard;
+
+/// A fetch that is not answered.
+#[derive(Debug)]
+pub(crate) struct FetchJoin {
+    fetch: Fetch,
+    /// One call for each owner, for the life of the fetch.
+    owners: Vec<(ShardId, CallId)>,
+    round: Round,
+}
+
+#[derive(Debug)]
+enum Round {
+    /// Owners are being asked.
+    Reading { parts: Parts<Result<Fetched, ReadError>>, woken: Woken },
+    /// Too little was there; owners watch.
+    Watching,
+}
+
+/// Whether there is more to read than the round under way may find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Woken {
+    Yes,
+    No,
+}
+
+impl Shard {
+    pub(super) fn fetch(&mut self, now: Now, ticket: Ticket, fetch: Fetch, fx: &mut Effects) {
+        if fetch.parts.is_empty() && fetch.deadline <= now.instant {
+            return fx.reply(ticket, Reply::Fetch(Vec::new()));
+        }
+        let groups = by_owner(fetch.parts.iter().map(|part| part.partition), self.shards);
+        let owners = groups
+            .into_iter()
+            .map(|(owner, indexes)| (owner, self.open_call(ticket, indexes)))
+            .collect();
+        self.home.deadlines.insert((fetch.deadline, ticket));
+        let join = FetchJoin { fetch, owners, round: Round::Watching };
+        self.home.joins.insert(ticket, Join::Fetch(join));
+        self.start_round(now, ticket, fx);
+    }
+
+    fn start_round(&mut self, now: Now, ticket: Ticket, fx: &mut Effects) {
+        let Some(Join::Fetch(join)) = self.home.joins.get_mut(&ticket) else { return };
+        let late = join.fetch.deadline <= now.instant;
+        let enough = if late { 0 } else { join.fetch.min_bytes.max(1) };
+        let (max_bytes, wanted) = (join.fetch.max_bytes, join.fetch.parts.clone());
+        let owners = join.owners.clone();
+        let parts = Parts::new(wanted.len(), owners.len());
+        join.round = if owners.is_empty() {
+            Round::Watching
+        } else {
+            Round::Reading { parts, woken: Woken::No }
+        };
+        for (owner, id) in owners {
+            let Some(call) = self.home.calls.get(&id) else { continue };
+            let parts = call.indexes.iter().map(|index| wanted[*index as usize]).collect();
+            self.call(now, owner, id, Call::Read { parts, max_bytes, enough }, fx);
+        }
+    }
+
+    pub(super) fn join_fetch(
+        &mut self,
+        now: Now,
+        id: CallId,
+        results: Vec<Result<Fetched, ReadError>>,
+        fx: &mut Effects,
+    ) {
+        let Some(call) = self.home.calls.get(&id) else { return };
+        let ticket = call.ticket;
+        let Some(Join::Fetch(join)) = self.home.joins.get_mut(&ticket) else { return };
+        let Round::Reading { parts, woken } = &mut join.round else { return };
+        if !parts.put(&call.indexes, results) {
+            return;
+        }
+        let (woken, results) = (*woken, parts.take());
+        if join.fetch.deadline <= now.instant || is_enough(&results, join.fetch.min_bytes) {
+            let results = trim(results, join.fetch.max_bytes);
+            return self.answer_fetch(now, ticket, results, fx);
+        }
+        join.round = Round::Watching;
+        if woken == Woken::Yes {
+            self.start_round(now, ticket, fx);
+        }
+    }
+
+    pub(super) fn on_wake(&mut self, now: Now, id: CallId, fx: &mut Effects) {
+        let Some(call) = self.home.calls.get(&id) else { return };
+        let ticket = call.ticket;
+        let Some(Join::Fetch(join)) = self.home.joins.get_mut(&ticket) else { return };
+        match &mut join.round {
+            Round::Reading { woken, .. } => *woken = Woken::Yes,
+            Round::Watching => self.start_round(now, ticket, fx),
+        }
+    }
+
+    /// Fetches whose time is up read once more and answer with what there is.
+    pub(super) fn expire_fetches(&mut self, now: Now, fx: &mut Effects) {
+        while let Some((deadline, ticket)) = self.home.deadlines.first().copied() {
+            if deadline > now.instant {
+                return;
+            }
+            self.home.deadlines.remove(&(deadline, ticket));
+            let Some(Join::Fetch(join)) = self.home.joins.get(&ticket) else { continue };
+            match &join.round {
+                Round::Watching if join.owners.is_empty() => {
+                    self.answer_fetch(now, ticket, Vec::new(), fx);
+                }
+                Round::Watching => self.start_round(now, ticket, fx),
+                // Its answers come in now and find the deadline passed.
+                Round::Reading { .. } => {}
+            }
+        }
+    }
+
+    fn answer_fetch(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        results: Vec<Result<Fetched, ReadError>>,
+        fx: &mut Effects,
+    ) {
+        if let Some(Join::Fetch(fetch)) = self.home.joins.remove(&ticket) {
+            self.end_fetch(now, ticket, &fetch, fx);
+        }
+        fx.reply(ticket, Reply::Fetch(results));
+    }
+
+    /// Ends the calls of a fetch; owners stop watching.
+    pub(super) fn end_fetch(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        fetch: &FetchJoin,
+        fx: &mut Effects,
+    ) {
+        self.home.deadlines.remove(&(fetch.fetch.deadline, ticket));
+        for (owner, id) in &fetch.owners {
+            self.home.calls.remove(id);
+            self.send(now, *owner, Message::Unwatch(*id), fx);
+        }
+    }
+}
+
+fn is_enough(results: &[Result<Fetched, ReadError>], min_bytes: u32) -> bool {
+    let bytes: u64 = results.iter().flatten().map(Fetched::len).sum();
+    bytes >= u64::from(min_bytes) || results.iter().any(Result::is_err)
+}
+
+/// Keeps what fits into the answer, first come, first served; the first batch comes all the same.
+fn trim(
+    mut results: Vec<Result<Fetched, ReadError>>,
+    max_bytes: u32,
+) -> Vec<Result<Fetched, ReadError>> {
+    let mut room = u64::from(max_bytes);
+    let mut first = true;
+    for fetched in results.iter_mut().flatten() {
+        let len = fetched.len();
+        if len > room && !first {
+            fetched.pieces.clear();
+        } else {
+            room = room.saturating_sub(len);
+            first = first && len == 0;
+        }
+    }
+    results
+}

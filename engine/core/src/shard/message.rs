@@ -1,0 +1,66 @@
+//! What shards say to each other. First in, first out for each pair. A call uses one of the
+//! caller's credits and always gets exactly one answer; answers, wake-ups and news need no credit,
+//! so nothing ever waits for room.
+
+use std::sync::Arc;
+
+use crate::metadata;
+use crate::shard::request::{
+    Append, AppendError, Appended, FetchPart, Fetched, Found, Lookup, MetadataError, ReadError,
+};
+
+/// The caller's name for a call; unique among its open calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub u64);
+
+/// One message.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// Asks the owner of some partitions.
+    Call(CallId, Call),
+    /// Answers a call.
+    Answer(CallId, Answer),
+    /// A partition that a `Read` call watches has more to read. Sent once for each call.
+    Wake(CallId),
+    /// The reader is gone or served; stop watching for it.
+    Unwatch(CallId),
+    /// The metadata has changed (from shard 0).
+    Publish(Arc<metadata::Delta>),
+    /// That change is applied here (to shard 0); carries the delta's version.
+    Applied(u64),
+    /// The directory is offline after an I/O error (from the shard that met it).
+    DirectoryOffline,
+    /// A command for the metadata, from a connection on another shard than 0.
+    Command(CallId, metadata::Command),
+}
+
+/// What is asked of an owner.
+#[derive(Clone, Debug)]
+pub enum Call {
+    /// Append; answered when each is decided.
+    Append(Vec<Append>),
+    /// Read now; if that gives less than `enough` bytes and no error, watch for more.
+    Read {
+        /// What to read, with the largest answer for all of it.
+        parts: Vec<FetchPart>,
+        /// Bytes for all parts.
+        max_bytes: u32,
+        /// Watch these partitions when the answer is smaller than this.
+        enough: u32,
+    },
+    /// Find offsets.
+    Lookup(Vec<Lookup>),
+}
+
+/// What an owner answers, part by part.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// To `Append`.
+    Append(Vec<Result<Appended, AppendError>>),
+    /// To `Read`.
+    Read(Vec<Result<Fetched, ReadError>>),
+    /// To `Lookup`.
+    Lookup(Vec<Result<Found, ReadError>>),
+    /// To a `Command`.
+    Metadata(Result<metadata::Outcome, MetadataError>),
+}

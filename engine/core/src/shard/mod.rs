@@ -1,0 +1,268 @@
+//! A shard: one core's share of the broker, as a state machine. `step` takes one event, `end_of_turn`
+//! builds the commit for everything that happened since the last one; both only fill [`Effects`].
+//!
+//! Two halves share it. As **home** it serves the connections of its core: it splits requests by
+//! owner, joins the answers and waits for long polls (`home`, `fetch`). As **owner** it keeps the
+//! partitions placed on it: appends, commits, flushes, reads (`owner`, `commit`, `flusher`, `read`,
+//! `lookup`). Home and owner talk in messages, even within one shard. Shard 0 also keeps the
+//! cluster's metadata (`controller`).
+
+mod commit;
+mod controller;
+pub mod effect;
+pub mod event;
+mod fetch;
+mod flusher;
+mod home;
+mod index;
+mod lookup;
+pub mod message;
+mod offline;
+mod owner;
+mod partition;
+mod read;
+pub mod request;
+pub mod setup;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use crate::id::{Instant, LeaderEpoch, Now, ShardId, TopicPartition};
+use crate::log::{Known, Log, LogConfig, LogVersion};
+use crate::shard::commit::Commits;
+use crate::shard::controller::ControllerSeat;
+use crate::shard::effect::Effects;
+use crate::shard::event::{Adopted, EffectId, Event, Outcome};
+use crate::shard::flusher::Flusher;
+use crate::shard::home::Home;
+use crate::shard::message::Message;
+use crate::shard::offline::DirectoryHealth;
+use crate::shard::owner::OwnerCalls;
+use crate::shard::partition::{Partition, Slot};
+use crate::shard::read::Look;
+use crate::shard::request::{Reply, Request};
+use crate::shard::setup::{ShardLimits, ShardSetup};
+
+/// A map whose order depends on nothing but what is put in.
+pub(crate) type Map<K, V> = HashMap<K, V, FixedState>;
+
+/// Whether the driver should go on reading requests that bring bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pressure {
+    /// Yes.
+    Open,
+    /// Better not, until this has changed: appends come close to being refused.
+    Full,
+}
+
+/// What an effect in flight is for.
+#[derive(Debug)]
+enum Pending {
+    Commit,
+    Segment(Slot),
+    Seal(Slot),
+    Format(crate::journal::ring::Slot),
+    Barrier,
+    Manifest,
+    Look(Look),
+    Rescue(Slot),
+    /// Nothing depends on it.
+    Nothing,
+}
+
+/// One core's share of the broker.
+#[derive(Debug)]
+pub struct Shard {
+    id: ShardId,
+    shards: u16,
+    epoch: LeaderEpoch,
+    version: LogVersion,
+    limits: ShardLimits,
+    defaults: Arc<LogConfig>,
+    slots: Map<TopicPartition, Slot>,
+    partitions: BTreeMap<Slot, Partition>,
+    next_slot: u32,
+    pending: Map<EffectId, Pending>,
+    next_effect: u64,
+    home: Home,
+    calls: OwnerCalls,
+    commits: Commits,
+    flusher: Flusher,
+    controller: Option<ControllerSeat>,
+    directory: DirectoryHealth,
+    /// Reads of other shards that are to be woken at the end of this turn.
+    wakes: BTreeSet<partition::OwnerCall>,
+}
+
+impl Shard {
+    /// A shard with its partitions; call [`start`](Self::start) before the first event.
+    #[must_use]
+    pub fn new(setup: ShardSetup) -> Shard {
+        let epoch = setup.leader_epoch();
+        let mut shard = Shard {
+            id: setup.id,
+            shards: setup.shards,
+            epoch,
+            version: LogVersion { start: setup.start, change: 0 },
+            slots: Map::default(),
+            partitions: BTreeMap::new(),
+            next_slot: 0,
+            pending: Map::default(),
+            next_effect: 0,
+            home: Home::new(setup.shards),
+            calls: OwnerCalls::default(),
+            commits: Commits::new(&setup),
+            flusher: Flusher::new(setup.manifest_bytes),
+            controller: setup.controller.map(ControllerSeat::new),
+            directory: DirectoryHealth::default(),
+            wakes: BTreeSet::new(),
+            limits: setup.limits,
+            defaults: setup.defaults,
+        };
+        for adopted in setup.partitions {
+            shard.adopt(adopted, Known::Yes);
+        }
+        shard
+    }
+
+    /// Wants what must happen before and beside the first request: journal files formatted.
+    pub fn start(&mut self, effects: &mut Effects) {
+        for slot in self.commits.unformatted(self.limits.journal_files) {
+            let id = self.effect(Pending::Format(slot));
+            effects.file(id, effect::FileAction::FormatJournal(slot.0));
+        }
+    }
+
+    /// Which shard this is.
+    #[must_use]
+    pub fn id(&self) -> ShardId {
+        self.id
+    }
+
+    /// Takes in one event.
+    pub fn step(&mut self, now: Now, event: Event, effects: &mut Effects) {
+        match event {
+            Event::Request(ticket, request) => self.on_request(now, ticket, request, effects),
+            Event::Cancel(ticket) => self.cancel(now, ticket, effects),
+            Event::Message(from, message) => self.on_message(now, from, message, effects),
+            Event::Done(id, outcome) => self.on_done(now, id, outcome, effects),
+            Event::DiskFree(bytes) => self.on_disk_free(bytes, effects),
+            Event::Tick => self.on_tick(now, effects),
+            Event::Stop(ticket) => self.flusher.stop(ticket),
+        }
+    }
+
+    /// Closes a turn: builds the commit, starts what has become due, wakes readers.
+    pub fn end_of_turn(&mut self, now: Now, effects: &mut Effects) {
+        self.build_commits(now, effects);
+        self.flush(now, effects);
+        self.wake_readers(now, effects);
+    }
+
+    /// When [`Event::Tick`] is wanted.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let home = self.home.next_deadline();
+        let seal = self.commits.seal_at();
+        let housekeeping = self.flusher.housekeeping_at();
+        [home, seal, housekeeping].into_iter().flatten().min()
+    }
+
+    /// Whether requests that bring bytes are welcome.
+    #[must_use]
+    pub fn pressure(&self) -> Pressure {
+        let dirty = self.flusher.dirty() > self.limits.dirty_bytes / 4 * 3;
+        if dirty || self.commits.is_crowded() { Pressure::Full } else { Pressure::Open }
+    }
+
+    fn on_request(&mut self, now: Now, ticket: event::Ticket, request: Request, fx: &mut Effects) {
+        match request {
+            Request::Produce(parts) => self.produce(now, ticket, parts, fx),
+            Request::Fetch(fetch) => self.fetch(now, ticket, fetch, fx),
+            Request::Lookup(parts) => self.look_up(now, ticket, parts, fx),
+            Request::Metadata(command) => self.command(now, ticket, command, fx),
+        }
+    }
+
+    fn on_message(&mut self, now: Now, from: ShardId, message: Message, fx: &mut Effects) {
+        match message {
+            Message::Call(id, call) => self.on_call(now, from, id, call, fx),
+            Message::Answer(id, answer) => self.on_answer(now, from, id, answer, fx),
+            Message::Wake(id) => self.on_wake(now, id, fx),
+            Message::Unwatch(id) => self.unwatch(partition::OwnerCall { from, id }),
+            Message::Publish(delta) => self.on_publish(now, &delta, fx),
+            Message::Applied(version) => self.on_applied(now, from, version, fx),
+            Message::DirectoryOffline => self.go_offline(now, fx),
+            Message::Command(id, command) => self.on_command(now, from, id, command, fx),
+        }
+    }
+
+    fn on_done(&mut self, now: Now, id: EffectId, outcome: Outcome, fx: &mut Effects) {
+        match self.pending.remove(&id) {
+            Some(Pending::Commit) => self.on_commit(now, id, &outcome, fx),
+            Some(Pending::Segment(slot)) => self.on_segment(now, slot, &outcome, fx),
+            Some(Pending::Seal(slot)) => self.on_seal(slot, &outcome, fx),
+            Some(Pending::Format(slot)) => self.on_format(now, slot, &outcome, fx),
+            Some(Pending::Barrier) => self.on_barrier(now, &outcome, fx),
+            Some(Pending::Manifest) => self.on_manifest(now, &outcome, fx),
+            Some(Pending::Look(look)) => self.on_look(now, look, outcome, fx),
+            Some(Pending::Rescue(slot)) => self.on_rescue(slot, &outcome),
+            Some(Pending::Nothing) | None => {}
+        }
+    }
+
+    fn on_tick(&mut self, now: Now, fx: &mut Effects) {
+        self.expire_fetches(now, fx);
+        self.seal_journal(now, fx);
+        self.housekeep(now);
+    }
+
+    fn effect(&mut self, pending: Pending) -> EffectId {
+        self.next_effect += 1;
+        let id = EffectId(self.next_effect);
+        self.pending.insert(id, pending);
+        id
+    }
+
+    fn adopt(&mut self, adopted: Adopted, known: Known) {
+        let Adopted { partition, log, config } = adopted;
+        let slot = Slot(self.next_slot);
+        self.next_slot += 1;
+        let log = Log::new(partition, log, config, self.epoch, known);
+        self.slots.insert(partition, slot);
+        self.partitions.insert(slot, Partition::new(log));
+    }
+
+    fn partition(&mut self, partition: TopicPartition) -> Option<(Slot, &mut Partition)> {
+        let slot = *self.slots.get(&partition)?;
+        self.partitions.get_mut(&slot).map(|partition| (slot, partition))
+    }
+
+    /// Sends a message; to this shard itself it is delivered at once.
+    fn send(&mut self, now: Now, to: ShardId, message: Message, fx: &mut Effects) {
+        if to == self.id {
+            self.on_message(now, to, message, fx);
+        } else {
+            fx.messages.push((to, message));
+        }
+    }
+}
+
+impl Effects {
+    fn file(&mut self, id: EffectId, action: effect::FileAction) {
+        self.files.push(effect::FileEffect { id, action });
+    }
+
+    fn reply(&mut self, ticket: event::Ticket, reply: Reply) {
+        self.replies.push((ticket, reply));
+    }
+
+    fn notice(&mut self, notice: effect::Notice) {
+        self.notices.push(notice);
+    }
+}

@@ -1,0 +1,329 @@
+//! As owner: reads. What memory and indexes tell is answered at once; the rest looks at stored bytes
+//! first. Readers that find too little watch their partitions.
+
+use bytes::Bytes;
+
+use crate::id::Now;
+use crate::log::{Oversize, Plan, SegmentId, Want, Window};
+use crate::shard::Shard;
+use crate::shard::effect::{Effects, FileAction, Notice, ReadFile};
+use crate::shard::event::{Failure, Outcome};
+use crate::shard::index::Rebuild;
+use crate::shard::lookup::Search;
+use crate::shard::message::{Answer, Message};
+use crate::shard::partition::{Health, OwnerCall, Slot};
+use crate::shard::request::{FetchPart, Fetched, ReadError};
+use crate::shard::Pending;
+
+/// A read call that is not answered.
+#[derive(Debug)]
+pub(crate) struct ReadCall {
+    parts: Vec<FetchPart>,
+    results: Vec<Option<Result<Fetched, ReadError>>>,
+    open: usize,
+    enough: u32,
+}
+
+/// Stored bytes that are on their way, and what for.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) slot: Slot,
+    pub(crate) purpose: Purpose,
+}
+
+/// What a look at stored bytes is for.
+#[derive(Debug)]
+pub(crate) enum Purpose {
+    /// The unfinished last block, to append behind it.
+    LastBlock,
+    /// A window for a read.
+    Read { reader: Reader, window: Window },
+    /// The index of a closed segment; then the interrupted go on.
+    Index { segment: SegmentId, then: Interrupted },
+    /// A closed segment, to make its index anew.
+    Rebuild { rebuild: Rebuild, then: Interrupted },
+    /// Batches for a search by time.
+    Search { search: Search, window: Window },
+}
+
+/// What waits for an index.
+#[derive(Debug)]
+pub(crate) enum Interrupted {
+    Read(Reader),
+    Search(Search),
+}
+
+/// One part of a read call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader {
+    call: OwnerCall,
+    part: u32,
+    want: Want,
+}
+
+impl Look {
+    pub(crate) fn last_block(slot: Slot) -> Look {
+        Look { slot, purpose: Purpose::LastBlock }
+    }
+}
+
+impl Shard {
+    pub(super) fn read_call(
+        &mut self,
+        now: Now,
+        call: OwnerCall,
+        parts: &[FetchPart],
+        max_bytes: u32,
+        enough: u32,
+        fx: &mut Effects,
+    ) {
+        self.unwatch(call);
+        let results = parts.iter().map(|_| None).collect();
+        let open = parts.len();
+        let read = ReadCall { parts: parts.to_vec(), results, open, enough };
+        self.calls.reads.insert(call, read);
+        let mut room = max_bytes;
+        let mut oversize = Oversize::Whole;
+        for (part, wanted) in (0..).zip(parts) {
+            let max_bytes = wanted.max_bytes.min(room);
+            let want = Want { offset: wanted.offset, max_bytes, oversize };
+            let reader = Reader { call, part, want };
+            let len = self.read_part(now, wanted, reader, fx);
+            room = room.saturating_sub(u32::try_from(len).unwrap_or(u32::MAX));
+            if len > 0 {
+                oversize = Oversize::Nothing;
+            }
+        }
+        if open == 0 {
+            self.finish_read(now, call, fx);
+        }
+    }
+
+    /// Reads one part; says how many bytes it has or may take.
+    fn read_part(&mut self, now: Now, part: &FetchPart, reader: Reader, fx: &mut Effects) -> u64 {
+        let planned = self.plan_part(part, reader.want);
+        match planned {
+            Ok((slot, plan)) => self.carry_out(now, slot, reader, plan, fx),
+            Err(error) => {
+                self.read_done(now, reader, Err(error), fx);
+                0
+            }
+        }
+    }
+
+    fn plan_part(&mut self, part: &FetchPart, want: Want) -> Result<(Slot, Plan), ReadError> {
+        let offline = self.directory.is_offline();
+        let epoch = self.epoch;
+        let (slot, partition) =
+            self.partition(part.partition).ok_or(ReadError::UnknownPartition)?;
+        if offline || partition.health == Health::Offline {
+            return Err(ReadError::Offline);
+        }
+        match part.epoch {
+            Some(known) if known < epoch => return Err(ReadError::FencedEpoch),
+            Some(known) if known > epoch => return Err(ReadError::UnknownEpoch),
+            _ => {}
+        }
+        Ok((slot, partition.log.plan(want)?))
+    }
+
+    fn carry_out(
+        &mut self,
+        now: Now,
+        slot: Slot,
+        reader: Reader,
+        plan: Plan,
+        fx: &mut Effects,
+    ) -> u64 {
+        match plan {
+            Plan::Ready(pieces) => {
+                let len = pieces.iter().map(|piece| piece.len()).sum();
+                let fetched = self.fetched(slot, pieces);
+                self.read_done(now, reader, fetched, fx);
+                len
+            }
+            Plan::Look(window) => {
+                self.look(slot, window, Purpose::Read { reader, window }, fx);
+                u64::from(reader.want.max_bytes)
+            }
+            Plan::NeedIndex(segment) => {
+                self.load_index(slot, segment, Interrupted::Read(reader), fx);
+                u64::from(reader.want.max_bytes)
+            }
+        }
+    }
+
+    fn fetched(
+        &self,
+        slot: Slot,
+        pieces: Vec<crate::shard::request::Piece>,
+    ) -> Result<Fetched, ReadError> {
+        let partition = self.partitions.get(&slot).ok_or(ReadError::UnknownPartition)?;
+        let high_watermark = partition.log.high_watermark().offset;
+        let log_start = partition.log.marks().log_start();
+        Ok(Fetched { high_watermark, log_start, pieces })
+    }
+
+    /// Reads stored bytes.
+    pub(super) fn look(&mut self, slot: Slot, window: Window, purpose: Purpose, fx: &mut Effects) {
+        let Some(partition) = self.partitions.get(&slot) else { return };
+        let segment = partition.log.segment_id(window.place.segment);
+        let id = self.effect(Pending::Look(Look { slot, purpose }));
+        fx.reads.push(ReadFile { id, segment, at: window.place.at, len: window.len });
+    }
+
+    /// Reads a closed segment's index file.
+    pub(super) fn load_index(
+        &mut self,
+        slot: Slot,
+        segment: SegmentId,
+        then: Interrupted,
+        fx: &mut Effects,
+    ) {
+        let id = self.effect(Pending::Look(Look { slot, purpose: Purpose::Index { segment, then } }));
+        fx.file(id, FileAction::ReadIndex(segment));
+    }
+
+    /// Stored bytes have come, or not.
+    pub(super) fn on_look(&mut self, now: Now, look: Look, outcome: Outcome, fx: &mut Effects) {
+        let Look { slot, purpose } = look;
+        let bytes = match outcome {
+            Outcome::Read(bytes) => Ok(bytes),
+            Outcome::Done => Ok(Bytes::new()),
+            Outcome::Failed(failure) => Err(failure),
+        };
+        match purpose {
+            Purpose::LastBlock => {
+                self.on_last_block(now, slot, bytes.as_deref().ok(), fx);
+            }
+            Purpose::Read { reader, window } => self.on_window(now, slot, reader, window, bytes, fx),
+            Purpose::Index { segment, then } => self.on_index(now, slot, segment, then, bytes, fx),
+            Purpose::Rebuild { rebuild, then } => {
+                self.on_rebuild(now, slot, rebuild, then, bytes, fx);
+            }
+            Purpose::Search { search, window } => {
+                self.on_search(now, slot, search, window, bytes, fx);
+            }
+        }
+    }
+
+    fn on_window(
+        &mut self,
+        now: Now,
+        slot: Slot,
+        reader: Reader,
+        window: Window,
+        bytes: Result<Bytes, Failure>,
+        fx: &mut Effects,
+    ) {
+        let planned = self.plan_window(slot, reader.want, window, bytes, fx);
+        match planned {
+            Ok(plan) => {
+                self.carry_out(now, slot, reader, plan, fx);
+            }
+            Err(error) => self.read_done(now, reader, Err(error), fx),
+        }
+    }
+
+    fn plan_window(
+        &mut self,
+        slot: Slot,
+        want: Want,
+        window: Window,
+        bytes: Result<Bytes, Failure>,
+        fx: &mut Effects,
+    ) -> Result<Plan, ReadError> {
+        let partition = self.partitions.get(&slot).ok_or(ReadError::UnknownPartition)?;
+        let bytes = bytes.map_err(|_| ReadError::Offline)?;
+        let plan = partition.log.plan_in(want, window, &bytes);
+        if plan.as_ref().is_err_and(|error| *error == ReadError::Damaged) {
+            let segment = partition.log.segment_id(window.place.segment);
+            fx.notice(Notice::Damaged(segment, window.place.at));
+        }
+        plan
+    }
+
+    /// Goes on with a read once its index is there, or cannot be.
+    pub(super) fn resume_read(
+        &mut self,
+        now: Now,
+        slot: Slot,
+        reader: Reader,
+        index: Result<(), ReadError>,
+        fx: &mut Effects,
+    ) {
+        let partition = self.partitions.get(&slot).ok_or(ReadError::UnknownPartition);
+        let planned = index.and(partition).and_then(|p| p.log.plan(reader.want));
+        match planned {
+            Ok(plan) => {
+                self.carry_out(now, slot, reader, plan, fx);
+            }
+            Err(error) => self.read_done(now, reader, Err(error), fx),
+        }
+    }
+
+    fn read_done(
+        &mut self,
+        now: Now,
+        reader: Reader,
+        result: Result<Fetched, ReadError>,
+        fx: &mut Effects,
+    ) {
+        let Some(read) = self.calls.reads.get_mut(&reader.call) else { return };
+        if let Some(slot @ None) = read.results.get_mut(reader.part as usize) {
+            *slot = Some(result);
+            read.open -= 1;
+        }
+        if read.open == 0 {
+            self.finish_read(now, reader.call, fx);
+        }
+    }
+
+    fn finish_read(&mut self, now: Now, call: OwnerCall, fx: &mut Effects) {
+        let Some(read) = self.calls.reads.remove(&call) else { return };
+        let results: Vec<_> = read.results.into_iter().flatten().collect();
+        let bytes: u64 = results.iter().flatten().map(Fetched::len).sum();
+        if bytes < u64::from(read.enough) && results.iter().all(Result::is_ok) {
+            self.watch(call, &read.parts, &results);
+        }
+        self.send(now, call.from, Message::Answer(call.id, Answer::Read(results)), fx);
+    }
+
+    /// Wakes `call` when one of these partitions has more than it has just been told.
+    fn watch(
+        &mut self,
+        call: OwnerCall,
+        parts: &[FetchPart],
+        results: &[Result<Fetched, ReadError>],
+    ) {
+        for (part, result) in parts.iter().zip(results) {
+            let told = result.as_ref().ok().map(|fetched| fetched.high_watermark);
+            let Some(slot) = self.slots.get(&part.partition).copied() else { continue };
+            let Some(partition) = self.partitions.get_mut(&slot) else { continue };
+            if told.is_some_and(|told| partition.log.high_watermark().offset > told) {
+                self.wakes.insert(call);
+            }
+            partition.watchers.insert(call);
+            self.calls.watched.entry(call).or_default().push(slot);
+        }
+    }
+
+    /// Stops watching for a reader.
+    pub(super) fn unwatch(&mut self, call: OwnerCall) {
+        self.wakes.remove(&call);
+        for slot in self.calls.watched.remove(&call).unwrap_or_default() {
+            if let Some(partition) = self.partitions.get_mut(&slot) {
+                partition.watchers.remove(&call);
+            }
+        }
+    }
+
+    /// Wakes each reader once for all that happened in this turn.
+    pub(super) fn wake_readers(&mut self, now: Now, fx: &mut Effects) {
+        while let Some(call) = self.wakes.pop_first() {
+            self.unwatch(call);
+            self.send(now, call.from, Message::Wake(call.id), fx);
+        }
+    }
+}
+

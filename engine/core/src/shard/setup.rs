@@ -1,0 +1,60 @@
+//! What a shard starts with.
+
+use std::sync::Arc;
+
+use crate::id::{LeaderEpoch, ShardId};
+use crate::journal::commit::Incarnation;
+use crate::journal::ring::Slot;
+use crate::log::LogConfig;
+use crate::metadata::Controller;
+use crate::shard::event::Adopted;
+
+/// Bounds that the operator sets, for one shard.
+#[derive(Clone, Debug)]
+pub struct ShardLimits {
+    /// Bytes of a journal file.
+    pub journal_file_bytes: u64,
+    /// Journal files.
+    pub journal_files: u16,
+    /// Commits in flight at once: 2 to 4.
+    pub commits_in_flight: usize,
+    /// Bytes that may be in memory and journal only.
+    pub dirty_bytes: u64,
+    /// Bytes of slabs, for what is unflushed and what consumers at the tail read.
+    pub tail_bytes: u64,
+    /// Bytes of the disk that produce leaves free.
+    pub disk_reserve: u64,
+}
+
+/// Everything that a shard starts with.
+#[derive(Debug)]
+pub struct ShardSetup {
+    /// Which shard.
+    pub id: ShardId,
+    /// How many there are.
+    pub shards: u16,
+    /// The number of this start; also the leader epoch of every partition.
+    pub start: u32,
+    /// This life of the journal; random.
+    pub incarnation: Incarnation,
+    /// Journal files that are formatted already.
+    pub formatted: Vec<Slot>,
+    /// Bytes of this shard's manifest.
+    pub manifest_bytes: u64,
+    /// Bounds.
+    pub limits: ShardLimits,
+    /// How logs are kept unless their topic says otherwise.
+    pub defaults: Arc<LogConfig>,
+    /// The partitions that it owns.
+    pub partitions: Vec<Adopted>,
+    /// On shard 0: the metadata, replayed.
+    pub controller: Option<Controller>,
+}
+
+impl ShardSetup {
+    /// What this start stamps appended batches with.
+    #[must_use]
+    pub fn leader_epoch(&self) -> LeaderEpoch {
+        LeaderEpoch(i32::try_from(self.start).unwrap_or(i32::MAX))
+    }
+}

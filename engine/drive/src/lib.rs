@@ -1,0 +1,1 @@
+//! Drives the pure core with glommio and the disk ring.

@@ -1,0 +1,110 @@
+//! `corelog config list`: the table, for people and for programs.
+
+use serde::Serialize;
+
+use super::setting::{Change, Effect, Scope, Setting};
+use super::{docs, table};
+
+/// How to print the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListFormat {
+    /// A paragraph each.
+    Text,
+    /// One array of objects.
+    Json,
+    /// The page of the documentation.
+    Markdown,
+}
+
+/// Every setting, the broker's first.
+#[must_use]
+pub fn list(format: ListFormat) -> String {
+    let rows = table::broker().chain(table::topic()).map(Row::new);
+    match format {
+        ListFormat::Text => rows.map(|row| row.text()).collect(),
+        ListFormat::Markdown => docs::markdown(),
+        // Serializing strings to a string cannot fail; if it did, nothing would be printed.
+        ListFormat::Json => {
+            serde_json::to_string_pretty(&rows.collect::<Vec<Row>>()).unwrap_or_default()
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Row {
+    name: &'static str,
+    scope: &'static str,
+    #[serde(rename = "type")]
+    kind: String,
+    default: Option<&'static str>,
+    allowed: String,
+    change: &'static str,
+    effect: &'static str,
+    aliases: &'static [&'static str],
+    inherits_from: Vec<&'static str>,
+    documentation: String,
+}
+
+impl Row {
+    fn new(setting: &'static Setting) -> Row {
+        Row {
+            name: setting.name,
+            scope: scope_name(setting.scope),
+            kind: format!("{:?}", setting.kind.config_type()).to_ascii_lowercase(),
+            default: setting.default,
+            allowed: setting.allowed(),
+            change: change_name(setting.change),
+            effect: effect_name(setting.effect),
+            aliases: setting.aliases,
+            inherits_from: inherits_from(setting.scope),
+            documentation: setting.documentation(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let Row { name, scope, kind, allowed, change, documentation, .. } = self;
+        let default = self.default.unwrap_or("(unset)");
+        let mut text = format!("{name}  [{scope}, {kind}, {change}]\n    {documentation}\n");
+        text.push_str(&format!("    default {default}; allowed: {allowed}\n"));
+        if !self.aliases.is_empty() {
+            text.push_str(&format!("    also called {}\n", self.aliases.join(", ")));
+        }
+        if !self.inherits_from.is_empty() {
+            text.push_str(&format!("    inherits from {}\n", self.inherits_from.join(", ")));
+        }
+        text.push('\n');
+        text
+    }
+}
+
+fn scope_name(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Broker | Scope::TopicDefault(_) => "broker",
+        Scope::Topic(_) => "topic",
+    }
+}
+
+/// For people: when a new value is taken up.
+pub(super) fn change_name(change: Change) -> &'static str {
+    match change {
+        Change::AtStart => "at start",
+        Change::Live => "live",
+    }
+}
+
+fn effect_name(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Full => "full",
+        Effect::Partly(_) => "partly",
+        Effect::Later(_) => "later",
+        Effect::Never(_) => "never",
+    }
+}
+
+/// The broker settings that a topic setting takes its value from.
+pub(super) fn inherits_from(scope: Scope) -> Vec<&'static str> {
+    match scope {
+        Scope::Topic(synonyms) => synonyms.iter().map(|synonym| synonym.name).collect(),
+        Scope::Broker | Scope::TopicDefault(_) => Vec::new(),
+    }
+}

@@ -1,0 +1,45 @@
+//! Settings: one table says what exists, everything else is derived from it.
+//!
+//! ```text
+//! defaults < file (TOML or server.properties) < environment < flags      static, read once
+//!          < dynamic default < dynamic for this broker                   changed over the protocol
+//! ```
+//!
+//! `load` reads the static sources and checks every entry against the table; what comes out is a
+//! `broker::Config`, which says what the settings *mean*. Nothing below this module reads a file or
+//! the environment, and nothing in it but `load::ConfigFile::read` does I/O. A topic's settings are
+//! the broker's defaults with the topic's own entries over them (`topic::TopicConfig`).
+
+pub mod setting;
+
+mod broker_settings;
+pub mod table;
+mod topic_settings;
+
+mod form;
+mod units;
+pub mod value;
+
+pub mod problem;
+pub mod settings;
+
+mod entry;
+mod kafka_only;
+mod properties;
+mod toml_file;
+
+pub mod conflict;
+pub mod listener;
+pub mod load;
+
+pub mod broker;
+pub mod topic;
+mod topic_values;
+
+pub mod check;
+pub mod describe;
+mod docs;
+pub mod list;
+
+#[cfg(test)]
+mod tests;

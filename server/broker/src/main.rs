@@ -1,0 +1,3 @@
+//! Corelog, a Kafka-compatible broker: the daemon and its command line.
+
+fn main() {}

@@ -1,0 +1,172 @@
+"""Adapter of librdkafka, through confluent-kafka."""
+
+import hashlib
+import sys
+import time
+
+from confluent_kafka import (
+    Consumer, KafkaError, KafkaException, Producer,
+    TopicCollection, TopicPartition)
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
+
+from protocol import Record, Unsupported, serve
+
+WAIT_S = 30
+UNKNOWN_TOPIC = 3
+OFFSET_SPECS = {
+    "earliest": OffsetSpec.earliest, "latest": OffsetSpec.latest,
+    "max_timestamp": OffsetSpec.max_timestamp}
+
+
+class Librdkafka:
+    def __init__(self, bootstrap):
+        self.base = {"bootstrap.servers": bootstrap}
+        self.admin = AdminClient(self.base)
+
+    def create(self, topic, partitions, replication, configs):
+        if partitions < -1:
+            raise Unsupported("librdkafka refuses the number of partitions itself")
+        new = NewTopic(topic, partitions, replication, config=configs)
+        self.admin.create_topics([new])[topic].result(WAIT_S)
+
+    def delete(self, topic):
+        self.admin.delete_topics([topic])[topic].result(WAIT_S)
+
+    def delete_all(self, prefix):
+        topics = [t for t in self.admin.list_topics(timeout=WAIT_S).topics if t.startswith(prefix)]
+        for deleted in self.admin.delete_topics(topics).values() if topics else []:
+            deleted.result(WAIT_S)
+
+    def partitions(self, topic):
+        try:
+            found = self.admin.describe_topics(TopicCollection([topic]))[topic].result(WAIT_S)
+        except KafkaException as error:
+            if code_of(error) == UNKNOWN_TOPIC:
+                return 0
+            raise
+        return len(found.partitions)
+
+    def configs(self, kind, name):
+        resource = ConfigResource(kind, name)
+        entries = self.admin.describe_configs([resource])[resource].result(WAIT_S)
+        return {entry.name: entry.value for entry in entries.values()}
+
+    def broker_config(self, name):
+        broker = min(self.admin.list_topics(timeout=WAIT_S).brokers)
+        return self.configs("broker", str(broker))[name]
+
+    def offset(self, topic, partition, at):
+        where = TopicPartition(topic, partition)
+        spec = OFFSET_SPECS[at]() if at in OFFSET_SPECS else OffsetSpec.for_timestamp(at)
+        return self.admin.list_offsets({where: spec})[where].result(WAIT_S).offset
+
+    def producer(self, codec, acks, idempotent, max_bytes):
+        return Producer(self.base | {
+            "compression.type": codec, "acks": acks, "enable.idempotence": idempotent,
+            "message.max.bytes": max_bytes, "linger.ms": 5, "message.timeout.ms": 20_000,
+            "topic.metadata.propagation.max.ms": 5_000})
+
+    def produce(self, topic, records, codec, acks, idempotent, max_bytes):
+        producer = self.producer(codec, acks, idempotent, max_bytes)
+        offsets, errors = [None] * len(records), []
+
+        def reported(index):
+            def on_delivery(error, message):
+                errors.extend([error] if error else [])
+                offsets[index] = message.offset()
+            return on_delivery
+
+        for index, record in enumerate(records):
+            producer.produce(
+                topic, value=record.value, key=record.key, headers=record.headers,
+                partition=-1 if record.partition is None else record.partition,
+                timestamp=record.timestamp or 0, on_delivery=reported(index))
+        unsent = producer.flush(WAIT_S)
+        if errors:
+            raise KafkaException(errors[0])
+        if unsent:
+            raise TimeoutError(f"{unsent} records were not acknowledged in {WAIT_S} s")
+        return offsets if acks != "0" else None
+
+    def consumer(self, **settings):
+        return Consumer(self.base | {
+            "group.id": "unused", "enable.auto.commit": False, **settings})
+
+    def consume(self, topic, start, count, reset, fetch_bytes, wait_ms):
+        consumer = self.consumer(**{
+            "auto.offset.reset": reset, "max.partition.fetch.bytes": fetch_bytes})
+        consumer.assign([TopicPartition(topic, partition, offset) for partition, offset in start])
+        found, deadline = [], time.monotonic() + wait_ms / 1000
+        try:
+            while len(found) < count and time.monotonic() < deadline:
+                for message in consumer.consume(count - len(found), timeout=0.1):
+                    found.append(record_of(message))
+        finally:
+            consumer.close()
+        return found
+
+    def write_file(self, topic, path, partitions, codec):
+        """Line i goes to partition i modulo `partitions`; [records, sha256] of each."""
+        producer = self.producer(codec, "all", True, 1_000_000)
+        tally = Tally(partitions)
+        with open(path, "rb") as lines:
+            for index, line in enumerate(lines):
+                line = line.removesuffix(b"\n")
+                while True:
+                    try:
+                        producer.produce(topic, value=line, partition=index % partitions)
+                        break
+                    except BufferError:
+                        producer.poll(0.1)
+                tally.add(index % partitions, line)
+        if producer.flush(120):
+            raise TimeoutError("records were not acknowledged in 120 s")
+        return tally.result()
+
+    def read_file(self, topic, counts):
+        """The same tally of the first counts[p] records of each partition p."""
+        consumer = self.consumer()
+        consumer.assign([TopicPartition(topic, p, 0) for p in range(len(counts))])
+        tally, silent_at = Tally(len(counts)), time.monotonic() + WAIT_S
+        while tally.counts != counts and time.monotonic() < silent_at:
+            for message in consumer.consume(10_000, timeout=0.5):
+                tally.add(message.partition(), record_of(message).value)
+                silent_at = time.monotonic() + WAIT_S
+        consumer.close()
+        return tally.result()
+
+
+class Tally:
+    def __init__(self, partitions):
+        self.counts = [0] * partitions
+        self.hashes = [hashlib.sha256() for _ in range(partitions)]
+
+    def add(self, partition, value):
+        self.counts[partition] += 1
+        self.hashes[partition].update(value)
+
+    def result(self):
+        return [[n, h.hexdigest()] for n, h in zip(self.counts, self.hashes)]
+
+
+def record_of(message):
+    if message.error():
+        raise KafkaException(message.error())
+    return Record(
+        message.value(), message.key(), message.partition(), message.headers() or [],
+        message.timestamp()[1], message.offset())
+
+
+def code_of(error):
+    """Kafka's code; librdkafka's own codes are negative, those that stand for one are mapped."""
+    if not isinstance(error, KafkaException):
+        return None
+    code = error.args[0].code()
+    local = {
+        KafkaError._AUTO_OFFSET_RESET: 1, KafkaError._UNKNOWN_TOPIC: UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION: UNKNOWN_TOPIC, KafkaError._NOENT: UNKNOWN_TOPIC}
+    return local.get(code, code if code > 0 else None)
+
+
+if __name__ == "__main__":
+    serve(Librdkafka(sys.argv[1]), code_of)

@@ -1,0 +1,95 @@
+"""The line protocol between the suite and the adapter of one client.
+
+An adapter is a process that drives one stock client. It reads one JSON request per line and
+answers each with one line: `{"ok": result}`, `{"code": n}` when the client reports Kafka's error
+code n, `{"unsupported": why}` when the client lacks the feature, `{"error": text}` otherwise.
+
+Operations (adapters in other languages take the same names and fields):
+  create   topic, partitions, replication, configs
+  delete   topic
+  partitions topic                      number of partitions, 0 when the topic does not exist
+  configs  kind (topic or broker), name {config name: value}
+  offset   topic, partition, at         at: earliest, latest, max_timestamp or milliseconds;
+                                        -1 when no record is that late
+  produce  topic, records, codec, acks, idempotent, max_bytes
+                                        the offsets acknowledged, null when the client hides them
+  consume  topic, start, count, reset, fetch_bytes, wait_ms
+                                        start: [[partition, offset]], -2 earliest, -1 latest;
+                                        returns at `count` records or after wait_ms
+"""
+
+import asyncio
+import base64
+import dataclasses
+import inspect
+import json
+import os
+import sys
+
+
+@dataclasses.dataclass
+class Record:
+    value: bytes | None
+    key: bytes | None = None
+    partition: int | None = None
+    headers: list = dataclasses.field(default_factory=list)
+    timestamp: int | None = None
+    offset: int | None = None
+
+    def to_json(self):
+        headers = [[name, encode(value)] for name, value in self.headers]
+        return vars(self) | {
+            "key": encode(self.key), "value": encode(self.value), "headers": headers}
+
+    @staticmethod
+    def from_json(fields):
+        headers = [(name, decode(value)) for name, value in fields.get("headers") or []]
+        return Record(**fields | {
+            "key": decode(fields["key"]), "value": decode(fields["value"]), "headers": headers})
+
+
+def encode(data):
+    return None if data is None else base64.b64encode(data).decode()
+
+
+def decode(text):
+    return None if text is None else base64.b64decode(text)
+
+
+class KafkaFailure(Exception):
+    """The client reported Kafka's error code `code`."""
+
+    def __init__(self, code, message=""):
+        super().__init__(f"Kafka error {code}: {message}")
+        self.code = code
+
+
+class Unsupported(Exception):
+    """The client has no such feature."""
+
+
+def serve(adapter, code_of):
+    """Answers requests with the methods of `adapter`; `code_of(error)` finds Kafka's code."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # a client that prints must not break the protocol
+    loop = asyncio.new_event_loop()
+    for line in sys.stdin:
+        print(json.dumps(answer(adapter, json.loads(line), code_of, loop)), file=replies, flush=True)
+
+
+def answer(adapter, request, code_of, loop):
+    try:
+        if "records" in request:
+            request["records"] = [Record.from_json(fields) for fields in request["records"]]
+        result = getattr(adapter, request.pop("op"))(**request)
+        if inspect.isawaitable(result):
+            result = loop.run_until_complete(result)
+        if request.get("start"):
+            result = [record.to_json() for record in result]
+        return {"ok": result}
+    except Unsupported as error:
+        return {"unsupported": str(error)}
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        code = code_of(error)
+        return {"error": text} if code is None else {"code": code, "message": text}

@@ -1,0 +1,88 @@
+"""One line per test, and what decides whether a test passed."""
+
+import time
+
+from protocol import KafkaFailure, Unsupported
+
+
+class Report:
+    """Runs tests whose name contains `only`; counts what came of them."""
+
+    def __init__(self, only):
+        self.only = only
+        self.passed = self.failed = self.skipped = 0
+
+    def wants(self, name):
+        return self.only in name
+
+    def test(self, name, body):
+        if not self.wants(name):
+            return
+        started = time.monotonic()
+        try:
+            body()
+        except Unsupported as error:
+            self.skip(name, str(error))
+        except Exception as error:
+            self.fail(name, f"{type(error).__name__}: {error}")
+        else:
+            self.passed += 1
+            say(f"ok {name} ({time.monotonic() - started:.1f} s)")
+
+    def fail(self, name, why):
+        self.failed += 1
+        say(f"FAILED {name}: {' '.join(why.split())[:600]}")
+
+    def skip(self, name, why):
+        if self.wants(name):
+            self.skipped += 1
+            say(f"skipped {name}: {why}")
+
+    def close(self):
+        """Prints the totals; the exit status of the suite."""
+        say(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
+        return 1 if self.failed or not self.passed else 0
+
+
+def say(line):
+    print(line, flush=True)
+
+
+def expect(found, wanted, what):
+    if found != wanted:
+        raise AssertionError(f"{what}: expected {short(wanted)}, found {short(found)}")
+
+
+def expect_code(code, call):
+    """The client must report Kafka's error `code`."""
+    try:
+        result = call()
+    except KafkaFailure as failure:
+        expect(failure.code, code, f"error code ({failure})")
+    else:
+        raise AssertionError(f"expected Kafka's error {code}, found success: {short(result)}")
+
+
+def expect_records(found, sent):
+    """`found` are `sent` byte for byte, in order, at consecutive offsets from 0."""
+    for index, (have, want) in enumerate(zip(found, sent)):
+        expect(have.offset, index, "offset")
+        expect((have.key, have.value), (want.key, want.value), f"key and value at {index}")
+        expect(have.headers, want.headers, f"headers at {index}")
+        if want.timestamp is not None:
+            expect(have.timestamp, want.timestamp, f"timestamp at {index}")
+    expect(len(found), len(sent), "records read")
+
+
+def eventually(call, wanted, what, wait_s=15):
+    """Metadata may trail an admin request: asks until the answer is `wanted`."""
+    deadline = time.monotonic() + wait_s
+    while (found := call()) != wanted:
+        if time.monotonic() > deadline:
+            expect(found, wanted, what)
+        time.sleep(0.05)
+
+
+def short(value):
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}... ({len(text)} characters)"

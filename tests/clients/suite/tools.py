@@ -1,0 +1,190 @@
+"""Kafka's own command line tools, each in a JVM of its own, as their scripts start them."""
+
+import pathlib
+import re
+import subprocess
+import time
+
+from protocol import Record, Unsupported
+from report import eventually, expect
+from scenarios import START_MS, make
+
+TOPICS = "org.apache.kafka.tools.TopicCommand"
+CONFIGS = "kafka.admin.ConfigCommand"
+GET_OFFSETS = "org.apache.kafka.tools.GetOffsetShell"
+API_VERSIONS = "org.apache.kafka.tools.BrokerApiVersionsCommand"
+DUMP_LOG = "org.apache.kafka.tools.DumpLogSegments"
+CONSOLE_PRODUCER = "org.apache.kafka.tools.ConsoleProducer"
+CONSOLE_CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
+
+JVM = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+BULK_S = 900
+
+
+class Tools:
+    def __init__(self, bootstrap, cache, log_dir):
+        self.bootstrap, self.log_dir = bootstrap, log_dir
+        self.java = [*JVM, "-cp", f"{cache}/jars/*"]
+        self.log = open(cache / "tools.log", "ab")
+
+    def run(self, tool, *arguments, input=None, stdin=None, timeout=BULK_S):
+        """The output of a tool that must succeed."""
+        return self.checked(self.command(tool, arguments), input, stdin, timeout)
+
+    def start(self, tool, *arguments):
+        return subprocess.Popen(
+            self.command(tool, arguments), stdout=subprocess.PIPE, stderr=self.log)
+
+    def kcat(self, *arguments):
+        return self.checked(["kcat", "-b", self.bootstrap, *arguments], None, None, BULK_S)
+
+    def start_kcat(self, *arguments):
+        return subprocess.Popen(
+            ["kcat", "-b", self.bootstrap, *arguments], stdout=subprocess.PIPE, stderr=self.log)
+
+    def command(self, tool, arguments):
+        return [*self.java, tool, "--bootstrap-server", self.bootstrap, *arguments]
+
+    def checked(self, command, input, stdin, timeout):
+        source = {"input": input.encode()} if input is not None else {"stdin": stdin}
+        done = subprocess.run(command, capture_output=True, timeout=timeout, **source)
+        output = (done.stdout + done.stderr).decode(errors="replace")
+        if done.returncode:
+            raise RuntimeError(f"exit status {done.returncode}: {output}")
+        return done.stdout.decode()
+
+
+TESTS = []
+
+
+def tool_test(body):
+    TESTS.append((body.__name__.replace("_", "-"), body))
+    return body
+
+
+def run_all(report, tools, helper, prefix):
+    for name, body in TESTS:
+        report.test(f"tools/{name}", lambda: body(tools, helper, f"{prefix}-tools-{name}"))
+
+
+def contains(output, *parts):
+    for part in parts:
+        if part not in output:
+            raise AssertionError(f"no {part!r} in the output: {output}")
+
+
+def ten_records(helper, topic):
+    """Ten records, the newest in the middle."""
+    make(helper, topic)
+    helper.produce(topic, [
+        Record(b"value-%d" % i, b"key-%d" % i, 0, [("h", b"x")], START_MS + 1_000 * (i * 7 % 10))
+        for i in range(10)])
+
+
+@tool_test
+def kafka_topics(tools, helper, topic):
+    tools.run(TOPICS, "--create", "--topic", topic, "--partitions", "3", "--config",
+              "retention.ms=12345678")
+    found = tools.run(TOPICS, "--describe", "--topic", topic)
+    contains(found, "PartitionCount: 3", "ReplicationFactor: 1", "retention.ms=12345678",
+             "Partition: 2")
+    if topic not in tools.run(TOPICS, "--list").split():
+        raise AssertionError("the topic is not listed")
+    tools.run(TOPICS, "--delete", "--topic", topic)
+    eventually(lambda: helper.partitions(topic), 0, "partitions after delete")
+
+
+@tool_test
+def kafka_topics_errors(tools, helper, topic):
+    make(helper, topic)
+    for arguments, wanted in (
+            (("--create", "--topic", topic), "already exists"),
+            (("--create", "--topic", f"{topic}-2", "--replication-factor", "3"),
+             "eplica"),
+            (("--delete", "--topic", f"{topic}-3"), "does not exist")):
+        try:
+            tools.run(TOPICS, *arguments)
+        except RuntimeError as refusal:
+            contains(str(refusal), wanted)
+        else:
+            raise AssertionError(f"kafka-topics {arguments} succeeded")
+
+
+@tool_test
+def kafka_configs(tools, helper, topic):
+    helper.create(topic, 1, retention_ms="12345678")
+    contains(tools.run(CONFIGS, "--describe", "--entity-type", "topics", "--entity-name", topic),
+             "retention.ms=12345678")
+    contains(tools.run(CONFIGS, "--describe", "--all", "--entity-type", "topics",
+                       "--entity-name", topic), "cleanup.policy=delete", "segment.bytes=")
+
+
+@tool_test
+def kafka_configs_of_the_broker(tools, helper, topic):
+    broker = re.search(r"\(id: (\d+)", tools.run(API_VERSIONS))[1]
+    contains(tools.run(CONFIGS, "--describe", "--all", "--entity-type", "brokers",
+                       "--entity-name", broker), "auto.create.topics.enable=", "num.partitions=")
+
+
+@tool_test
+def kafka_broker_api_versions(tools, helper, topic):
+    found = tools.run(API_VERSIONS)
+    for api in ("Produce(0)", "Fetch(1)", "ListOffsets(2)", "Metadata(3)", "ApiVersions(18)",
+                "CreateTopics(19)", "DeleteTopics(20)", "InitProducerId(22)"):
+        if not re.search(re.escape(api) + r": .*\[usable: \d+\]", found):
+            raise AssertionError(f"{api} is not usable: {found}")
+
+
+@tool_test
+def kafka_get_offsets(tools, helper, topic):
+    ten_records(helper, topic)
+    for time_, wanted in (("-1", 10), ("-2", 0), ("-3", 7)):
+        found = tools.run(GET_OFFSETS, "--topic", topic, "--time", time_)
+        expect(found.split(), [f"{topic}:0:{wanted}"], f"kafka-get-offsets --time {time_}")
+
+
+@tool_test
+def console_producer(tools, helper, topic):
+    make(helper, topic)
+    tools.run(CONSOLE_PRODUCER, "--topic", topic, "--compression-codec", "zstd",
+              "--reader-property", "parse.key=true", "--reader-property", "parse.headers=true",
+              input="h:x\tk1\tv1\nh:y\tk2\tžluť 水\n")
+    found = helper.consume(topic, 0, 2)
+    expect([(r.headers, r.key, r.value.decode()) for r in found],
+           [([("h", b"x")], b"k1", "v1"), ([("h", b"y")], b"k2", "žluť 水")], "records")
+
+
+@tool_test
+def console_consumer(tools, helper, topic):
+    ten_records(helper, topic)
+    shown = ["--formatter-property", "print.key=true", "--formatter-property", "print.offset=true",
+             "--formatter-property", "print.headers=true"]
+    for offset, first in (("earliest", 0), ("4", 4)):
+        found = tools.run(CONSOLE_CONSUMER, "--topic", topic, "--partition", "0", "--offset",
+                          offset, "--max-messages", str(10 - first), "--timeout-ms", "20000", *shown)
+        expect(found.splitlines(), [f"Offset:{i}\th:x\tkey-{i}\tvalue-{i}" for i in range(first, 10)],
+               f"output from {offset}")
+
+
+@tool_test
+def kafka_dump_log(tools, helper, topic):
+    if tools.log_dir is None:
+        raise Unsupported("no --log-dir was given")
+    make(helper, topic)
+    values = [f"marker-{topic}-{i}" for i in range(10)]
+    helper.produce(topic, [Record(value.encode(), partition=0) for value in values])
+    segment = segment_with(tools.log_dir, values[0].encode())
+    found = tools.checked([*tools.java, DUMP_LOG, "--deep-iteration", "--print-data-log",
+                           "--files", str(segment)], None, None, BULK_S)
+    contains(found, *(f"payload: {value}" for value in values))
+
+
+def segment_with(log_dir, marker, wait_s=20):
+    """The segment file that holds a record; a broker may write it a while after acknowledging."""
+    deadline = time.monotonic() + wait_s
+    while time.monotonic() < deadline:
+        for path in pathlib.Path(log_dir).rglob("*.log"):
+            if marker in path.read_bytes():
+                return path
+        time.sleep(0.5)
+    raise AssertionError(f"no *.log file below {log_dir} holds the record")
