@@ -114,7 +114,8 @@ impl Producers {
 
     /// Records a batch that was given its offsets; `batch` is the header as stored. Changes nothing
     /// for a batch without a producer, for a marker, and for one that is known already, so that
-    /// replaying a log over a snapshot of its state is harmless.
+    /// replaying a log over a snapshot of its state is harmless. (So a log that was cut needs a
+    /// state rebuilt from before the cut.)
     pub fn append(&mut self, batch: &BatchHeader) {
         let Some(producer) = batch.producer() else { return };
         let appended = AppendedBatch::of(&producer, batch);

@@ -205,7 +205,8 @@ fn produce_3_and_13() {
 
 #[test]
 fn fetch_18_omits_tagged_fields_at_their_defaults() {
-    let partition = FetchPartition { partition_max_bytes: 1, ..Default::default() };
+    let partition =
+        FetchPartition { partition_max_bytes: 1, high_watermark: i64::MAX, ..Default::default() };
     let known = FetchPartition { high_watermark: 3, partition_max_bytes: 1, ..Default::default() };
     let topic = FetchTopic { partitions: vec![partition, known], ..Default::default() };
     let body = FetchRequest {

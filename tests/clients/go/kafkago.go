@@ -3,22 +3,25 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 )
 
+// kafkaGo makes a client per request: a kafka-go transport keeps metadata for seconds, and the
+// suite makes topics all the time.
 type kafkaGo struct {
 	bootstrap string
-	transport *kafkago.Transport
-	client    *kafkago.Client
 }
 
 func newKafkaGo(bootstrap string) (adapter, error) {
-	transport := &kafkago.Transport{MetadataTTL: metadataAge}
-	client := &kafkago.Client{
-		Addr: kafkago.TCP(bootstrap), Timeout: 30 * time.Second, Transport: transport}
-	return &kafkaGo{bootstrap: bootstrap, transport: transport, client: client}, nil
+	return &kafkaGo{bootstrap: bootstrap}, nil
+}
+
+func (k *kafkaGo) client() *kafkago.Client {
+	return &kafkago.Client{Addr: kafkago.TCP(k.bootstrap), Timeout: requestTimeout,
+		Transport: &kafkago.Transport{IdleTimeout: time.Second}}
 }
 
 func (k *kafkaGo) create(ctx context.Context, r request) error {
@@ -28,7 +31,7 @@ func (k *kafkaGo) create(ctx context.Context, r request) error {
 		topic.ConfigEntries = append(topic.ConfigEntries,
 			kafkago.ConfigEntry{ConfigName: name, ConfigValue: value})
 	}
-	done, err := k.client.CreateTopics(ctx,
+	done, err := k.client().CreateTopics(ctx,
 		&kafkago.CreateTopicsRequest{Topics: []kafkago.TopicConfig{topic}})
 	if err != nil {
 		return err
@@ -37,7 +40,7 @@ func (k *kafkaGo) create(ctx context.Context, r request) error {
 }
 
 func (k *kafkaGo) delete(ctx context.Context, r request) error {
-	done, err := k.client.DeleteTopics(ctx, &kafkago.DeleteTopicsRequest{Topics: []string{r.Topic}})
+	done, err := k.client().DeleteTopics(ctx, &kafkago.DeleteTopicsRequest{Topics: []string{r.Topic}})
 	if err != nil {
 		return err
 	}
@@ -45,7 +48,7 @@ func (k *kafkaGo) delete(ctx context.Context, r request) error {
 }
 
 func (k *kafkaGo) partitions(ctx context.Context, r request) (int, error) {
-	found, err := k.client.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{r.Topic}})
+	found, err := k.client().Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{r.Topic}})
 	if err != nil {
 		return 0, err
 	}
@@ -53,7 +56,7 @@ func (k *kafkaGo) partitions(ctx context.Context, r request) (int, error) {
 }
 
 func (k *kafkaGo) configs(ctx context.Context, r request) (map[string]string, error) {
-	found, err := k.client.DescribeConfigs(ctx, &kafkago.DescribeConfigsRequest{
+	found, err := k.client().DescribeConfigs(ctx, &kafkago.DescribeConfigsRequest{
 		Resources: []kafkago.DescribeConfigRequestResource{
 			{ResourceType: kafkago.ResourceTypeTopic, ResourceName: r.Name}}})
 	if err != nil {
@@ -68,7 +71,7 @@ func (k *kafkaGo) configs(ctx context.Context, r request) (map[string]string, er
 
 func (k *kafkaGo) offset(ctx context.Context, r request) (int64, error) {
 	at := kafkago.OffsetRequest{Partition: int(r.Partition), Timestamp: r.timestamp()}
-	found, err := k.client.ListOffsets(ctx, &kafkago.ListOffsetsRequest{
+	found, err := k.client().ListOffsets(ctx, &kafkago.ListOffsetsRequest{
 		Topics: map[string][]kafkago.OffsetRequest{r.Topic: {at}}})
 	if err != nil {
 		return 0, err
@@ -106,6 +109,9 @@ func (k *kafkaGo) produce(ctx context.Context, r request) ([]int64, error) {
 	if closing := writer.Close(); err == nil {
 		err = closing
 	}
+	if err != nil && strings.Contains(err.Error(), "topic partition not found") {
+		return nil, unknownTopicOrPartition
+	}
 	if failed, ok := errors.AsType[kafkago.WriteErrors](err); ok {
 		return nil, errors.Join(failed...)
 	}
@@ -121,7 +127,8 @@ func (k *kafkaGo) writer(r request) *kafkago.Writer {
 		"gzip": kafkago.Gzip, "snappy": kafkago.Snappy, "lz4": kafkago.Lz4, "zstd": kafkago.Zstd}
 	acks := map[string]kafkago.RequiredAcks{
 		"0": kafkago.RequireNone, "1": kafkago.RequireOne, "all": kafkago.RequireAll}
-	writer := &kafkago.Writer{Addr: kafkago.TCP(k.bootstrap), Topic: r.Topic, Transport: k.transport,
+	writer := &kafkago.Writer{Addr: kafkago.TCP(k.bootstrap), Topic: r.Topic,
+		Transport: &kafkago.Transport{IdleTimeout: time.Second},
 		Compression: codec[r.Codec], RequiredAcks: acks[r.Acks], BatchBytes: int64(r.MaxBytes),
 		BatchTimeout: 5 * time.Millisecond, MaxAttempts: 3, Balancer: kafkago.Murmur2Balancer{}}
 	if r.Records[0].Partition != nil {

@@ -93,7 +93,7 @@ def one_run(record):
     """What the records of one run of `kcat -P` share."""
     if any(value is None for _, value in record.headers):
         raise Unsupported("kcat cannot end a header without a value")
-    if not all(value.isascii() and b"\0" not in value for _, value in record.headers):
+    if not all(name and value.isascii() and b"\0" not in value for name, value in record.headers):
         raise Unsupported("kcat takes headers as command line text")
     if record.key is None and record.value == b"":
         raise Unsupported("kcat drops a record without key and bytes")

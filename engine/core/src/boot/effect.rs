@@ -16,18 +16,28 @@ pub struct JournalFile {
     pub slot: u16,
 }
 
+/// A shard's manifest of one start: all manifests of a start replace those of earlier ones together,
+/// once each of them is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ManifestName {
+    /// The broker start that made it.
+    pub start: u32,
+    /// The shard of that start.
+    pub shard: ShardId,
+}
+
 /// One act that recovery wants done. A batch of them may be carried out in any order and at once;
 /// the next batch comes after all of them are answered.
 #[derive(Clone, Debug)]
 pub enum BootEffect {
     /// Which journal files and manifests there are.
     ListFiles,
-    /// Which partitions have a directory.
-    ListPartitions,
+    /// Which topics have a directory.
+    ListTopics,
     /// Which segments a partition's directory holds, with the lengths of their files.
     ListSegments(TopicPartition),
-    /// The whole manifest of a shard.
-    ReadManifest(ShardId),
+    /// A whole manifest.
+    ReadManifest(ManifestName),
     /// Part of a journal file; whole blocks.
     ReadJournal(JournalFile, u64, u32),
     /// Part of a segment; shorter only at the end of the file.
@@ -38,10 +48,10 @@ pub enum BootEffect {
     Truncate(SegmentId, u64),
     /// Makes everything so far durable, names and sizes too (syncfs).
     Barrier,
-    /// Replaces a shard's manifest: temporary file, sync, rename, directory sync.
-    ReplaceManifest(ShardId, Bytes),
+    /// Makes a manifest: temporary file, sync, rename, directory sync.
+    ReplaceManifest(ManifestName, Bytes),
     /// Removes a manifest, durably.
-    RemoveManifest(ShardId),
+    RemoveManifest(ManifestName),
     /// Removes a journal file, durably.
     RemoveJournal(JournalFile),
     /// Removes everything of a deleted topic.
@@ -53,15 +63,15 @@ pub enum BootEffect {
 /// The answer to one [`BootEffect`].
 #[derive(Clone, Debug)]
 pub enum BootAnswer {
-    /// To `ListFiles`: journal files with their lengths, and shards that have a manifest.
+    /// To `ListFiles`.
     Files {
         /// Journal files with their lengths.
         journals: Vec<(JournalFile, u64)>,
-        /// Shards whose manifest exists.
-        manifests: Vec<ShardId>,
+        /// Manifests.
+        manifests: Vec<ManifestName>,
     },
-    /// To `ListPartitions`.
-    Partitions(Vec<TopicPartition>),
+    /// To `ListTopics`.
+    Topics(Vec<TopicId>),
     /// To `ListSegments`: base offsets and file lengths, ascending; empty when there is none.
     Segments(Vec<(Offset, u64)>),
     /// To the reads.

@@ -1,20 +1,43 @@
 //! Recovery: from what is on disk to running shards (storage.md, section 3). A state machine that
 //! wants batches of [`BootEffect`]s and is given their answers; re-entrant at every step, since
 //! nothing is removed before what replaces it is durable.
+//!
+//! - `inventory`: manifests and journals, read into partition states and entries
+//! - `replay`: one partition from its state to the end of its journal
+//! - `partitions`: many partitions at once, in bounded memory
+//! - `metadata`: the metadata partition, which tells which topics there are
+//! - `rescan`: partitions whose manifest is lost, from their segments
+//!
+//! [`BootEffect`]: effect::BootEffect
 
 pub mod effect;
+mod inventory;
+mod metadata;
+mod partitions;
+mod replay;
+mod report;
+mod rescan;
+mod settle;
+#[cfg(test)]
+mod tests;
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::boot::effect::{BootAnswer, BootStep};
-use crate::id::{ShardId, TopicPartition};
+use crate::boot::inventory::{Inventory, Reading};
+use crate::boot::metadata::LoadMetadata;
+use crate::boot::partitions::Partitions;
+use crate::boot::rescan::Rescan;
+use crate::boot::settle::Settle;
+use crate::id::Timestamp;
 use crate::journal::commit::Incarnation;
-use crate::journal::scan::Damage;
 use crate::log::LogConfig;
-use crate::manifest::record::Broken;
-use crate::metadata::{Broker, Image};
+use crate::metadata::Image;
+use crate::metadata::controller::Broker;
 use crate::shard::setup::{ShardLimits, ShardSetup};
+
+pub use replay::{Offline, Verdict};
+pub use report::{BootRefusal, BootReport};
 
 /// What a boot starts from besides the directory.
 #[derive(Clone, Debug)]
@@ -29,6 +52,8 @@ pub struct BootPlan {
     pub defaults: Arc<LogConfig>,
     /// This broker, as metadata records name it.
     pub broker: Broker,
+    /// The time, for the first records of a fresh directory.
+    pub now: Timestamp,
     /// Features, besides `metadata.version`, that a fresh directory finalizes.
     pub features: Vec<(&'static str, i16)>,
 }
@@ -44,71 +69,115 @@ pub struct Recovered {
     pub report: BootReport,
 }
 
-/// What recovery found and did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BootReport {
-    /// Partitions that are served.
-    pub partitions: usize,
-    /// Journal entries that said more than the segments.
-    pub replayed_entries: usize,
-    /// Bytes written into segments.
-    pub written_bytes: u64,
-    /// Journal entries of topics that the metadata does not know.
-    pub unknown_entries: usize,
-    /// Partitions that are not served, and why.
-    pub offline: Vec<(TopicPartition, String)>,
+/// What a phase has come to.
+enum Progress<Next> {
+    /// More is wanted.
+    More(Vec<effect::BootEffect>),
+    /// It is over.
+    Over(Next),
 }
 
-/// Why a directory is not served.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BootRefusal {
-    /// The file system failed.
-    Io {
-        /// What was being done.
-        doing: String,
-        /// What the operating system said.
-        error: String,
-    },
-    /// A journal is damaged below what it had acknowledged.
-    Journal {
-        /// Whose journal.
-        shard: ShardId,
-        /// Where, and how that is known.
-        damage: Damage,
-    },
-    /// A manifest was written by a newer Corelog, or cannot be replaced by a scan.
-    Manifest {
-        /// Whose manifest.
-        shard: ShardId,
-        /// What is wrong.
-        broken: Broken,
-    },
-    /// The metadata partition cannot be recovered.
-    Metadata(String),
-}
-
-impl fmt::Display for BootRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
-    }
+/// How far recovery is.
+#[derive(Debug)]
+enum Phase {
+    /// Manifests and journals are being read.
+    Reading(Reading),
+    /// The metadata partition is being replayed, alone.
+    MetadataLog(Partitions, Inventory),
+    /// The metadata partition is being read.
+    Metadata(LoadMetadata, Inventory),
+    /// Partitions without a manifest are being made anew from their segments.
+    Rescanning(Box<Rescan>),
+    /// All other partitions are being replayed.
+    Replaying(Partitions, Box<Settle>),
+    /// The new manifests are being written, then what they replace removed.
+    Settling(Box<Settle>),
+    Over,
 }
 
 /// Recovery under way.
 #[derive(Debug)]
 pub struct Boot {
     plan: BootPlan,
+    phase: Phase,
+    report: BootReport,
 }
 
 impl Boot {
     /// Recovery by this plan.
     #[must_use]
     pub fn new(plan: BootPlan) -> Boot {
-        Boot { plan }
+        let phase = Phase::Reading(Reading::new());
+        Boot { plan, phase, report: BootReport::default() }
     }
 
     /// The next step; `answers` are those to the last step's effects, in order (none at first).
     pub fn step(&mut self, answers: Vec<BootAnswer>) -> BootStep {
-        let _ = (answers, &self.plan);
-        BootStep::Perform(Vec::new())
+        let mut answers = answers;
+        loop {
+            match self.advance(std::mem::take(&mut answers)) {
+                Ok(Some(step)) => return step,
+                // The phase has changed without wanting anything.
+                Ok(None) => {}
+                Err(refusal) => {
+                    self.phase = Phase::Over;
+                    return BootStep::Refuse(refusal);
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, answers: Vec<BootAnswer>) -> Result<Option<BootStep>, BootRefusal> {
+        report::refuse_failures(&answers)?;
+        let phase = std::mem::replace(&mut self.phase, Phase::Over);
+        let (phase, wanted) = match phase {
+            Phase::Reading(mut reading) => match reading.step(answers)? {
+                Progress::More(wanted) => (Phase::Reading(reading), wanted),
+                Progress::Over(inventory) => self.start_metadata(inventory)?,
+            },
+            Phase::MetadataLog(mut log, inventory) => match log.step(answers, &mut self.report) {
+                Progress::More(wanted) => (Phase::MetadataLog(log, inventory), wanted),
+                Progress::Over(logs) => metadata::start(logs, inventory, &self.plan)?,
+            },
+            Phase::Metadata(mut load, inventory) => match load.step(answers)? {
+                Progress::More(wanted) => (Phase::Metadata(load, inventory), wanted),
+                Progress::Over(loaded) => (rescan::start(loaded, inventory, &self.plan), Vec::new()),
+            },
+            Phase::Rescanning(mut rescan) => match rescan.step(answers) {
+                Progress::More(wanted) => (Phase::Rescanning(rescan), wanted),
+                Progress::Over((logs, settle)) => {
+                    (Phase::Replaying(logs, Box::new(settle)), Vec::new())
+                }
+            },
+            Phase::Replaying(mut logs, mut settle) => match logs.step(answers, &mut self.report) {
+                Progress::More(wanted) => (Phase::Replaying(logs, settle), wanted),
+                Progress::Over(logs) => {
+                    settle.take(logs);
+                    (Phase::Settling(settle), Vec::new())
+                }
+            },
+            Phase::Settling(mut settle) => match settle.step(&self.plan, &answers) {
+                Progress::More(wanted) => (Phase::Settling(settle), wanted),
+                Progress::Over(()) => return Ok(Some(self.ready(*settle))),
+            },
+            Phase::Over => return Ok(Some(BootStep::Perform(Vec::new()))),
+        };
+        self.phase = phase;
+        Ok((!wanted.is_empty()).then_some(BootStep::Perform(wanted)))
+    }
+
+    fn start_metadata(
+        &mut self,
+        mut inventory: Inventory,
+    ) -> Result<(Phase, Vec<effect::BootEffect>), BootRefusal> {
+        let log = inventory.take_metadata(&self.plan)?;
+        Ok((Phase::MetadataLog(log, inventory), Vec::new()))
+    }
+
+    fn ready(&mut self, settle: Settle) -> BootStep {
+        let mut report = std::mem::take(&mut self.report);
+        let recovered = settle.finish(&self.plan, &mut report);
+        let (shards, image) = recovered;
+        BootStep::Ready(Box::new(Recovered { shards, image, report }))
     }
 }

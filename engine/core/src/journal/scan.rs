@@ -100,6 +100,35 @@ impl Scan {
     }
 }
 
+impl Scan {
+    /// The entries of incarnations that no manifest has claimed, as far as they belong to the newest
+    /// start among them: for a shard whose manifest is lost. Without that manifest nothing tells
+    /// which commits are needed, so what counts is the longest run that ends with the last one.
+    pub fn unclaimed(&mut self) -> Vec<FoundEntry> {
+        let found = std::mem::take(&mut self.incarnations);
+        let start = |found: &Found| {
+            let entries = found.commits.values().flat_map(|commit| &commit.entries);
+            entries.map(|entry| entry.head.version.start).max()
+        };
+        let newest = found.values().filter_map(start).max();
+        let newest = found.into_values().filter(|found| start(found) == newest);
+        newest.flat_map(Found::last_run).collect()
+    }
+}
+
+impl Found {
+    fn last_run(self) -> Vec<FoundEntry> {
+        let mut run: Vec<(Seq, FoundCommit)> = Vec::new();
+        for (seq, commit) in self.commits {
+            if run.last().is_some_and(|(last, _)| last.next() != seq) {
+                run.clear();
+            }
+            run.push((seq, commit));
+        }
+        run.into_iter().flat_map(|(_, commit)| commit.entries).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,8 +3,10 @@
 use bytes::Bytes;
 
 use crate::id::{LeaderEpoch, Offset};
-use crate::log::{Boundary, Known, Log, Place, Point, Recorded, Segment, Sync};
+use crate::log::{Index, Known, Log, LogImage, Place, Point, Recorded, Segment, Sync};
 use crate::manifest::record::{Record, Synced};
+use crate::manifest::state::snapshot;
+use crate::producer::Producers;
 
 /// How much of a log a manifest is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,29 +26,41 @@ impl Log {
 
     /// The records that bring a manifest up to `sync`.
     pub fn records(&mut self, sync: Sync, telling: Telling) -> Vec<Record> {
-        let since = match telling {
-            Telling::News => self.recorded.sync,
-            Telling::All => Sync {
-                place: Place::start_of(self.segments[0].base),
-                boundary: Boundary::default(),
-            },
-        };
+        if telling == Telling::All {
+            let producers = self.producers.take_all(sync.boundary.offset);
+            return snapshot(self.partition, &self.image_at(sync), sync.place, producers.into());
+        }
+        let since = self.recorded.sync;
         let mut records = Vec::new();
-        if telling == Telling::All || self.recorded.known == Known::No {
-            records.push(self.introduction());
+        if self.recorded.known == Known::No {
+            let (partition, version) = (self.partition, self.version);
+            let log_start = self.marks.log_start();
+            records.push(Record::Partition { partition, version, log_start });
         }
         records.extend(self.closed_between(since.place, sync.place));
-        let producers = match telling {
-            Telling::News => self.producers.take_dirty(sync.boundary.offset),
-            Telling::All => self.producers.take_all(sync.boundary.offset),
-        };
+        let producers = self.producers.take_dirty(sync.boundary.offset);
         records.extend(self.progress(since, sync, producers.into()));
         records
     }
 
-    fn introduction(&self) -> Record {
-        let (partition, version) = (self.partition, self.version);
-        Record::Partition { partition, version, log_start: self.marks.log_start() }
+    /// The log as it is at `sync`, without its producers.
+    fn image_at(&self, sync: Sync) -> LogImage {
+        let until = sync.place.segment;
+        let mut segments: Vec<Segment> =
+            self.segments.iter().filter(|segment| segment.base <= until).cloned().collect();
+        if let Some(active) = segments.last_mut() {
+            active.end = None;
+            let points = active.points().cloned().unwrap_or_default();
+            active.index = Index::Loaded(points.before(sync.place.at));
+        }
+        LogImage {
+            version: self.version,
+            log_start: self.marks.log_start(),
+            segments,
+            end: sync.boundary,
+            epochs: self.epochs_between(Offset::ZERO, sync.boundary.offset),
+            producers: Producers::new(0),
+        }
     }
 
     fn closed_between(&self, from: Place, to: Place) -> impl Iterator<Item = Record> {

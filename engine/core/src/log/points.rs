@@ -81,9 +81,11 @@ impl Points {
         self.0.capacity() * size_of::<Point>()
     }
 
-    /// Forgets the points at or behind a position.
-    pub fn cut(&mut self, at: u64) {
+    /// The points before a position.
+    #[must_use]
+    pub fn before(mut self, at: u64) -> Points {
         self.0.truncate(self.0.partition_point(|point| point.at < at));
+        self
     }
 }
 
@@ -105,7 +107,6 @@ mod tests {
         assert_eq!(points.by_timestamp(Timestamp(699)).map(|p| p.at), Some(0));
         assert_eq!(points.by_timestamp(Timestamp(700)).map(|p| p.at), Some(70_000));
         assert_eq!(points.from_position(70_001)[0].at, 140_000);
-        points.cut(140_000);
-        assert_eq!(points.all().len(), 2);
+        assert_eq!(points.before(140_000).all().len(), 2);
     }
 }

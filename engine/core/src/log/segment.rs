@@ -81,7 +81,8 @@ impl Segment {
         let known = batch.max_timestamp > Timestamp::NONE;
         let time = if known { batch.max_timestamp } else { now.wall };
         let waited = time.0.saturating_sub(self.first_timestamp.0);
-        let old = waited > i64::try_from(config.segment_ms).unwrap_or(i64::MAX);
+        let limit = i64::try_from(config.segment_ms).unwrap_or(i64::MAX);
+        let old = self.first_timestamp > Timestamp::NONE && waited > limit;
         let far = batch.last_offset.0 - self.base.0 > i64::from(i32::MAX);
         bytes > 0 && (full || old || far)
     }

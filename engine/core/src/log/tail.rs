@@ -171,10 +171,7 @@ impl Tail {
         Some(chunk.slab.capacity())
     }
 
-    /// Lets go of everything.
-    pub(crate) fn clear(&mut self) {
-        *self = Tail::default();
-    }
+
 }
 
 #[cfg(test)]

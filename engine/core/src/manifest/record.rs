@@ -23,6 +23,8 @@ pub struct Header {
     pub start: u32,
     /// Whose it is.
     pub shard: ShardId,
+    /// How many shards that start has: as many manifests belong together.
+    pub shards: u16,
     /// Which journal's releases it records.
     pub incarnation: Incarnation,
 }
@@ -172,6 +174,7 @@ fn put_record(out: &mut BytesMut, record: &Record) {
             out.put_u32_le(FORMAT);
             out.put_u32_le(header.start);
             out.put_u16_le(header.shard.0);
+            out.put_u16_le(header.shards);
             out.put_slice(&header.incarnation.0);
         }
         Record::Needed(seq) => {
@@ -209,7 +212,9 @@ fn get_record(fields: &mut Fields<'_>) -> Option<Record> {
             }
             let start = fields.u32()?;
             let shard = ShardId(fields.array().map(u16::from_le_bytes)?);
-            Record::Header(Header { start, shard, incarnation: Incarnation(fields.array()?) })
+            let shards = fields.array().map(u16::from_le_bytes)?;
+            let incarnation = Incarnation(fields.array()?);
+            Record::Header(Header { start, shard, shards, incarnation })
         }
         2 => Record::Needed(Seq(fields.u64()?)),
         3 => Record::Partition {
@@ -303,6 +308,7 @@ mod tests {
             Record::Header(Header {
                 start: 2,
                 shard: ShardId(1),
+                shards: 3,
                 incarnation: Incarnation([5; 16]),
             }),
             Record::Needed(Seq(77)),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use crate::id::{Offset, TopicPartition};
 use crate::journal::commit::Seq;
 use crate::log::{Boundary, Index, LogImage, LogVersion, Place, Segment};
@@ -120,4 +122,35 @@ impl LogImage {
         let start = self.log_start;
         self.segments.retain(|s| s.end.is_none_or(|end| end.next_offset > start));
     }
+}
+
+/// The records that say all of a log at once; everything before `synced` is in segments.
+#[must_use]
+pub fn snapshot(
+    partition: TopicPartition,
+    image: &LogImage,
+    synced: Place,
+    producers: Bytes,
+) -> Vec<Record> {
+    let (version, log_start) = (image.version, image.log_start);
+    let mut records = vec![Record::Partition { partition, version, log_start }];
+    for segment in &image.segments {
+        if let Some(end) = segment.end {
+            let (base, max_timestamp) = (segment.base, segment.max_timestamp);
+            records.push(Record::Closed { partition, base, end, max_timestamp });
+        }
+    }
+    if let Some(active) = image.segments.last() {
+        records.push(Record::Synced(Synced {
+            partition,
+            place: synced,
+            boundary: image.end,
+            max_timestamp: active.max_timestamp,
+            first_timestamp: active.first_timestamp,
+            points: active.points().map(|points| points.all().to_vec()).unwrap_or_default(),
+            epochs: image.epochs.clone(),
+            producers,
+        }));
+    }
+    records
 }

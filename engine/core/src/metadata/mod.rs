@@ -22,6 +22,7 @@
 //! - [`controller`]: decides and replays
 
 mod codec;
+pub mod batch;
 pub mod command;
 pub mod controller;
 mod create;

@@ -177,8 +177,9 @@ impl BatchHeader {
         }
     }
 
-    /// Writes the header over the first 61 bytes of `bytes`, the CRC as the field says.
-    pub(super) fn write(&self, bytes: &mut [u8; HEADER_LEN]) {
+    /// Writes the header over the first 61 bytes of `bytes`, which the caller knows to be there; the
+    /// CRC is what the field says.
+    pub(super) fn write(&self, bytes: &mut [u8]) {
         let fields: [&[u8]; 13] = [
             &self.base_offset.0.to_be_bytes(),
             &self.batch_length.to_be_bytes(),

@@ -148,16 +148,10 @@ impl BatchBuilder {
         self.header.batch_length = length_field(batch.len())?;
         self.header.record_count = self.count as i32;
         self.header.last_offset_delta = self.header.record_count - 1;
-        self.write_header(&mut batch);
+        self.header.write(&mut batch);
         self.header.crc = crc(&batch);
-        self.write_header(&mut batch);
+        self.header.write(&mut batch);
         Ok(Bytes::from(batch))
-    }
-
-    fn write_header(&self, batch: &mut [u8]) {
-        if let Some(header) = batch.first_chunk_mut() {
-            self.header.write(header);
-        }
     }
 }
 

@@ -7,10 +7,9 @@
 //!
 //! Each cause has a name here; which error code it becomes is the caller's table.
 //!
-//! Stricter than Kafka where its readers would fail later: an offset delta must be the record's
-//! place in the batch (Kafka stores wrong ones if uncompressed, and recompresses if compressed), a
-//! compressed record must have the length it states (Kafka skips that check), and codec errors are
-//! told apart from the broker's own failures.
+//! Nothing that Kafka refuses is accepted. Refused here and accepted there, because readers would
+//! fail later: an uncompressed record whose offset delta is not its place in the batch (compressed,
+//! it is refused there too), and a compressed record that is not as long as it says.
 
 use std::fmt;
 use std::ops::ControlFlow;

@@ -50,15 +50,18 @@ fn get<E: From<Unterminated>>(
     max_bytes: u32,
     mut next: impl FnMut() -> Result<u8, E>,
 ) -> Result<u64, E> {
-    let mut bits = 0u64;
-    for place in 0..max_bytes {
-        let byte = next()?;
-        bits |= u64::from(byte & 0x7f) << (7 * place);
-        if byte & 0x80 == 0 {
-            return Ok(bits);
+    let mut byte = next()?;
+    let mut bits = u64::from(byte & 0x7f);
+    let mut place = 1;
+    while byte & 0x80 != 0 {
+        if place == max_bytes {
+            return Err(Unterminated.into());
         }
+        byte = next()?;
+        bits |= u64::from(byte & 0x7f) << (7 * place);
+        place += 1;
     }
-    Err(Unterminated.into())
+    Ok(bits)
 }
 
 fn zigzag(value: i64) -> u64 {

@@ -8,8 +8,11 @@ use super::batch::{BatchHeader, HEADER_LEN};
 use super::compress::{Codec, Decoder, DecompressError, UnknownCodec};
 use super::parse::{self, ParseError, RecordFault, Source};
 
-/// Decompressed bytes held at a time.
-const WINDOW_LEN: usize = 32 << 10;
+/// Decompressed bytes held at a time, at most; fewer for a small payload, which then costs less
+/// memory to clear.
+const WINDOW_MAX: usize = 32 << 10;
+/// The same, at least.
+const WINDOW_MIN: usize = 1 << 10;
 
 /// What the walk tells of a record.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +74,10 @@ pub(super) fn walk<B>(
 ) -> Result<Option<B>, RecordsError> {
     match open(header, batch, limit)? {
         Opened::Plain(records) => walk_records(records, header.count(), visit),
-        Opened::Compressed(decoder) => walk_records(Window::new(decoder), header.count(), visit),
+        Opened::Compressed(decoder) => {
+            let window = (8 * batch.len()).clamp(WINDOW_MIN, WINDOW_MAX);
+            walk_records(Window::new(decoder, window), header.count(), visit)
+        }
     }
 }
 
@@ -166,8 +172,8 @@ struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    fn new(decoder: Decoder<'a>) -> Window<'a> {
-        Window { decoder, bytes: vec![0; WINDOW_LEN], taken: 0, end: 0 }
+    fn new(decoder: Decoder<'a>, len: usize) -> Window<'a> {
+        Window { decoder, bytes: vec![0; len], taken: 0, end: 0 }
     }
 
     /// The bytes decompressed and not yet taken; none only at the end of the stream.

@@ -4,14 +4,13 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::id::{Now, Offset, ShardId, Timestamp, TopicPartition};
+use crate::id::{Now, ShardId, Timestamp, TopicPartition};
 use crate::log::{Known, LogImage};
-use crate::metadata::{Command, Controller, Delta, Outcome as Decided, Record, Refusal};
+use crate::metadata::{Command, Controller, Delta, Outcome as Decided, Record, Refusal, batch};
 use crate::place::owner;
-use crate::record::{BatchBuilder, BatchHeader, Codec, NewRecord};
 use crate::shard::Shard;
 use crate::shard::effect::{Effects, FileAction};
-use crate::shard::event::Adopted;
+use crate::shard::event::{Adopted, Health};
 use crate::shard::message::{Answer, CallId, Message};
 use crate::shard::partition::{OwnerCall, Waiter};
 use crate::shard::request::{Append, AppendError, MetadataError};
@@ -81,10 +80,14 @@ impl Shard {
         if records.is_empty() {
             return self.answer_commands(now, decisions, fx);
         }
-        let batch = metadata_batch(&records, now.wall);
+        let batch = batch::encode(&records, now.wall);
         seat.stage = Stage::Appending { records, decisions };
         match batch {
-            Some(append) => self.append(now, append, Waiter::Controller, fx),
+            Some((header, batch)) => {
+                let (partition, append_time) = (TopicPartition::METADATA, Timestamp::NONE);
+                let append = Append { partition, header, batch, append_time };
+                self.append(now, append, Waiter::Controller, fx);
+            }
             None => {
                 let too_large = Err(AppendError::TooLarge { max: i32::MAX as u32 });
                 self.on_records(now, too_large, fx);
@@ -133,7 +136,8 @@ impl Shard {
             if owner(created.partition, self.shards) == self.id {
                 let config = Arc::new(self.defaults.with(&created.configs));
                 let (partition, log) = (created.partition, LogImage::empty(self.version));
-                self.adopt(Adopted { partition, log, config }, Known::No);
+                let health = Health::Online;
+                self.adopt(Adopted { partition, log, config, health }, Known::No);
             }
         }
         for changed in &delta.changed {
@@ -188,17 +192,4 @@ impl Shard {
         let id = self.effect(Pending::Nothing);
         fx.file(id, FileAction::RemovePartition(partition));
     }
-}
-
-/// One batch of metadata records, as Kafka writes them: values without keys.
-fn metadata_batch(records: &[Record], now: Timestamp) -> Option<Append> {
-    let mut builder = BatchBuilder::new(Codec::None).base_offset(Offset::ZERO);
-    for record in records {
-        let value = record.encode();
-        builder.append(NewRecord { timestamp: now, key: None, value: Some(&value), headers: &[] });
-    }
-    let batch = builder.build().ok()?;
-    let header = BatchHeader::parse(&batch).ok()?;
-    let partition = TopicPartition::METADATA;
-    Some(Append { partition, header, batch, append_time: Timestamp::NONE })
 }

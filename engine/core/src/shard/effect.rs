@@ -100,7 +100,7 @@ pub enum FileAction {
     /// Makes everything that was reported written durable: sizes, names, bytes (syncfs, and an
     /// fdatasync to learn of errors).
     Barrier,
-    /// Appends to this shard's manifest, durably (written and fdatasynced).
+    /// Appends to this shard's manifest of this start, durably (written and fdatasynced).
     AppendManifest(Bytes),
     /// Replaces this shard's manifest: temporary file, sync, rename, directory sync.
     ReplaceManifest(Bytes),

@@ -47,6 +47,17 @@ pub struct Adopted {
     pub log: LogImage,
     /// How it is to be kept.
     pub config: Arc<LogConfig>,
+    /// Whether it can be served.
+    pub health: Health,
+}
+
+/// Whether a partition can be written and read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Yes.
+    Online,
+    /// No, after an I/O error or because recovery could not tell what it holds.
+    Offline,
 }
 
 /// How an effect went. An effect that can only succeed or fail answers `Done`.

@@ -18,8 +18,8 @@ use crate::limits::{
 use crate::log::{Finish, Sync, Telling};
 use crate::manifest::record::{Header, Record, encode};
 use crate::shard::effect::{Effects, FileAction, Notice, WriteSegment};
-use crate::shard::event::{Failure, FileName, Outcome, Ticket};
-use crate::shard::partition::{Health, Queued, Slot};
+use crate::shard::event::{Failure, FileName, Health, Outcome, Ticket};
+use crate::shard::partition::{Queued, Slot};
 use crate::shard::request::Reply;
 use crate::shard::{Pending, Shard};
 
@@ -345,6 +345,7 @@ impl Shard {
         let header = Header {
             start: self.version.start,
             shard: self.id,
+            shards: self.shards,
             incarnation: self.commits.incarnation(),
         };
         let mut records = vec![Record::Header(header), Record::Needed(needed)];

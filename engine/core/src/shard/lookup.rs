@@ -9,9 +9,9 @@ use crate::record::batch::HEADER_LEN;
 use crate::record::records::{first_at_or_after, offset_of_max_timestamp};
 use crate::shard::Shard;
 use crate::shard::effect::Effects;
-use crate::shard::event::Failure;
+use crate::shard::event::{Failure, Health};
 use crate::shard::message::{Answer, Message};
-use crate::shard::partition::{Health, OwnerCall, Slot};
+use crate::shard::partition::{OwnerCall, Slot};
 use crate::shard::read::{Interrupted, Purpose};
 use crate::shard::request::{Found, Lookup, ReadError, Target};
 

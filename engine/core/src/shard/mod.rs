@@ -46,7 +46,7 @@ use crate::shard::owner::OwnerCalls;
 use crate::shard::partition::{Partition, Slot};
 use crate::shard::read::Look;
 use crate::shard::request::{Reply, Request};
-use crate::shard::setup::{ShardLimits, ShardSetup};
+use crate::shard::setup::{ShardLimits, ShardSetup, leader_epoch};
 
 /// A map whose order depends on nothing but what is put in.
 pub(crate) type Map<K, V> = HashMap<K, V, FixedState>;
@@ -103,7 +103,7 @@ impl Shard {
     /// A shard with its partitions; call [`start`](Self::start) before the first event.
     #[must_use]
     pub fn new(setup: ShardSetup) -> Shard {
-        let epoch = setup.leader_epoch();
+        let epoch = leader_epoch(setup.start);
         let mut shard = Shard {
             id: setup.id,
             shards: setup.shards,
@@ -230,12 +230,12 @@ impl Shard {
     }
 
     fn adopt(&mut self, adopted: Adopted, known: Known) {
-        let Adopted { partition, log, config } = adopted;
+        let Adopted { partition, log, config, health } = adopted;
         let slot = Slot(self.next_slot);
         self.next_slot += 1;
         let log = Log::new(partition, log, config, self.epoch, known);
         self.slots.insert(partition, slot);
-        self.partitions.insert(slot, Partition::new(log));
+        self.partitions.insert(slot, Partition::new(log, health));
     }
 
     fn partition(&mut self, partition: TopicPartition) -> Option<(Slot, &mut Partition)> {

@@ -2,9 +2,9 @@
 
 use crate::id::Now;
 use crate::shard::effect::{Effects, FileAction, Notice};
-use crate::shard::event::{Failure, FileName, Outcome};
+use crate::shard::event::{Failure, FileName, Health, Outcome};
 use crate::shard::message::Message;
-use crate::shard::partition::{Health, Slot};
+use crate::shard::partition::Slot;
 use crate::shard::request::AppendError;
 use crate::shard::{Pending, Shard};
 

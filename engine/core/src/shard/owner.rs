@@ -8,7 +8,8 @@ use crate::log::PreparedAppend;
 use crate::producer::Verdict;
 use crate::shard::effect::Effects;
 use crate::shard::message::{Answer, Call, CallId, Message};
-use crate::shard::partition::{Ack, Health, LastBlock, OwnerCall, Queued, Slot, Waiter};
+use crate::shard::event::Health;
+use crate::shard::partition::{Ack, LastBlock, OwnerCall, Queued, Slot, Waiter};
 use crate::shard::request::{Append, AppendError, Appended};
 use crate::shard::{Map, Pending, Shard};
 
@@ -203,7 +204,7 @@ impl Shard {
         let id = self.effect(Pending::Look(super::read::Look::last_block(slot)));
         let Some(partition) = self.partitions.get_mut(&slot) else { return };
         let (place, len) = partition.log.missing_tail();
-        partition.last_block = LastBlock::Loading { id, parked: vec![(append, waiter)] };
+        partition.last_block = LastBlock::Loading { parked: vec![(append, waiter)] };
         let segment = partition.log.segment_id(place.segment);
         fx.reads.push(super::effect::ReadFile { id, segment, at: place.at, len });
     }

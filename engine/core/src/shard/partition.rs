@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::id::{Offset, ShardId};
 use crate::journal::commit::Seq;
 use crate::log::Log;
-use crate::shard::event::EffectId;
+use crate::shard::event::Health;
 use crate::shard::message::CallId;
 use crate::shard::request::{Append, Appended};
 
@@ -44,21 +44,13 @@ pub(crate) struct Ack {
     pub(crate) answer: Appended,
 }
 
-/// Whether a partition can be written and read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Health {
-    Online,
-    /// After an I/O error; until a restart.
-    Offline,
-}
-
 /// Whether the unfinished last block is in memory.
 #[derive(Debug)]
 pub(crate) enum LastBlock {
     /// It is, or there is none.
     Here,
     /// It is being read; these appends wait for it, in order.
-    Loading { id: EffectId, parked: Vec<(Append, Waiter)> },
+    Loading { parked: Vec<(Append, Waiter)> },
 }
 
 /// A partition that this shard owns.
@@ -86,10 +78,10 @@ pub(crate) enum Queued {
 }
 
 impl Partition {
-    pub(crate) fn new(log: Log) -> Partition {
+    pub(crate) fn new(log: Log, health: Health) -> Partition {
         Partition {
             log,
-            health: Health::Online,
+            health,
             acks: VecDeque::new(),
             last_block: LastBlock::Here,
             watchers: BTreeSet::new(),

@@ -7,11 +7,11 @@ use crate::id::Now;
 use crate::log::{Oversize, Plan, SegmentId, Want, Window};
 use crate::shard::Shard;
 use crate::shard::effect::{Effects, FileAction, Notice, ReadFile};
-use crate::shard::event::{Failure, Outcome};
+use crate::shard::event::{Failure, Health, Outcome};
 use crate::shard::index::Rebuild;
 use crate::shard::lookup::Search;
 use crate::shard::message::{Answer, Message};
-use crate::shard::partition::{Health, OwnerCall, Slot};
+use crate::shard::partition::{OwnerCall, Slot};
 use crate::shard::request::{FetchPart, Fetched, ReadError};
 use crate::shard::Pending;
 

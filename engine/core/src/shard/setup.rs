@@ -51,10 +51,8 @@ pub struct ShardSetup {
     pub controller: Option<Controller>,
 }
 
-impl ShardSetup {
-    /// What this start stamps appended batches with.
-    #[must_use]
-    pub fn leader_epoch(&self) -> LeaderEpoch {
-        LeaderEpoch(i32::try_from(self.start).unwrap_or(i32::MAX))
-    }
+/// What appends of a start are stamped with: a leader epoch that rises at every start.
+#[must_use]
+pub fn leader_epoch(start: u32) -> LeaderEpoch {
+    LeaderEpoch(i32::try_from(start).unwrap_or(i32::MAX))
 }

@@ -1,12 +1,12 @@
 //! What the kernel offers and the standard library does not: disk ring, splice, locks, affinity.
 //!
-//! The leaf that holds the `unsafe`. It knows descriptors, bytes and cores, and nothing of what they
-//! mean above. Every function reports what the kernel said; none retries or decides, unless its
-//! documentation says how often.
+//! The leaf that holds the `unsafe`. It knows descriptors, bytes and cores, and nothing of what
+//! they mean above. Every function reports what the kernel said; none retries or decides, unless
+//! its documentation says how often.
 //!
 //! Reading order: memory the kernel may touch ([`aligned`]), the ring that lends it out ([`ring`]),
-//! what feeds a ring ([`event`], [`splice`]), plain calls ([`file`], [`lock`], [`net`]), the process
-//! around them ([`cpu`], [`process`], [`signal`]), and what stops a start ([`preflight`]).
+//! what feeds a ring ([`event`], [`splice`]), plain calls ([mod@file], [`lock`], [`net`]), the
+//! process around them ([`cpu`], [`process`], [`signal`]), and what stops a start ([`preflight`]).
 
 pub mod aligned;
 pub mod ring;

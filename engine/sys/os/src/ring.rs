@@ -1,9 +1,10 @@
 //! An io_uring that owns what it lends to the kernel.
 //!
-//! [`Ring::submit`] moves an [`Op`], with its buffers and descriptors, and a payload of the caller's
-//! into the ring's table, and they come back together in a [`Completion`]. In between nobody can
-//! touch or free them, whatever happens to the future that waits. A ring that is dropped cancels
-//! what is in flight and waits for it first.
+//! [`Ring::submit`] moves an [`Op`], with its buffers and descriptors, and a payload of the
+//! caller's into the ring's table, and they come back together in a [`Completion`]. In between
+//! nobody can touch or free them, whatever happens to the future that waits. A ring that is dropped
+//! cancels what is in flight and waits for it first: to have it carried out, take its completions
+//! before.
 //!
 //! Nothing reaches the kernel before [`Ring::flush`] or [`Ring::wait`]. An event-driven ring
 //! ([`Ring::event_driven`]) signals an [`EventFd`] and never blocks its thread; a blocking ring
@@ -33,10 +34,17 @@ use table::{Held, Table};
 /// Marks entries whose completion concerns nobody: cancellations.
 const UNOWNED: u64 = u64::MAX;
 
-/// How long a dropped ring waits for the kernel, in rounds of [`DRAIN_ROUND`], before it rather
-/// leaks the memory than frees what may still be written.
+/// How long a dropped ring waits for the kernel without any progress, in rounds of [`DRAIN_ROUND`],
+/// before it rather leaks the memory than frees what may still be written.
 const DRAIN_ROUNDS: usize = 100;
 const DRAIN_ROUND: Duration = Duration::from_millis(100);
+
+/// How a sleep in the kernel ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slept {
+    UntilWoken,
+    InVain,
+}
 
 /// What became of a submitted operation.
 #[derive(Debug)]
@@ -118,8 +126,10 @@ impl<T> Ring<T> {
     /// Takes an operation, to be handed to the kernel by the next [`Ring::flush`] or
     /// [`Ring::wait`]. Order among operations in flight is the kernel's choice.
     pub fn submit(&mut self, op: Op, payload: T) -> Token {
-        let (token, held) = self.table.insert(op, payload);
-        let entry = held.op.entry(&mut held.vectors);
+        let mut op = op;
+        let mut vectors = Vec::new();
+        let entry = op.entry(&mut vectors);
+        let token = self.table.insert(Held { op, payload, vectors });
         self.queued.push_back(entry.user_data(token.0));
         token
     }
@@ -151,28 +161,32 @@ impl<T> Ring<T> {
     }
 
     /// Flushes, then sleeps until an operation has completed or the time is over; without a time
-    /// limit and with nothing in flight it returns at once. Signals may end it early.
+    /// limit and with nothing in flight it returns at once. It may end early: by a signal, or when
+    /// a cancellation has been dealt with.
     ///
     /// # Errors
     /// As [`Ring::flush`].
     pub fn wait(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        self.sleep(limit).map(drop)
+    }
+
+    fn sleep(&mut self, limit: Option<Duration>) -> io::Result<Slept> {
         self.fill_queue();
-        if !self.queued.is_empty() || !self.finished.is_empty() {
+        if !self.queued.is_empty() {
             self.flush()?;
         }
         self.reap();
-        if !self.finished.is_empty() || (limit.is_none() && self.table.len() == 0) {
-            return self.flush();
+        let nothing_to_come = limit.is_none() && self.table.len() == 0;
+        if nothing_to_come || !self.finished.is_empty() {
+            return self.flush().map(|()| Slept::UntilWoken);
         }
-        match self.submit_and_sleep(limit) {
-            Ok(_) => {}
-            Err(error) if error.raw_os_error() == Some(libc::ETIME) => {}
-            Err(error) => {
-                self.after_refusal(error)?;
-            }
-        }
+        let slept = match self.submit_and_sleep(limit) {
+            Ok(_) => Slept::UntilWoken,
+            Err(error) if error.raw_os_error() == Some(libc::ETIME) => Slept::InVain,
+            Err(error) => self.after_refusal(error).map(|_| Slept::InVain)?,
+        };
         self.reap();
-        Ok(())
+        Ok(slept)
     }
 
     /// What has completed. Reads memory shared with the kernel, and enters it only when the kernel
@@ -239,17 +253,16 @@ impl<T> Ring<T> {
 
     /// Moves what the kernel has completed from its queue, and from behind its queue, to ours.
     fn reap(&mut self) {
-        loop {
-            if self.kernel_keeps_completions() && self.fetch_completions().is_err() {
-                return;
-            }
-            for entry in self.uring.completion() {
-                if let Some(held) = self.table.take(Token(entry.user_data())) {
-                    self.finished.push_back(Completion::new(held, &entry));
-                }
-            }
-            if !self.kernel_keeps_completions() {
-                return;
+        self.drain_queue();
+        while self.kernel_keeps_completions() && self.fetch_completions().is_ok() {
+            self.drain_queue();
+        }
+    }
+
+    fn drain_queue(&mut self) {
+        for entry in self.uring.completion() {
+            if let Some(held) = self.table.take(Token(entry.user_data())) {
+                self.finished.push_back(Completion::new(held, &entry));
             }
         }
     }
@@ -282,13 +295,13 @@ impl<T> Ring<T> {
 impl<T> Drop for Ring<T> {
     fn drop(&mut self) {
         self.drop_queued();
-        for _ in 0..DRAIN_ROUNDS {
-            if self.table.len() == 0 {
-                return;
+        self.cancel_all();
+        let mut rounds = 0;
+        while self.table.len() > 0 && rounds < DRAIN_ROUNDS {
+            if !matches!(self.sleep(Some(DRAIN_ROUND)), Ok(Slept::UntilWoken)) {
+                rounds += 1;
+                self.cancel_all();
             }
-            self.cancel_all();
-            // An error is as good as a time-out here: the next round tries again.
-            let _ = self.wait(Some(DRAIN_ROUND));
             self.finished.clear();
         }
         mem::forget(mem::replace(&mut self.table, Table::new()));
@@ -297,7 +310,8 @@ impl<T> Drop for Ring<T> {
 
 impl<T> Completion<T> {
     fn new(held: Held<T>, entry: &cqueue::Entry) -> Completion<T> {
-        let Held { op, payload, vectors: _ } = held;
+        let Held { op, payload, vectors } = held;
+        drop(vectors);
         let token = Token(entry.user_data());
         let result = match u32::try_from(entry.result()) {
             Ok(count) => Ok(count),

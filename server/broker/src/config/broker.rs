@@ -7,17 +7,18 @@ use super::conflict;
 use super::form;
 use super::listener::{self, Listener};
 use super::problem::{Notice, Origin, Problem, Wrong};
-use super::setting::Change;
+use super::setting::{Change, Unit};
 use super::settings::{Assigned, Settings};
 use super::table;
+use super::units::pretty;
 use super::value::{Dialect, Raw};
 
 /// At least this much of a core's memory belongs to no class: requests that free space use it.
-pub const MEMORY_RESERVE_PERCENT: u64 = 5;
+pub(crate) const MEMORY_RESERVE_PERCENT: u64 = 5;
 
 /// Everything the broker is told when it starts.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Config {
+pub(crate) struct Config {
     /// This broker's number.
     pub node_id: i32,
     /// The cluster's identity; `None` takes the one on the disk, or makes one up.
@@ -55,7 +56,7 @@ pub struct Config {
 
 /// Limits on connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Connections {
+pub(crate) struct Connections {
     /// How many, for the whole broker.
     pub max: u32,
     /// Close after this many idle milliseconds; `None` never.
@@ -66,7 +67,7 @@ pub struct Connections {
 
 /// Which cores to run on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cores {
+pub(crate) enum Cores {
     /// All that the process may use.
     All,
     /// These, ascending.
@@ -75,7 +76,7 @@ pub enum Cores {
 
 /// The memory of one core, in bytes, by what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Memory {
+pub(crate) struct Memory {
     /// All of it.
     pub total: u64,
     /// Requests being received and worked on.
@@ -114,7 +115,7 @@ impl Memory {
 
 /// The journal of one core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Journal {
+pub(crate) struct Journal {
     /// The size of a file, a multiple of 4 KiB.
     pub file_bytes: u64,
     /// How many files, at least two.
@@ -137,7 +138,7 @@ impl Journal {
 
 /// How topics come and go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Topics {
+pub(crate) struct Topics {
     /// Partitions of a topic whose creator does not say.
     pub num_partitions: u32,
     /// Replicas of a topic whose creator does not say.
@@ -154,7 +155,7 @@ pub struct Topics {
 
 /// What to do when a topic wants more replicas than there are brokers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TooManyReplicas {
+pub(crate) enum TooManyReplicas {
     /// Refuse it, as Kafka does.
     Refuse,
     /// Create it with one replica per broker.
@@ -163,7 +164,7 @@ pub enum TooManyReplicas {
 
 /// What is remembered about idempotent producers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Producers {
+pub(crate) struct Producers {
     /// Forget one after this many silent milliseconds.
     pub expiration_ms: u64,
     /// Remember at most so many in a partition.
@@ -172,7 +173,7 @@ pub struct Producers {
 
 /// How much the broker says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
+pub(crate) enum LogLevel {
     /// What must be looked at.
     Error,
     /// And what may become a problem.
@@ -196,8 +197,10 @@ impl Config {
     ) -> Result<(Config, Vec<Notice>), Vec<Problem>> {
         let conflicts = conflict::check(&settings);
         match listener::resolve(&settings, host_name) {
-            Ok((listeners, notices)) if conflicts.is_empty() => {
-                Ok((Config::assemble(settings, listeners), notices))
+            Ok((listeners, mut notices)) if conflicts.is_empty() => {
+                let config = Config::assemble(settings, listeners);
+                notices.extend(config.smaller_requests());
+                Ok((config, notices))
             }
             Ok(_) => Err(conflicts),
             Err(problems) => Err(problems.into_iter().chain(conflicts).collect()),
@@ -231,9 +234,23 @@ impl Config {
         }
     }
 
+    /// Somebody who asks for larger requests than the memory takes should know.
+    fn smaller_requests(&self) -> Option<Notice> {
+        let name = "socket.request.max.bytes";
+        let largest = i64::from(self.connections.request_max_bytes);
+        let origin = self.settings.origin(name);
+        let cut = self.settings.number(name) > largest && origin != Origin::Default;
+        let largest = pretty(largest, Unit::Bytes);
+        cut.then(|| Notice {
+            origin,
+            name: name.to_owned(),
+            why: format!("memory.share.requests of memory.per.core allows {largest}"),
+        })
+    }
+
     /// Every value, with where it comes from.
     #[must_use]
-    pub fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
 
@@ -242,7 +259,7 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is unknown, read only at the start, not allowed, or does not go together.
-    pub fn with_dynamic(
+    pub(crate) fn with_dynamic(
         &self,
         all: &BTreeMap<String, String>,
         this: &BTreeMap<String, String>,

@@ -8,7 +8,7 @@ use super::setting::{
 use super::topic_settings::TOPIC;
 
 const ONE_REPLICA: Effect = Effect::Partly("a partition has one replica, more are refused");
-const NO_TRANSACTIONS: Effect = Effect::Later("there are no transactions yet");
+const NO_TRANSACTIONS: Effect = Effect::Later("there are no transactions");
 
 /// Everything that the broker may set.
 pub(super) const BROKER: &[Group] = &[
@@ -154,14 +154,14 @@ const TOPIC_DEFAULTS: &[Setting] = &[
     weaker("retention.ms", "log.retention.ms", long(1, LONG_MAX).or(-1).of(Unit::Millis)).live(),
     weaker("retention.ms", "log.retention.minutes", int(1, INT_MAX).or(-1).of(Unit::Minutes)),
     weaker("retention.ms", "log.retention.hours", int(1, INT_MAX).or(-1).of(Unit::Hours))
-        .default("168"),
+        .default("7d"),
     default_of("segment.bytes", "log.segment.bytes"),
     default_of("segment.index.bytes", "log.index.size.max.bytes"),
     default_of("segment.jitter.ms", "log.roll.jitter.ms").unset(),
     weaker("segment.jitter.ms", "log.roll.jitter.hours", int(0, INT_MAX).of(Unit::Hours))
         .default("0"),
     default_of("segment.ms", "log.roll.ms").unset(),
-    weaker("segment.ms", "log.roll.hours", int(1, INT_MAX).of(Unit::Hours)).default("168"),
+    weaker("segment.ms", "log.roll.hours", int(1, INT_MAX).of(Unit::Hours)).default("7d"),
     default_of("unclean.leader.election.enable", "unclean.leader.election.enable"),
 ];
 

@@ -9,7 +9,7 @@ use super::table;
 /// The outcome of `load::load`, for people: effective values that are not the default, with where
 /// they come from; what to know; what is wrong.
 #[must_use]
-pub fn report(outcome: &Result<Loaded, Rejected>) -> String {
+pub(crate) fn report(outcome: &Result<Loaded, Rejected>) -> String {
     match outcome {
         Ok(loaded) => {
             let values: String = table::broker().filter_map(|row| value(loaded, row)).collect();
@@ -28,7 +28,7 @@ fn value(loaded: &Loaded, setting: &Setting) -> Option<String> {
     if assigned.origin.source() == Source::Default {
         return None;
     }
-    let value = if setting.secret { "(hidden)".to_owned() } else { assigned.value.to_string() };
+    let value = setting.shown(&assigned.value).unwrap_or_else(|| "(hidden)".to_owned());
     Some(format!("{} = {value}  ({})\n", setting.name, assigned.origin))
 }
 

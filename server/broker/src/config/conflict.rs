@@ -13,7 +13,7 @@ const BLOCK: i64 = 4 * KIB;
 
 /// What limits the size of a record batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BatchLimit {
+pub(crate) enum BatchLimit {
     /// It must fit a quarter of a journal file.
     Journal,
     /// It must fit the memory for requests, or it is never received.
@@ -49,7 +49,7 @@ impl BatchLimit {
 
 /// Two settings that contradict each other.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Conflict {
+pub(crate) enum Conflict {
     /// The largest batch that may be sent cannot be taken.
     #[error(
         "message.max.bytes is {}, more than {} ({})",

@@ -16,7 +16,7 @@ use super::value::Value;
 
 /// One entry of a DescribeConfigs response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Described {
+pub(crate) struct Described {
     /// The setting, or an alias of it.
     pub name: &'static str,
     /// Its value; `None` when it is unset or secret.
@@ -37,7 +37,7 @@ pub struct Described {
 
 /// A value that could have counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SynonymValue {
+pub(crate) struct SynonymValue {
     /// The setting it was given for.
     pub name: &'static str,
     /// The value; `None` when it is secret.
@@ -49,7 +49,7 @@ pub struct SynonymValue {
 /// Kafka's types of settings, as numbered on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i8)]
-pub enum ConfigType {
+pub(crate) enum ConfigType {
     /// `true` or `false`.
     Boolean = 1,
     /// Text.
@@ -67,7 +67,7 @@ pub enum ConfigType {
 impl Kind {
     /// The type that clients are told.
     #[must_use]
-    pub fn config_type(self) -> ConfigType {
+    pub(crate) fn config_type(self) -> ConfigType {
         match self {
             Kind::Bool => ConfigType::Boolean,
             Kind::Number(number) if number.width == Width::Int => ConfigType::Int,
@@ -81,7 +81,7 @@ impl Kind {
 
 /// The settings of this broker, by name; aliases are entries of their own.
 #[must_use]
-pub fn describe_broker(config: &Config) -> Vec<Described> {
+pub(crate) fn describe_broker(config: &Config) -> Vec<Described> {
     let settings = config.settings();
     let mut entries = Vec::new();
     for setting in table::broker() {
@@ -97,7 +97,7 @@ pub fn describe_broker(config: &Config) -> Vec<Described> {
 
 /// What was set over the protocol for all brokers: the answer for the broker without a name.
 #[must_use]
-pub fn describe_cluster(config: &Config) -> Vec<Described> {
+pub(crate) fn describe_cluster(config: &Config) -> Vec<Described> {
     let settings = config.settings();
     let mut entries = Vec::new();
     for setting in table::broker() {
@@ -113,13 +113,16 @@ pub fn describe_cluster(config: &Config) -> Vec<Described> {
 
 /// The settings of a topic that sets `overrides`, by name.
 #[must_use]
-pub fn describe_topic(config: &Config, overrides: &BTreeMap<String, String>) -> Vec<Described> {
+pub(crate) fn describe_topic(
+    config: &Config,
+    overrides: &BTreeMap<String, String>,
+) -> Vec<Described> {
     let settings = config.settings();
     let (values, _) = TopicValues::new(settings, overrides);
     let describe = |setting: &'static Setting| {
         let own = values.own(setting.name).map(|value| SynonymValue {
             name: setting.name,
-            value: shown(setting, value),
+            value: setting.shown(value),
             source: Source::Topic,
         });
         let synonyms = own.into_iter().chain(inherited_synonyms(settings, setting)).collect();
@@ -136,7 +139,7 @@ fn entry(
 ) -> Described {
     Described {
         name,
-        value: value.and_then(|value| shown(setting, value)),
+        value: value.and_then(|value| setting.shown(value)),
         read_only: setting.change == Change::AtStart,
         source: synonyms.first().map_or(Source::Default, |synonym| synonym.source),
         sensitive: setting.secret,
@@ -144,10 +147,6 @@ fn entry(
         config_type: setting.kind.config_type(),
         documentation: setting.documentation(),
     }
-}
-
-fn shown(setting: &Setting, value: &Value) -> Option<String> {
-    (!setting.secret).then(|| value.to_string())
 }
 
 fn inherited_synonyms(settings: &Settings, topic: &Setting) -> Vec<SynonymValue> {
@@ -170,7 +169,7 @@ fn broker_synonyms(
         for of in &names {
             if let Some(assigned) = settings.at(of.name, source) {
                 let name = if of.name == setting.name { name } else { of.name };
-                found.push(SynonymValue { name, value: shown(of, &assigned.value), source });
+                found.push(SynonymValue { name, value: of.shown(&assigned.value), source });
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::kafka_only;
 use super::list::{change_name, inherits_from};
-use super::setting::Setting;
+use super::setting::{Scope, Setting};
 use super::table;
 
 const INTRODUCTION: &str = "\
@@ -81,10 +81,17 @@ fn broker_line(setting: &Setting) -> String {
         "| {} | {} | {} | {} | {} |\n",
         names.join(", "),
         default(setting),
-        cell(&setting.allowed()),
+        setting.allowed(),
         change_name(setting.change),
-        cell(&setting.documentation()),
+        meaning(setting),
     )
+}
+
+fn meaning(setting: &Setting) -> String {
+    match setting.scope {
+        Scope::TopicDefault(topic) => format!("The default of {}, below.", code(topic)),
+        Scope::Broker | Scope::Topic(_) => setting.documentation(),
+    }
 }
 
 fn topic_line(setting: &Setting) -> String {
@@ -93,8 +100,8 @@ fn topic_line(setting: &Setting) -> String {
         "| {} | {} | {} | {} | {} |\n",
         code(setting.name),
         default(setting),
-        cell(&setting.allowed()),
-        cell(&setting.documentation()),
+        setting.allowed(),
+        setting.documentation(),
         from.join(", "),
     )
 }
@@ -109,9 +116,4 @@ fn default(setting: &Setting) -> String {
 
 fn code(text: &str) -> String {
     format!("`{text}`")
-}
-
-/// A pipe would end the cell; a star or an underscore would not be shown.
-fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('*', "\\*")
 }

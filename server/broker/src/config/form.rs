@@ -43,7 +43,7 @@ impl Form {
         match self {
             Form::Any => "some text",
             Form::OneOf(_) => "one of the words",
-            Form::ThrottledReplica => "partition:broker, or * alone",
+            Form::ThrottledReplica => "partition:broker, or `*` alone",
             Form::Listener => "NAME://host:port, or host:port",
             Form::ProtocolMap => "NAME:PROTOCOL,NAME:PROTOCOL,...",
             Form::Cores => "\"all\", or numbers and ranges such as 0,1,4-7",

@@ -218,7 +218,8 @@ pub(super) const IGNORED: &[Ignored] = &[
         names: "zookeeper. broker.id.generation.enable reserved.broker.max.id \
                 inter.broker.protocol.version log.message.format.version \
                 log.message.timestamp.difference.max.ms log.message.downconversion.enable \
-                control.plane.listener.name password.encoder. leader.imbalance.per.broker.percentage",
+                control.plane.listener.name leader.imbalance.per.broker.percentage \
+                password.encoder.",
     },
     Ignored {
         why: "it is for testing Kafka",

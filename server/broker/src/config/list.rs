@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use super::setting::{Change, Effect, Scope, Setting};
+use super::setting::{Change, Effect, Kind, Scope, Setting};
 use super::{docs, table};
 
 /// How to print the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListFormat {
+pub(crate) enum ListFormat {
     /// A paragraph each.
     Text,
     /// One array of objects.
@@ -18,7 +18,7 @@ pub enum ListFormat {
 
 /// Every setting, the broker's first.
 #[must_use]
-pub fn list(format: ListFormat) -> String {
+pub(crate) fn list(format: ListFormat) -> String {
     let rows = table::broker().chain(table::topic()).map(Row::new);
     match format {
         ListFormat::Text => rows.map(|row| row.text()).collect(),
@@ -36,6 +36,7 @@ struct Row {
     scope: &'static str,
     #[serde(rename = "type")]
     kind: String,
+    unit: Option<&'static str>,
     default: Option<&'static str>,
     allowed: String,
     change: &'static str,
@@ -51,6 +52,7 @@ impl Row {
             name: setting.name,
             scope: scope_name(setting.scope),
             kind: format!("{:?}", setting.kind.config_type()).to_ascii_lowercase(),
+            unit: unit_name(setting.kind),
             default: setting.default,
             allowed: setting.allowed(),
             change: change_name(setting.change),
@@ -64,7 +66,8 @@ impl Row {
     fn text(&self) -> String {
         let Row { name, scope, kind, allowed, change, documentation, .. } = self;
         let default = self.default.unwrap_or("(unset)");
-        let mut text = format!("{name}  [{scope}, {kind}, {change}]\n    {documentation}\n");
+        let unit = self.unit.map(|unit| format!(" of {unit}")).unwrap_or_default();
+        let mut text = format!("{name}  [{scope}, {kind}{unit}, {change}]\n    {documentation}\n");
         text.push_str(&format!("    default {default}; allowed: {allowed}\n"));
         if !self.aliases.is_empty() {
             text.push_str(&format!("    also called {}\n", self.aliases.join(", ")));
@@ -74,6 +77,13 @@ impl Row {
         }
         text.push('\n');
         text
+    }
+}
+
+fn unit_name(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Number(number) => number.unit.name(),
+        Kind::Bool | Kind::Double(..) | Kind::Choice(_) | Kind::Text(_) | Kind::List(_) => None,
     }
 }
 

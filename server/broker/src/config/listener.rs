@@ -8,7 +8,7 @@ use super::settings::Settings;
 
 /// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
+pub(crate) struct Address {
     /// A name or an IP address without brackets; empty for every address of the machine.
     pub host: String,
     /// 0 for a free port: whoever opens it puts the real one into what is advertised.
@@ -18,7 +18,7 @@ pub struct Address {
 impl Address {
     /// Stands for all addresses of the machine, so that it cannot be advertised.
     #[must_use]
-    pub fn is_wildcard(&self) -> bool {
+    pub(crate) fn is_wildcard(&self) -> bool {
         matches!(self.host.as_str(), "" | "0.0.0.0" | "::")
     }
 }
@@ -34,7 +34,7 @@ impl fmt::Display for Address {
 
 /// A listener that the broker opens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listener {
+pub(crate) struct Listener {
     /// Its name, upper case.
     pub name: String,
     /// Where it listens.
@@ -71,7 +71,7 @@ impl ListenerSpec {
 
 /// What is wrong with a set of listeners.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ListenerFault {
+pub(crate) enum ListenerFault {
     /// Two of one name.
     #[error("two listeners are named {0}")]
     SameName(String),

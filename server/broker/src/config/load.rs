@@ -17,11 +17,11 @@ use super::{properties, table, toml_file};
 /// How names in the environment begin.
 const ENVIRONMENT_PREFIX: &str = "CORELOG_";
 /// The variable that names the file; it is for whoever reads the command line.
-pub const CONFIG_FILE_VARIABLE: &str = "CORELOG_CONFIG";
+pub(crate) const CONFIG_FILE_VARIABLE: &str = "CORELOG_CONFIG";
 
 /// Everything that settings are read from.
 #[derive(Clone, Debug)]
-pub struct Sources {
+pub(crate) struct Sources {
     /// What the broker is started for.
     pub mode: Mode,
     /// The file, if there is one.
@@ -36,7 +36,7 @@ pub struct Sources {
 
 /// What the broker is started for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Work.
     Production,
     /// Trying things out on one machine (`--dev`): advertises `localhost`, clamps replication.
@@ -45,7 +45,7 @@ pub enum Mode {
 
 /// The flags that are settings, as they were given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Flags {
+pub(crate) struct Flags {
     /// `--set KEY=VALUE`, any number of times.
     pub set: Vec<String>,
     /// `--data-dir`
@@ -60,7 +60,7 @@ pub struct Flags {
 
 /// A file's text and format.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigFile {
+pub(crate) struct ConfigFile {
     path: Arc<str>,
     format: Format,
     text: String,
@@ -75,7 +75,7 @@ enum Format {
 impl ConfigFile {
     /// A file of this text; its format follows from the path's extension, else from the text.
     #[must_use]
-    pub fn new(path: &str, text: String) -> ConfigFile {
+    pub(crate) fn new(path: &str, text: String) -> ConfigFile {
         let format = match Path::new(path).extension().and_then(|extension| extension.to_str()) {
             Some("toml") => Format::Toml,
             Some("properties") => Format::Properties,
@@ -89,14 +89,25 @@ impl ConfigFile {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// When the system does not let it be read.
-    pub fn read(path: &Path) -> Result<ConfigFile, Rejected> {
+    /// When the system does not let it be read, or it is not text.
+    pub(crate) fn read(path: &Path) -> Result<ConfigFile, Rejected> {
         let name = path.display().to_string();
-        match std::fs::read_to_string(path) {
+        let is_properties = path.extension().is_some_and(|extension| extension == "properties");
+        let text = std::fs::read(path).map_err(|error| error.to_string()).and_then(|bytes| {
+            match String::from_utf8(bytes) {
+                Ok(text) => Ok(text),
+                // Java reads these as Latin-1, in which a byte is a character.
+                Err(other) if is_properties => {
+                    Ok(other.as_bytes().iter().copied().map(char::from).collect())
+                }
+                Err(other) => Err(other.to_string()),
+            }
+        });
+        match text {
             Ok(text) => Ok(ConfigFile::new(&name, text)),
-            Err(error) => {
+            Err(why) => {
                 let origin = Origin::File { path: Arc::from(name), line: 0 };
-                let problem = Problem { origin, wrong: Wrong::Unreadable(error.to_string()) };
+                let problem = Problem { origin, wrong: Wrong::Unreadable(why) };
                 Err(Rejected { problems: vec![problem], notices: Vec::new() })
             }
         }
@@ -105,7 +116,7 @@ impl ConfigFile {
 
 /// A configuration with which the broker starts.
 #[derive(Clone, Debug)]
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// What the settings mean.
     pub config: Config,
     /// What whoever wrote them should know.
@@ -116,7 +127,7 @@ pub struct Loaded {
 ///
 /// # Errors
 /// Every entry that is wrong; when none is, every set of settings that do not go together.
-pub fn load(sources: &Sources) -> Result<Loaded, Rejected> {
+pub(crate) fn load(sources: &Sources) -> Result<Loaded, Rejected> {
     let mut loader =
         Loader { settings: Settings::defaults(), notices: Vec::new(), problems: Vec::new() };
     if sources.mode == Mode::Dev {

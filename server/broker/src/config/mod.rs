@@ -10,36 +10,36 @@
 //! the environment, and nothing in it but `load::ConfigFile::read` does I/O. A topic's settings are
 //! the broker's defaults with the topic's own entries over them (`topic::TopicConfig`).
 
-pub mod setting;
+pub(crate) mod setting;
 
 mod broker_settings;
-pub mod table;
+pub(crate) mod table;
 mod topic_settings;
 
 mod form;
 mod units;
-pub mod value;
+pub(crate) mod value;
 
-pub mod problem;
-pub mod settings;
+pub(crate) mod problem;
+pub(crate) mod settings;
 
 mod entry;
 mod kafka_only;
 mod properties;
 mod toml_file;
 
-pub mod conflict;
-pub mod listener;
-pub mod load;
+pub(crate) mod conflict;
+pub(crate) mod listener;
+pub(crate) mod load;
 
-pub mod broker;
-pub mod topic;
+pub(crate) mod broker;
+pub(crate) mod topic;
 mod topic_values;
 
-pub mod check;
-pub mod describe;
+pub(crate) mod check;
+pub(crate) mod describe;
 mod docs;
-pub mod list;
+pub(crate) mod list;
 
 #[cfg(test)]
 mod tests;

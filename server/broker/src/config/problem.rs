@@ -12,7 +12,7 @@ use super::value::{Invalid, Raw};
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// In the table.
     Default,
     /// Implied by `--dev`.
@@ -37,7 +37,7 @@ pub enum Origin {
 impl Origin {
     /// What Kafka calls it.
     #[must_use]
-    pub fn source(&self) -> Source {
+    pub(crate) fn source(&self) -> Source {
         match self {
             Origin::Default => Source::Default,
             Origin::Dev | Origin::File { .. } | Origin::Environment(_) | Origin::Flag(_) => {
@@ -66,7 +66,7 @@ impl fmt::Display for Origin {
 
 /// Something that stops the broker from starting.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// Where it was written.
     pub origin: Origin,
     /// What is wrong with it.
@@ -75,7 +75,7 @@ pub struct Problem {
 
 /// What is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Wrong {
+pub(crate) enum Wrong {
     /// The file cannot be read; the system's reason.
     #[error("cannot be read: {0}")]
     Unreadable(String),
@@ -118,19 +118,8 @@ pub enum Wrong {
         why: &'static str,
     },
     /// A value that the table does not allow.
-    #[error("{name} = {written}: {invalid}")]
-    BadValue {
-        /// The setting or alias, as it was written.
-        name: String,
-        /// As it was written.
-        written: String,
-        /// The rule it breaks.
-        invalid: Invalid,
-        /// What is allowed.
-        allowed: String,
-        /// What it is when it is not set.
-        default: Option<&'static str>,
-    },
+    #[error(transparent)]
+    BadValue(#[from] Box<BadValue>),
     /// Two values for one setting in the same source.
     #[error("`{name}` is set to something else at {first}")]
     SetTwice {
@@ -150,6 +139,32 @@ pub enum Wrong {
     Conflict(#[from] Conflict),
 }
 
+/// A value that the table does not allow.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} = {written}: {invalid}")]
+pub(crate) struct BadValue {
+    /// The setting or alias, as it was written.
+    pub name: String,
+    /// The value, as it was written.
+    pub written: String,
+    /// The rule it breaks.
+    pub invalid: Invalid,
+    /// What is allowed.
+    pub allowed: String,
+    /// What it is when it is not set.
+    pub default: Option<&'static str>,
+}
+
+impl BadValue {
+    fn remedy(&self) -> String {
+        let default = self.default.map_or("unset".to_owned(), |text| format!("`{text}`"));
+        match self.invalid.says_what_is_allowed() {
+            true => format!("or leave it out, the default is {default}"),
+            false => format!("allowed is {}, the default is {default}", self.allowed),
+        }
+    }
+}
+
 impl Wrong {
     /// `invalid`, found in `raw` for `setting` under `name`.
     pub(super) fn bad_value(
@@ -158,18 +173,18 @@ impl Wrong {
         raw: &Raw,
         invalid: Invalid,
     ) -> Wrong {
-        Wrong::BadValue {
+        Wrong::BadValue(Box::new(BadValue {
             name: name.to_owned(),
             written: if setting.secret { "(hidden)".to_owned() } else { raw.to_string() },
             invalid,
             allowed: setting.allowed(),
             default: setting.default,
-        }
+        }))
     }
 
     /// What to do about it.
     #[must_use]
-    pub fn remedy(&self) -> String {
+    pub(crate) fn remedy(&self) -> String {
         match self {
             Wrong::Unreadable(_) => "check that the file exists and may be read".to_owned(),
             Wrong::Syntax(_) => "correct the line".to_owned(),
@@ -183,13 +198,7 @@ impl Wrong {
             }
             Wrong::TopicKey { instead: None, .. } => "set it on the topic".to_owned(),
             Wrong::KafkaOnly { .. } | Wrong::Refused { .. } => "remove it".to_owned(),
-            Wrong::BadValue { invalid, allowed, default, .. } => {
-                let default = default.map_or("unset".to_owned(), |text| format!("`{text}`"));
-                match invalid.says_what_is_allowed() {
-                    true => format!("or leave it out, the default is {default}"),
-                    false => format!("allowed is {allowed}, the default is {default}"),
-                }
-            }
+            Wrong::BadValue(bad) => bad.remedy(),
             Wrong::SetTwice { .. } => "keep one of the two".to_owned(),
             Wrong::NotLive(_) => "set it in the file and restart the broker".to_owned(),
             Wrong::Listener(fault) => fault.remedy(),
@@ -206,7 +215,7 @@ impl fmt::Display for Problem {
 
 /// Something that is accepted, and that whoever wrote it should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
+pub(crate) struct Notice {
     /// Where it was written.
     pub origin: Origin,
     /// The setting, as it was written.
@@ -223,7 +232,7 @@ impl fmt::Display for Notice {
 
 /// Settings with which the broker does not start: all problems, one per line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejected {
+pub(crate) struct Rejected {
     /// At least one.
     pub problems: Vec<Problem>,
     /// What else was noticed.

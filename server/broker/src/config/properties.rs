@@ -1,5 +1,5 @@
 //! Java's format for `.properties` files, as `java.util.Properties` reads it, so that an existing
-//! `server.properties` needs no change. The one difference: bytes are UTF-8, not Latin-1.
+//! `server.properties` needs no change. The one difference: a file that is UTF-8 is read as UTF-8.
 
 use std::sync::Arc;
 

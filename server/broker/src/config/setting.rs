@@ -15,7 +15,7 @@ pub(super) const GIB: i64 = 1024 * MIB;
 
 /// One setting: a row of the table.
 #[derive(Clone, Copy, Debug)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// Kafka's name wherever Kafka has one.
     pub name: &'static str,
     /// Other names for the same setting; as good as `name` in every source.
@@ -38,7 +38,7 @@ pub struct Setting {
 
 /// Settings that belong together.
 #[derive(Clone, Copy, Debug)]
-pub struct Group {
+pub(crate) struct Group {
     /// The heading in the documentation.
     pub title: &'static str,
     /// The settings.
@@ -47,7 +47,7 @@ pub struct Group {
 
 /// A setting's type and bounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `true` or `false`.
     Bool,
     /// A whole number, maybe of bytes or of time.
@@ -64,7 +64,7 @@ pub enum Kind {
 
 /// A whole number's type, bounds (both included) and unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Number {
+pub(crate) struct Number {
     /// Kafka's type of it.
     pub width: Width,
     /// The least value.
@@ -81,7 +81,7 @@ pub struct Number {
 
 /// Kafka's types of whole numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Width {
+pub(crate) enum Width {
     /// 32 bits, signed.
     Int,
     /// 64 bits, signed.
@@ -90,7 +90,7 @@ pub enum Width {
 
 /// What a number counts; sizes and times may be written with a suffix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
+pub(crate) enum Unit {
     /// Plain things.
     Count,
     /// Bytes.
@@ -105,7 +105,7 @@ pub enum Unit {
 
 /// The form of a text, or of a list's items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// Anything that is not empty.
     Any,
     /// One of these words.
@@ -126,7 +126,7 @@ pub enum Form {
 
 /// What a setting belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub(crate) enum Scope {
     /// The broker.
     Broker,
     /// The broker, as the default of this topic setting.
@@ -137,7 +137,7 @@ pub enum Scope {
 
 /// A broker setting that gives a topic setting its default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Synonym {
+pub(crate) struct Synonym {
     /// The broker setting.
     pub name: &'static str,
     /// How many of the topic setting's units make one of the broker setting's.
@@ -146,7 +146,7 @@ pub struct Synonym {
 
 /// When a new value is taken up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub(crate) enum Change {
     /// At the next start: read-only over the protocol.
     AtStart,
     /// At once.
@@ -155,7 +155,7 @@ pub enum Change {
 
 /// Whether a setting does anything; the reason is part of its documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub(crate) enum Effect {
     /// As documented.
     Full,
     /// Not all of it yet.
@@ -217,7 +217,7 @@ impl Setting {
 
     /// The documentation, with what is missing from its effect.
     #[must_use]
-    pub fn documentation(&self) -> String {
+    pub(crate) fn documentation(&self) -> String {
         match self.effect {
             Effect::Full => self.doc.to_owned(),
             Effect::Partly(why) => format!("{} Partly in effect: {why}.", self.doc),

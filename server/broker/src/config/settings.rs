@@ -12,7 +12,7 @@ use super::value::Value;
 /// Where a value comes from, as Kafka numbers it on the wire; strongest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i8)]
-pub enum Source {
+pub(crate) enum Source {
     /// The topic itself.
     Topic = 1,
     /// Set over the protocol, for this broker.
@@ -27,7 +27,7 @@ pub enum Source {
 
 /// A value and where it was written.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Assigned {
+pub(crate) struct Assigned {
     /// The value.
     pub value: Value,
     /// Where it was written.
@@ -36,14 +36,14 @@ pub struct Assigned {
 
 /// Every value of every broker setting.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub(crate) struct Settings {
     assigned: BTreeMap<&'static str, BTreeMap<Source, Assigned>>,
 }
 
 impl Settings {
     /// The table's defaults.
     #[must_use]
-    pub fn defaults() -> Settings {
+    pub(crate) fn defaults() -> Settings {
         let mut settings = Settings { assigned: BTreeMap::new() };
         for row in table::broker() {
             if let Some(value) = row.default_value() {
@@ -69,19 +69,19 @@ impl Settings {
 
     /// The value of `name` that counts.
     #[must_use]
-    pub fn effective(&self, name: &str) -> Option<&Assigned> {
+    pub(crate) fn effective(&self, name: &str) -> Option<&Assigned> {
         self.assigned.get(name)?.values().next()
     }
 
     /// The value of `name` in one layer.
     #[must_use]
-    pub fn at(&self, name: &str, source: Source) -> Option<&Assigned> {
+    pub(crate) fn at(&self, name: &str, source: Source) -> Option<&Assigned> {
         self.assigned.get(name)?.get(&source)
     }
 
     /// Where the value of `name` that counts was written.
     #[must_use]
-    pub fn origin(&self, name: &str) -> Origin {
+    pub(crate) fn origin(&self, name: &str) -> Origin {
         self.effective(name).map_or(Origin::Default, |assigned| assigned.origin.clone())
     }
 

@@ -6,29 +6,29 @@ use super::topic_settings::TOPIC;
 
 /// The broker's settings, in the groups of the documentation.
 #[must_use]
-pub fn groups() -> &'static [Group] {
+pub(crate) fn groups() -> &'static [Group] {
     BROKER
 }
 
 /// Every broker setting.
-pub fn broker() -> impl Iterator<Item = &'static Setting> {
+pub(crate) fn broker() -> impl Iterator<Item = &'static Setting> {
     BROKER.iter().flat_map(|group| group.rows)
 }
 
 /// Every topic setting, by name.
-pub fn topic() -> impl Iterator<Item = &'static Setting> {
+pub(crate) fn topic() -> impl Iterator<Item = &'static Setting> {
     TOPIC.iter()
 }
 
 /// The broker setting of this name or alias.
 #[must_use]
-pub fn find_broker(name: &str) -> Option<&'static Setting> {
+pub(crate) fn find_broker(name: &str) -> Option<&'static Setting> {
     broker().find(|row| row.name == name || row.aliases.contains(&name))
 }
 
 /// The topic setting of this name.
 #[must_use]
-pub fn find_topic(name: &str) -> Option<&'static Setting> {
+pub(crate) fn find_topic(name: &str) -> Option<&'static Setting> {
     topic().find(|row| row.name == name)
 }
 

@@ -21,8 +21,11 @@ pub(super) fn parse(path: &Arc<str>, text: &str) -> (Vec<Entry>, Vec<Problem>) {
     let mut entries = Vec::new();
     flatten("", table.get_ref(), &at, &mut entries);
     // What the parser made of a broken line is nothing that anybody wrote.
-    entries.retain(|entry| problems.iter().all(|problem| problem.origin != entry.origin));
-    (entries, problems)
+    entries.retain(|(_, entry): &(usize, Entry)| {
+        problems.iter().all(|problem| problem.origin != entry.origin)
+    });
+    entries.sort_by_key(|(offset, _)| *offset);
+    (entries.into_iter().map(|(_, entry)| entry).collect(), problems)
 }
 
 /// Whether `text` is TOML at all.
@@ -34,11 +37,12 @@ fn line(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
+/// Collects what `table` and the tables in it say, with the place of each key in the text.
 fn flatten(
     prefix: &str,
     table: &DeTable<'_>,
     at: &impl Fn(usize) -> Origin,
-    entries: &mut Vec<Entry>,
+    entries: &mut Vec<(usize, Entry)>,
 ) {
     for (key, value) in table {
         let name = match prefix {
@@ -47,7 +51,10 @@ fn flatten(
         };
         match value.get_ref() {
             DeValue::Table(inner) => flatten(&name, inner, at, entries),
-            other => entries.push(Entry { name, raw: raw(other), origin: at(key.span().start) }),
+            other => {
+                let offset = key.span().start;
+                entries.push((offset, Entry { name, raw: raw(other), origin: at(offset) }));
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use super::value::{Invalid, Value};
 
 /// What a topic's settings mean. Those that have no effect are not here.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TopicConfig {
+pub(crate) struct TopicConfig {
     /// What happens to old records.
     pub cleanup: Cleanup,
     /// When segments are dropped; meant for `Cleanup` that deletes.
@@ -40,7 +40,7 @@ pub struct TopicConfig {
 
 /// What happens to old records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cleanup {
+pub(crate) enum Cleanup {
     /// All are kept.
     Keep,
     /// Segments are dropped by age and size.
@@ -53,7 +53,7 @@ pub enum Cleanup {
 
 /// When segments are dropped; `None` is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
+pub(crate) struct Retention {
     /// When their newest record is so old, in milliseconds.
     pub ms: Option<u64>,
     /// When the partition is larger, in bytes.
@@ -62,7 +62,7 @@ pub struct Retention {
 
 /// How batches are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
+pub(crate) enum Compression {
     /// As the producer sent them.
     Producer,
     /// Not compressed.
@@ -79,7 +79,7 @@ pub enum Compression {
 
 /// When records may be compacted.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Compaction {
+pub(crate) struct Compaction {
     /// Not before this age, in milliseconds.
     pub min_lag_ms: u64,
     /// At the latest at this age, in milliseconds.
@@ -92,7 +92,7 @@ pub struct Compaction {
 
 /// Whose clock stamps records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Timestamps {
+pub(crate) enum Timestamps {
     /// The producer's; batches further from the broker's clock are refused. Milliseconds.
     CreateTime {
         /// So much earlier is allowed.
@@ -106,7 +106,7 @@ pub enum Timestamps {
 
 /// When a segment is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment {
+pub(crate) struct Segment {
     /// When it would grow beyond this, in bytes.
     pub bytes: u32,
     /// When it is so old, in milliseconds.
@@ -117,7 +117,7 @@ pub struct Segment {
 
 /// What an acknowledgement says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Acknowledge {
+pub(crate) enum Acknowledge {
     /// The batch is on the disk.
     Durable,
     /// The batch is on its way to the disk.
@@ -126,7 +126,7 @@ pub enum Acknowledge {
 
 /// Why a topic's settings are refused; Kafka's INVALID_CONFIG. `Display` is the error message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TopicConfigError {
+pub(crate) enum TopicConfigError {
     /// No such topic setting.
     #[error("Unknown topic config: {0}")]
     UnknownName(String),
@@ -179,7 +179,7 @@ impl TopicConfig {
     ///
     /// # Errors
     /// The first thing that Kafka would refuse, or that the journal cannot take.
-    pub fn validate(
+    pub(crate) fn validate(
         config: &Config,
         overrides: &BTreeMap<String, String>,
     ) -> Result<TopicConfig, TopicConfigError> {
@@ -196,7 +196,7 @@ impl TopicConfig {
     /// A topic that set `overrides` once. Those that are not allowed any more are left out and
     /// reported; the broker's defaults count in their place.
     #[must_use]
-    pub fn restore(
+    pub(crate) fn restore(
         config: &Config,
         overrides: &BTreeMap<String, String>,
     ) -> (TopicConfig, Vec<TopicConfigError>) {
@@ -209,7 +209,7 @@ impl TopicConfig {
 ///
 /// # Errors
 /// Names without a value.
-pub fn without_nulls(
+pub(crate) fn without_nulls(
     entries: &BTreeMap<String, Option<String>>,
 ) -> Result<BTreeMap<String, String>, TopicConfigError> {
     let nulls: Vec<String> =
@@ -245,7 +245,10 @@ impl TopicValues<'_> {
     }
 
     fn bool(&self, name: &'static str) -> bool {
-        self.value(name) == Some(Value::Bool(true))
+        match self.value(name) {
+            Some(Value::Bool(value)) => value,
+            other => unreachable!("{name} is a bool with a default, not {other:?}"),
+        }
     }
 
     fn text(&self, name: &'static str) -> String {

@@ -9,7 +9,7 @@ use super::setting::{
 /// Where compression stands, for the five settings of it.
 const STORED_AS_SENT: Effect =
     Effect::Later("batches are stored as the producer sent them, whatever is asked for here");
-const NO_COMPACTION: Effect = Effect::Later("logs are not compacted yet");
+const NO_COMPACTION: Effect = Effect::Later("logs are not compacted");
 const ONE_COPY: Effect = Effect::Later("a partition has one replica");
 const NO_TIERS: Effect = Effect::Later("there is no tiered storage, all data is local");
 const ALWAYS_FLUSHED: Effect =
@@ -29,14 +29,6 @@ pub(super) const TOPIC: &[Setting] = &[
          keeps the newest record of each key. Empty keeps everything.",
     ),
     topic_row(
-        "compression.type",
-        Kind::Choice(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
-        &[same("compression.type")],
-    )
-    .default("producer")
-    .effect(STORED_AS_SENT)
-    .doc("The codec in which batches are stored; `producer` leaves them as they came."),
-    topic_row(
         "compression.gzip.level",
         int(1, 9).or(-1).of(Unit::Count),
         &[same("compression.gzip.level")],
@@ -52,6 +44,14 @@ pub(super) const TOPIC: &[Setting] = &[
     .default("9")
     .effect(STORED_AS_SENT)
     .doc("How hard to try when `compression.type` is `lz4`."),
+    topic_row(
+        "compression.type",
+        Kind::Choice(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
+        &[same("compression.type")],
+    )
+    .default("producer")
+    .effect(STORED_AS_SENT)
+    .doc("The codec in which batches are stored; `producer` leaves them as they came."),
     topic_row(
         "compression.zstd.level",
         int(-131_072, 22).of(Unit::Count),

@@ -27,6 +27,17 @@ impl Unit {
         }
     }
 
+    /// The unit's name; plain things have none.
+    pub(super) fn name(self) -> Option<&'static str> {
+        match self {
+            Unit::Count => None,
+            Unit::Bytes => Some("bytes"),
+            Unit::Millis => Some("milliseconds"),
+            Unit::Minutes => Some("minutes"),
+            Unit::Hours => Some("hours"),
+        }
+    }
+
     /// How a value of this unit may be written, for people.
     pub(super) fn written(self) -> &'static str {
         match self {

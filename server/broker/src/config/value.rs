@@ -12,7 +12,7 @@ use super::units;
 
 /// A value that the table allows. `Display` is Kafka's text for it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub(crate) enum Value {
     /// Of `Kind::Bool`.
     Bool(bool),
     /// Of `Kind::Number`, in the unit of the setting.
@@ -27,7 +27,7 @@ pub enum Value {
 
 /// A value as it was written.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Raw {
+pub(crate) enum Raw {
     /// In a place that knows only text.
     Plain(String),
     /// A TOML boolean.
@@ -46,7 +46,7 @@ pub enum Raw {
 
 /// Who wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
+pub(crate) enum Dialect {
     /// A person: suffixes are welcome.
     Suffixes,
     /// Kafka's protocol: numbers are digits.
@@ -55,7 +55,7 @@ pub enum Dialect {
 
 /// Why a value is refused. `Display` completes "Invalid value V for configuration NAME: ...".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Invalid {
+pub(crate) enum Invalid {
     /// Neither `true` nor `false`.
     #[error("expected true or false")]
     NotABool,
@@ -102,7 +102,7 @@ impl Setting {
     ///
     /// # Errors
     /// The first rule of the table that it breaks.
-    pub fn parse(&self, raw: &Raw, dialect: Dialect) -> Result<Value, Invalid> {
+    pub(crate) fn parse(&self, raw: &Raw, dialect: Dialect) -> Result<Value, Invalid> {
         match self.kind {
             Kind::Bool => parse_bool(raw).map(Value::Bool),
             Kind::Number(number) => number.parse(raw, dialect).map(Value::Number),
@@ -121,16 +121,21 @@ impl Setting {
         }
     }
 
+    /// The text of `value`; `None` when the setting is secret.
+    pub(super) fn shown(&self, value: &Value) -> Option<String> {
+        (!self.secret).then(|| value.to_string())
+    }
+
     /// The default, where there is one.
     #[must_use]
-    pub fn default_value(&self) -> Option<Value> {
+    pub(crate) fn default_value(&self) -> Option<Value> {
         let raw = Raw::Plain(self.default?.to_owned());
         self.parse(&raw, Dialect::Suffixes).ok()
     }
 
     /// What may be written, for people.
     #[must_use]
-    pub fn allowed(&self) -> String {
+    pub(crate) fn allowed(&self) -> String {
         match self.kind {
             Kind::Bool => "true or false".to_owned(),
             Kind::Number(number) => number.allowed(),
@@ -308,7 +313,7 @@ impl Number {
 impl Width {
     /// Kafka's name of the type.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Width::Int => "INT",
             Width::Long => "LONG",

@@ -224,6 +224,14 @@ fn a_created_topic_has_what_was_asked_for_or_the_defaults() {
 }
 
 #[test]
+fn the_longest_config_can_be_written_and_read() {
+    let longest = "v".repeat(MAX_STRING);
+    let decision = controller().decide(&create(vec![topic("t", 3).config("x", Some(&longest))]));
+    assert_eq!(Record::decode(&decision.records[1].encode()).as_ref(), Ok(&decision.records[1]));
+    assert!(results(&decision)[0].1.is_ok());
+}
+
+#[test]
 fn a_topic_is_written_before_its_configs_and_they_before_its_partitions() {
     let topic = topic("t", 3).partitions(2).config("b", Some("2")).config("a", Some("1"));
     let records = controller().decide(&create(vec![topic])).records;

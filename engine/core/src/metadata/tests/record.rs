@@ -126,6 +126,7 @@ fn written() -> Vec<(String, Record)> {
             Record::ProducerIds { broker: BrokerId(1), broker_epoch: -1, next: ProducerId(1000) },
         ),
         ("01140000", opaque(20, 0, "00")),
+        ("01ffff01ffff01", opaque(0x7fff, 0x7fff, "")),
         (
             "01170001001212426f6f747374726170207265636f726473",
             opaque(23, 0, "01001212426f6f747374726170207265636f726473"),
@@ -227,6 +228,12 @@ fn malformed_records_are_refused_where_they_are_wrong() {
         error.to_string(),
         "malformed metadata record at byte 24: a variable-length number has more than 32 bits"
     );
+}
+
+#[test]
+fn the_longest_string_is_read_as_it_was_written() {
+    let longest = Record::Topic { name: "t".repeat(MAX_STRING).into(), id: ID };
+    assert_eq!(Record::decode(&longest.encode()), Ok(longest));
 }
 
 fn brokers() -> impl Strategy<Value = Vec<BrokerId>> {

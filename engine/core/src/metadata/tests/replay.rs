@@ -23,11 +23,13 @@ fn named(name: &str, byte: u8) -> Record {
     Record::Topic { name: name.into(), id: id(byte) }
 }
 
+/// With two replicas; partition 1 has lost one of them.
 fn partition(topic: u8, index: u32) -> Record {
+    let replicas = if index == 1 { vec![BrokerId(1)] } else { vec![BrokerId(1), BrokerId(2)] };
     Record::Partition(PartitionRecord {
         topic: id(topic),
         index: PartitionIndex(index),
-        replicas: vec![BrokerId(1), BrokerId(2)],
+        replicas,
         isr: vec![BrokerId(1)],
         removing: Vec::new(),
         adding: Vec::new(),

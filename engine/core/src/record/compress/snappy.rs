@@ -66,15 +66,11 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Streams may be concatenated, so a header may stand wherever a block may.
+    /// Streams may be concatenated, so a header may stand wherever a block may. Versions are not
+    /// looked at, as in snappy-java.
     fn skip_headers(&mut self) -> io::Result<()> {
         while self.rest.starts_with(&MAGIC) {
-            cut(&mut self.rest, MAGIC.len())?;
-            let version = u32::from_be_bytes(cut_array(&mut self.rest)?);
-            cut(&mut self.rest, VERSIONS.len() / 2)?;
-            if version == 0 {
-                return Err(invalid("unknown version of the xerial framing"));
-            }
+            cut(&mut self.rest, MAGIC.len() + VERSIONS.len())?;
         }
         Ok(())
     }

@@ -74,7 +74,7 @@ fn no_stream_may_end_early() {
 
 #[test]
 fn streams_end_to_end_are_read_as_one_unless_java_would_stop() {
-    let two = |codec| [written(codec, b"one "), written(codec, b"two")].concat();
+    let two = |codec| [&b"one "[..], b"", b"two"].map(|part| written(codec, part)).concat();
     for codec in [Codec::Gzip, Codec::Snappy, Codec::Zstd] {
         assert_eq!(read(codec, &two(codec)), Ok(b"one two".to_vec()), "{codec:?}");
     }
@@ -96,14 +96,9 @@ fn snappy_framings() {
     let bare = snap::raw::Encoder::new().compress_vec(b"hello hello hello").unwrap();
     assert_eq!(read(Codec::Snappy, &bare), Ok(b"hello hello hello".to_vec()));
 
-    let framed = written(Codec::Snappy, b"hello hello hello");
-    let version = |version: u8| {
-        let mut framed = framed.clone();
-        framed[11] = version;
-        framed
-    };
-    assert_eq!(read(Codec::Snappy, &version(2)), Ok(b"hello hello hello".to_vec()));
-    assert_eq!(refusal(Codec::Snappy, &version(0)), "unknown version of the xerial framing");
+    let mut framed = written(Codec::Snappy, b"hello hello hello");
+    framed[8..16].fill(0);
+    assert_eq!(read(Codec::Snappy, &framed), Ok(b"hello hello hello".to_vec()), "any version");
 }
 
 #[test]

@@ -63,7 +63,7 @@ pub enum Op {
         /// For what.
         how: OpenHow,
     },
-    /// Closes a descriptor, off the calling thread. Completes with 0.
+    /// Closes a descriptor. Completes with 0 and comes back as [`Op::Nop`]: there is nothing left.
     Close(OwnedFd),
     /// Moves file bytes into a pipe, without waiting for room in the pipe: EAGAIN when it is full.
     /// Counts bytes; 0 is the end of the file.
@@ -191,9 +191,7 @@ impl Op {
                     .build()
             }
             Op::Close(fd) => opcode::Close::new(types::Fd(fd.as_raw_fd())).build(),
-            Op::SpliceIn { file, at, pipe, len } => {
-                splice(file, at.cast_signed(), pipe, *len)
-            }
+            Op::SpliceIn { file, at, pipe, len } => splice(file, at.cast_signed(), pipe, *len),
             Op::SpliceOut { pipe, socket, len } => splice(pipe, NO_POSITION, socket, *len),
             Op::Poll { fd, until } => {
                 let events = match until {

@@ -53,15 +53,14 @@ impl<T> Table<T> {
         self.slots.len() - self.free.len()
     }
 
-    /// Takes ownership; the reference is to where the operation now rests.
-    pub(super) fn insert(&mut self, op: Op, payload: T) -> (Token, &mut Held<T>) {
+    pub(super) fn insert(&mut self, held: Held<T>) -> Token {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: 0, held: None });
             self.slots.len() - 1
         });
         let slot = &mut self.slots[index];
-        let held = slot.held.insert(Held { op, payload, vectors: Vec::new() });
-        (Token::new(index, slot.generation), held)
+        slot.held = Some(held);
+        Token::new(index, slot.generation)
     }
 
     /// Gives back what was held, once; nothing for a token that has been taken before.
@@ -81,13 +80,17 @@ impl<T> Table<T> {
 mod tests {
     use super::*;
 
+    fn nop(payload: char) -> Held<char> {
+        Held { op: Op::Nop, payload, vectors: Vec::new() }
+    }
+
     #[test]
     fn a_taken_token_names_nothing_even_when_its_slot_is_used_again() {
         let mut table = Table::new();
-        let (first, _) = table.insert(Op::Nop, 'a');
-        let (second, _) = table.insert(Op::Nop, 'b');
+        let first = table.insert(nop('a'));
+        let second = table.insert(nop('b'));
         assert_eq!(table.take(first).map(|held| held.payload), Some('a'));
-        let (third, _) = table.insert(Op::Nop, 'c');
+        let third = table.insert(nop('c'));
         assert_eq!((first.index(), table.len()), (third.index(), 2));
         assert!(table.take(first).is_none());
         assert_eq!(table.take(third).map(|held| held.payload), Some('c'));

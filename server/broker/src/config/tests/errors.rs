@@ -16,49 +16,47 @@ fn a_toml_file_with_one_mistake() {
         ),
         (
             "num.partitions = 0",
-            "c.toml:1: num.partitions = 0: must be at least 1; allowed is at least 1; without it, \
-             it is `1`",
+            "c.toml:1: num.partitions = 0: must be at least 1; or leave it out, the default is `1`",
         ),
         (
             "num.partitions = \"3\"",
             "c.toml:1: num.partitions = \"3\": expected a whole number, found a string in quotes; \
-             allowed is at least 1; without it, it is `1`",
+             allowed is at least 1, the default is `1`",
         ),
         (
             "delete.topic.enable = \"yes\"",
             "c.toml:1: delete.topic.enable = \"yes\": expected true or false, found a string in \
-             quotes; allowed is true or false; without it, it is `true`",
+             quotes; allowed is true or false, the default is `true`",
         ),
         (
             "broker.rack = 3",
             "c.toml:1: broker.rack = 3: expected a string, found an integer; allowed is some \
-             text; or leave it out",
+             text, the default is unset",
         ),
         (
             "log.segment.bytes = \"64MB\"",
             "c.toml:1: log.segment.bytes = \"64MB\": expected a number of bytes, or a number with \
-             B, KiB, MiB, GiB or TiB; allowed is at least 1MiB; without it, it is `1GiB`",
+             B, KiB, MiB, GiB or TiB; allowed is at least 1MiB, the default is `1GiB`",
         ),
         (
             "journal.file.bytes = 1048577",
             "c.toml:1: journal.file.bytes = 1048577: must be 1MiB to 1GiB, a multiple of 4KiB; \
-             allowed is 1MiB to 1GiB, a multiple of 4KiB; without it, it is `32MiB`",
+             or leave it out, the default is `32MiB`",
         ),
         (
             "compression.type = \"brotli\"",
             "c.toml:1: compression.type = \"brotli\": must be one of: uncompressed, zstd, lz4, \
-             snappy, gzip, producer; allowed is uncompressed, zstd, lz4, snappy, gzip, producer; \
-             without it, it is `producer`",
+             snappy, gzip, producer; or leave it out, the default is `producer`",
         ),
         (
             "log.cleanup.policy = [\"delete\", \"delete\"]",
             "c.toml:1: log.cleanup.policy = [delete, delete]: delete is listed twice; allowed is \
-             any of compact, delete; without it, it is `delete`",
+             any of compact, delete, the default is `delete`",
         ),
         (
             "log.cleaner.min.cleanable.ratio = 1.5",
-            "c.toml:1: log.cleaner.min.cleanable.ratio = 1.5: must be 0 to 1; allowed is 0 to 1; \
-             without it, it is `0.5`",
+            "c.toml:1: log.cleaner.min.cleanable.ratio = 1.5: must be 0 to 1; or leave it out, \
+             the default is `0.5`",
         ),
         (
             "retention.ms = 3",
@@ -75,8 +73,9 @@ fn a_toml_file_with_one_mistake() {
              core runs one thread, `cores` says which; remove it",
         ),
         (
-            "num.partitions = 1\n[num]\n'partitions' = 2\n['log']\ndir = 'a'\ndirs = 'b'",
-            "c.toml:2: duplicate key; correct the line\n\
+            "'num.partitions' = 1\n[num]\npartitions = 2\n[log]\ndir = 'a'\ndirs = 'b'\ndirs = 'c'",
+            "c.toml:7: duplicate key; correct the line\n\
+             c.toml:3: `num.partitions` is set to something else at c.toml:1; keep one of the two\n\
              c.toml:6: `data.dir` is set to something else at c.toml:5; keep one of the two",
         ),
     ];
@@ -95,7 +94,7 @@ fn a_properties_file_with_one_mistake() {
         (
             "log.retention.hours=a week",
             "s.properties:1: log.retention.hours = a week: expected a number of hours, or a number \
-             with h or d; allowed is at least 1h, or -1; without it, it is `168`",
+             with h or d; allowed is at least 1h, or -1, the default is `7d`",
         ),
         (
             "\nauthorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
@@ -109,8 +108,8 @@ fn a_properties_file_with_one_mistake() {
         ),
         (
             "log.dirs=/a,/b",
-            "s.properties:1: data.dir = /a,/b: expected one path, without commas; allowed is one \
-             path, without commas; without it, it is `./corelog-data`",
+            "s.properties:1: log.dirs = /a,/b: expected one path, without commas; or leave it out, \
+             the default is `./corelog-data`",
         ),
         (
             "node.id=1\nbroker.id=2",
@@ -218,7 +217,8 @@ fn settings_that_do_not_go_together() {
 
 #[test]
 fn the_environment_and_flags() {
-    let table: [(&[(&str, &str)], &[&str], &str); 6] = [
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a str);
+    let table: [Row<'_>; 6] = [
         (
             &[("CORELOG_NUM_PARTITION", "3")],
             &[],
@@ -229,7 +229,7 @@ fn the_environment_and_flags() {
             &[("CORELOG_NUM_PARTITIONS", "many")],
             &[],
             "environment CORELOG_NUM_PARTITIONS: num.partitions = many: expected a whole number; \
-             allowed is at least 1; without it, it is `1`",
+             allowed is at least 1, the default is `1`",
         ),
         (
             &[],
@@ -251,8 +251,8 @@ fn the_environment_and_flags() {
         (
             &[],
             &["broker.rack="],
-            "--set broker.rack: broker.rack = : must not be empty; allowed is some text; or leave \
-             it out",
+            "--set broker.rack: broker.rack = : must not be empty; allowed is some text, the \
+             default is unset",
         ),
     ];
     for (environment, set, expected) in table {

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::super::kafka_only;
-use super::super::setting::{Effect, Scope, Setting};
+use super::super::problem::Wrong;
+use super::super::setting::{Effect, Kind, Scope, Setting, row};
 use super::super::table;
-use super::super::value::{Dialect, Raw, Value};
+use super::super::value::{Dialect, Invalid, Raw, Value};
 
 fn all() -> impl Iterator<Item = &'static Setting> {
     table::broker().chain(table::topic())
@@ -63,6 +64,8 @@ fn documentation_is_sentences() {
         let text = setting.documentation();
         assert!(text.ends_with('.') && text.starts_with(|c: char| c.is_uppercase()), "{text}");
         assert!(!text.contains("  ") && !text.contains(".."), "{text}");
+        // It stands in a cell of a Markdown table.
+        assert!(!text.contains('|') && !setting.allowed().contains('|'), "{text}");
         if let Effect::Partly(why) | Effect::Later(why) | Effect::Never(why) = setting.effect {
             assert!(text.contains(why));
             assert!(!why.ends_with('.'), "{why}");
@@ -72,6 +75,7 @@ fn documentation_is_sentences() {
 
 #[test]
 fn a_topic_inherits_its_own_default() {
+    assert!(table::topic().map(|row| row.name).is_sorted());
     for setting in table::topic() {
         let Scope::Topic(synonyms) = setting.scope else { panic!("{}", setting.name) };
         let mut inherited = None;
@@ -96,12 +100,24 @@ fn a_topic_inherits_its_own_default() {
     }
 }
 
+#[test]
+fn a_secret_is_never_shown() {
+    static SECRET: Setting = Setting { secret: true, ..row("password", Kind::Bool) };
+    static OPEN: Setting = row("open", Kind::Bool);
+    let value = Value::Bool(true);
+    assert_eq!(SECRET.shown(&value), None);
+    assert_eq!(OPEN.shown(&value).as_deref(), Some("true"));
+    let raw = Raw::Plain("hunter2".to_owned());
+    let wrong = Wrong::bad_value(&SECRET, "password", &raw, Invalid::NotABool);
+    assert_eq!(wrong.to_string(), "password = (hidden): expected true or false");
+}
+
 /// Name, type and default of every topic setting of Kafka 4.3 that is not internal to Kafka.
 const KAFKA_TOPIC: &[(&str, &str, &str)] = &[
     ("cleanup.policy", "List", "delete"),
-    ("compression.type", "String", "producer"),
     ("compression.gzip.level", "Int", "-1"),
     ("compression.lz4.level", "Int", "9"),
+    ("compression.type", "String", "producer"),
     ("compression.zstd.level", "Int", "3"),
     ("delete.retention.ms", "Long", "86400000"),
     ("file.delete.delay.ms", "Long", "60000"),

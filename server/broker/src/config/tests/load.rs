@@ -201,12 +201,20 @@ fn a_file_is_read_or_the_system_says_why_not() {
     let path = directory.join("c.toml");
     let missing = ConfigFile::read(&path).unwrap_err().to_string();
     assert!(missing.contains("c.toml: cannot be read: "), "{missing}");
+    std::fs::write(&path, b"# \xe9").unwrap();
+    let not_text = ConfigFile::read(&path).unwrap_err().to_string();
+    assert!(not_text.contains("c.toml: cannot be read: incomplete utf-8"), "{not_text}");
     std::fs::write(&path, "num.partitions = 9").unwrap();
     let file = ConfigFile::read(&path).unwrap();
+    let latin = directory.join("s.properties");
+    std::fs::write(&latin, b"broker.rack=caf\xe9").unwrap();
+    let latin = ConfigFile::read(&latin).unwrap();
     std::fs::remove_dir_all(&directory).unwrap();
     let mut from = sources((None, &[], &[]));
     from.file = Some(file);
     assert_eq!(accepted(load(&from)).config.topics.num_partitions, 9);
+    from.file = Some(latin);
+    assert_eq!(accepted(load(&from)).config.rack.as_deref(), Some("café"));
 }
 
 #[test]
@@ -291,6 +299,11 @@ fn listeners_are_advertised() {
 fn limits_follow_from_each_other() {
     let small = toml("memory.per.core = \"64MiB\"");
     assert_eq!(u64::from(small.connections.request_max_bytes), small.memory.requests);
+    let found = properties("socket.request.max.bytes=200MiB\n");
+    assert_eq!(u64::from(found.config.connections.request_max_bytes), found.config.memory.requests);
+    let [notice] = found.notices.as_slice() else { panic!("{:?}", found.notices) };
+    let expected = "memory.share.requests of memory.per.core allows 107374180B";
+    assert_eq!(notice.why, expected);
     let large = toml("memory.per.core = \"8GiB\"");
     assert_eq!(large.memory.dirty, 3 * (32 << 20));
     assert_eq!(large.connections.request_max_bytes, 100 << 20);

@@ -13,6 +13,7 @@ fn the_list_for_programs_has_every_setting() {
         "name": "retention.ms",
         "scope": "topic",
         "type": "long",
+        "unit": "milliseconds",
         "default": "7d",
         "allowed": "at least -1",
         "change": "live",
@@ -39,6 +40,7 @@ cluster.id  [broker, string, at start]
 
 ";
     assert!(text.starts_with(expected), "{text}");
+    assert!(text.contains("\nlog.retention.hours  [broker, int of hours, at start]\n"));
     let synonyms = "    inherits from log.flush.interval.ms, log.flush.scheduler.interval.ms\n";
     assert!(text.contains(synonyms));
 }

@@ -191,7 +191,8 @@ fn reasons_are_given() {
         ),
         (
             &[("remote.storage.enable", "true")],
-            "Invalid value true for configuration remote.storage.enable: there is no tiered storage",
+            "Invalid value true for configuration remote.storage.enable: there is no tiered \
+             storage",
         ),
         (
             &[("min.compaction.lag.ms", "2"), ("max.compaction.lag.ms", "1")],

@@ -1,0 +1,221 @@
+//! Reads manifests and journals: what each partition's segments hold for sure, and which journal
+//! entries may say more.
+
+use std::collections::BTreeMap;
+
+use crate::boot::effect::{BootAnswer, BootEffect, JournalFile, ManifestName};
+use crate::boot::partitions::{Partitions, Work};
+use crate::boot::replay::Replay;
+use crate::boot::{BootPlan, BootRefusal, Progress};
+use crate::id::TopicPartition;
+use crate::journal::scan::{FoundEntry, Scan};
+use crate::log::{LogImage, LogVersion};
+use crate::manifest::record::{Broken, decode};
+use crate::manifest::state::{ManifestState, PartitionState};
+
+/// Journal bytes that are read in one go.
+const READ_AT_ONCE: u64 = 64 << 20;
+
+/// Whether every manifest of the last start could be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manifests {
+    Whole,
+    /// At least one is missing or broken: partitions that the others do not know are rescanned.
+    Lost,
+}
+
+/// What manifests and journals say.
+#[derive(Debug)]
+pub(super) struct Inventory {
+    pub(super) journals: Vec<(JournalFile, u64)>,
+    pub(super) manifests: Vec<ManifestName>,
+    pub(super) whole: Manifests,
+    pub(super) states: BTreeMap<TopicPartition, PartitionState>,
+    pub(super) entries: BTreeMap<TopicPartition, Vec<FoundEntry>>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Start,
+    Listing,
+    Manifests,
+    /// Journals from this one on are still to be read; `reading` of them are under way.
+    Journals { next: usize, reading: usize },
+}
+
+/// Manifests and journals being read.
+#[derive(Debug)]
+pub(super) struct Reading {
+    stage: Stage,
+    journals: Vec<(JournalFile, u64)>,
+    manifests: Vec<ManifestName>,
+    states: Vec<ManifestState>,
+    whole: Manifests,
+    scan: Scan,
+}
+
+impl Reading {
+    pub(super) fn new() -> Reading {
+        Reading {
+            stage: Stage::Start,
+            journals: Vec::new(),
+            manifests: Vec::new(),
+            states: Vec::new(),
+            whole: Manifests::Whole,
+            scan: Scan::default(),
+        }
+    }
+
+    pub(super) fn step(
+        &mut self,
+        answers: Vec<BootAnswer>,
+    ) -> Result<Progress<Inventory>, BootRefusal> {
+        match self.stage {
+            Stage::Start => {
+                self.stage = Stage::Listing;
+                // What an earlier process wrote may not be durable yet: first make it so.
+                Ok(Progress::More(vec![BootEffect::Barrier, BootEffect::ListFiles]))
+            }
+            Stage::Listing => {
+                self.list(answers);
+                self.stage = Stage::Manifests;
+                let reads: Vec<_> =
+                    self.manifests.iter().map(|name| BootEffect::ReadManifest(*name)).collect();
+                if reads.is_empty() { self.step(Vec::new()) } else { Ok(Progress::More(reads)) }
+            }
+            Stage::Manifests => {
+                self.read_manifests(answers)?;
+                self.stage = Stage::Journals { next: 0, reading: 0 };
+                self.step(Vec::new())
+            }
+            Stage::Journals { next, reading } => {
+                self.scan_journals(next - reading, answers);
+                self.read_journals(next)
+            }
+        }
+    }
+
+    fn list(&mut self, answers: Vec<BootAnswer>) {
+        for answer in answers {
+            if let BootAnswer::Files { journals, manifests } = answer {
+                (self.journals, self.manifests) = (journals, manifests);
+            }
+        }
+        self.journals.sort_unstable();
+        self.manifests.sort_unstable();
+    }
+
+    /// Takes the newest start of which all manifests are there; a later start that wrote only some
+    /// of its own did not get as far as serving.
+    fn read_manifests(&mut self, answers: Vec<BootAnswer>) -> Result<(), BootRefusal> {
+        let mut read = BTreeMap::new();
+        for (name, answer) in self.manifests.iter().zip(answers) {
+            let BootAnswer::Bytes(bytes) = answer else { continue };
+            let state = read_manifest(*name, &bytes)?;
+            read.entry(name.start).or_insert_with(Vec::new).push(state);
+        }
+        let complete = read.iter().rev().find(|(_, states)| is_complete(states));
+        let newest = complete.or(read.iter().next_back()).map(|(start, _)| *start);
+        if let Some(states) = newest.and_then(|start| read.remove(&start)) {
+            let whole = is_complete(&states) && states.iter().all(Option::is_some);
+            self.whole = if whole { Manifests::Whole } else { Manifests::Lost };
+            self.states = states.into_iter().flatten().collect();
+        }
+        Ok(())
+    }
+
+    fn scan_journals(&mut self, first: usize, answers: Vec<BootAnswer>) {
+        for ((file, _), answer) in self.journals[first..].iter().zip(answers) {
+            if let BootAnswer::Bytes(bytes) = answer {
+                self.scan.file(*file, &bytes);
+            }
+        }
+    }
+
+    fn read_journals(&mut self, first: usize) -> Result<Progress<Inventory>, BootRefusal> {
+        let mut room = READ_AT_ONCE;
+        let mut reads = Vec::new();
+        for (file, len) in &self.journals[first..] {
+            if !reads.is_empty() && *len > room {
+                break;
+            }
+            room = room.saturating_sub(*len);
+            reads.push(BootEffect::ReadJournal(*file, 0, *len as u32));
+        }
+        if reads.is_empty() {
+            return self.judge().map(Progress::Over);
+        }
+        self.stage = Stage::Journals { next: first + reads.len(), reading: reads.len() };
+        Ok(Progress::More(reads))
+    }
+
+    fn judge(&mut self) -> Result<Inventory, BootRefusal> {
+        let mut entries: BTreeMap<TopicPartition, Vec<FoundEntry>> = BTreeMap::new();
+        let mut states = BTreeMap::new();
+        for manifest in std::mem::take(&mut self.states) {
+            let (shard, incarnation) = (manifest.header.shard, manifest.header.incarnation);
+            let found = self.scan.judge(incarnation, manifest.needed);
+            let found = found.map_err(|damage| BootRefusal::Journal { shard, damage })?;
+            for entry in found {
+                entries.entry(entry.head.partition).or_default().push(entry);
+            }
+            states.extend(manifest.partitions);
+        }
+        if self.whole == Manifests::Lost {
+            for entry in self.scan.unclaimed() {
+                entries.entry(entry.head.partition).or_default().push(entry);
+            }
+        }
+        for entries in entries.values_mut() {
+            entries.sort_by_key(|entry| (entry.head.version, entry.head.place, entry.head.end()));
+        }
+        Ok(Inventory {
+            journals: std::mem::take(&mut self.journals),
+            manifests: std::mem::take(&mut self.manifests),
+            whole: self.whole,
+            states,
+            entries,
+        })
+    }
+}
+
+/// A manifest's state; `None` when it is broken. A newer format is refused, not rescanned.
+fn read_manifest(name: ManifestName, bytes: &[u8]) -> Result<Option<ManifestState>, BootRefusal> {
+    match decode(bytes) {
+        Ok(records) => Ok(ManifestState::replay(records)),
+        Err(broken @ Broken::Newer { .. }) => {
+            Err(BootRefusal::Manifest { shard: name.shard, broken })
+        }
+        Err(Broken::NoHeader | Broken::Damaged { .. }) => Ok(None),
+    }
+}
+
+/// Whether as many manifests are there, broken or not, as the start had shards.
+fn is_complete(states: &[Option<ManifestState>]) -> bool {
+    let shards = states.iter().flatten().map(|state| usize::from(state.header.shards)).next();
+    shards.is_some_and(|shards| states.len() >= shards)
+}
+
+impl Inventory {
+    /// The metadata partition, to be replayed before all others.
+    pub(super) fn take_metadata(&mut self, plan: &BootPlan) -> Result<Partitions, BootRefusal> {
+        let partition = TopicPartition::METADATA;
+        let state = self.states.remove(&partition);
+        if state.is_none() && self.whole == Manifests::Lost {
+            let lost = "the manifest that holds it is missing or broken".to_owned();
+            return Err(BootRefusal::Metadata(lost));
+        }
+        let entries = self.entries.remove(&partition).unwrap_or_default();
+        let state = state.unwrap_or_else(|| unknown_log(&entries, plan.start));
+        let replay = Replay::new(partition, state);
+        Ok(Partitions::new(vec![Work { partition, replay, entries, offline: None }]))
+    }
+}
+
+/// The state of a log that no manifest knows: it has been created since the last one.
+pub(super) fn unknown_log(entries: &[FoundEntry], start: u32) -> PartitionState {
+    let version = entries.first().map_or(LogVersion { start, change: 0 }, |e| e.head.version);
+    let image = LogImage::empty(version);
+    PartitionState { synced: image.end.place, image }
+}
+

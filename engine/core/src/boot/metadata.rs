@@ -1,0 +1,154 @@
+//! The metadata partition, recovered before all others: it tells which topics there are.
+
+use std::collections::BTreeSet;
+
+use crate::boot::effect::{BootAnswer, BootEffect};
+use crate::boot::inventory::Inventory;
+use crate::boot::partitions::Replayed;
+use crate::boot::replay::blocks_of;
+use crate::boot::{BootPlan, BootRefusal, Phase, Progress};
+use crate::id::{Offset, TopicId, TopicPartition};
+use crate::log::{Boundary, LogImage, Place, SegmentId};
+use crate::metadata::{Controller, Image, Record, batch};
+use crate::record::batch::stamp;
+use crate::record::{BatchHeader, records};
+
+/// Bytes of the log that are read in one go, unless a batch is larger.
+const READ_AT_ONCE: u32 = 1 << 20;
+
+/// The metadata, and the log that holds it.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) log: LogImage,
+    pub(super) image: Image,
+    /// Topics that were deleted.
+    pub(super) removed: BTreeSet<TopicId>,
+}
+
+/// The metadata partition being read.
+#[derive(Debug)]
+pub(super) struct LoadMetadata {
+    loaded: Loaded,
+    /// Where the next batch starts.
+    next: Place,
+    asked: u32,
+}
+
+/// Starts to read the metadata, or writes the first records of a fresh directory.
+pub(super) fn start(
+    logs: Vec<Replayed>,
+    inventory: Inventory,
+    plan: &BootPlan,
+) -> Result<(Phase, Vec<BootEffect>), BootRefusal> {
+    let Some(replayed) = logs.into_iter().next() else {
+        return Err(BootRefusal::Metadata("it was not replayed".to_owned()));
+    };
+    if let Some(offline) = replayed.offline {
+        return Err(BootRefusal::Metadata(offline.to_string()));
+    }
+    let log = replayed.image;
+    let first = log.segments.first().map_or(Offset::ZERO, |segment| segment.base);
+    let (image, removed) = (Image::default(), BTreeSet::new());
+    let mut load = LoadMetadata {
+        loaded: Loaded { log, image, removed },
+        next: Place::start_of(first),
+        asked: 0,
+    };
+    let wanted = if load.loaded.log.end == Boundary::default() {
+        load.bootstrap(plan).map_err(BootRefusal::Metadata)?
+    } else {
+        Vec::new()
+    };
+    Ok((Phase::Metadata(load, inventory), wanted))
+}
+
+impl LoadMetadata {
+    fn bootstrap(&mut self, plan: &BootPlan) -> Result<Vec<BootEffect>, String> {
+        let records = Controller::bootstrap(&plan.features);
+        let Some((_, batch)) = batch::encode(&records, plan.now) else {
+            return Err("its first records do not fit into a batch".to_owned());
+        };
+        let mut bytes = batch.to_vec();
+        let epoch = crate::shard::setup::leader_epoch(plan.start);
+        stamp(&mut bytes, Offset::ZERO, epoch);
+        let header = BatchHeader::parse(&bytes).map_err(|error| error.to_string())?;
+        batch::load(&mut self.loaded.image, &header, &bytes)?;
+        self.loaded.log.take_batch(&header, 0);
+        let place = Place { segment: Offset::ZERO, at: bytes.len() as u64 };
+        self.loaded.log.end = Boundary { offset: header.next_offset(), place };
+        self.next = place;
+        let segment = SegmentId { partition: TopicPartition::METADATA, base: Offset::ZERO };
+        Ok(vec![BootEffect::WriteSegment(segment, 0, blocks_of(&bytes))])
+    }
+
+    pub(super) fn step(
+        &mut self,
+        answers: Vec<BootAnswer>,
+    ) -> Result<Progress<Loaded>, BootRefusal> {
+        for answer in answers {
+            if let BootAnswer::Bytes(bytes) = answer {
+                self.take(&bytes).map_err(BootRefusal::Metadata)?;
+            }
+        }
+        self.skip_ends();
+        if self.next >= self.loaded.log.end.place {
+            let empty = Loaded {
+                log: LogImage::empty(self.loaded.log.version),
+                image: Image::default(),
+                removed: BTreeSet::new(),
+            };
+            return Ok(Progress::Over(std::mem::replace(&mut self.loaded, empty)));
+        }
+        let segment = SegmentId { partition: TopicPartition::METADATA, base: self.next.segment };
+        Ok(Progress::More(vec![BootEffect::ReadSegment(segment, self.next.at, self.asked)]))
+    }
+
+    /// Goes on to the next segment at the end of one.
+    fn skip_ends(&mut self) {
+        self.asked = self.asked.max(READ_AT_ONCE);
+        while let Some(end) = self.segment_end().filter(|end| self.next.at >= end.1) {
+            self.next = Place::start_of(end.0);
+        }
+    }
+
+    fn segment_end(&self) -> Option<(Offset, u64)> {
+        let segments = &self.loaded.log.segments;
+        let segment = segments.iter().find(|segment| segment.base == self.next.segment)?;
+        segment.end.map(|end| (end.next_offset, end.bytes))
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let end = self.segment_end().map_or(self.loaded.log.end.place.at, |end| end.1);
+        let mut at = 0;
+        while self.next.at < end {
+            let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= 61) else { break };
+            let header = BatchHeader::parse(rest).map_err(|error| self.damaged(&error))?;
+            let Some(batch) = rest.get(..header.total_len()) else {
+                self.asked = header.total_len() as u32;
+                break;
+            };
+            self.note_removals(&header, batch);
+            batch::load(&mut self.loaded.image, &header, batch)?;
+            at += header.total_len();
+            self.next = self.next.plus(header.total_len() as u64);
+        }
+        if at == 0 && self.asked <= READ_AT_ONCE {
+            return Err(self.damaged(&"it ends early"));
+        }
+        Ok(())
+    }
+
+    fn note_removals(&mut self, header: &BatchHeader, batch: &[u8]) {
+        let limit = crate::record::compress::MAX_DECOMPRESSED;
+        let Ok(records) = records::Records::open(header, batch, limit) else { return };
+        for record in records.iter().flatten() {
+            if let Ok(Record::RemoveTopic(id)) = Record::decode(record.value.unwrap_or_default()) {
+                self.loaded.removed.insert(id);
+            }
+        }
+    }
+
+    fn damaged(&self, why: &dyn std::fmt::Display) -> String {
+        format!("byte {} of segment {}: {why}", self.next.at, self.next.segment)
+    }
+}

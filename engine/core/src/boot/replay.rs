@@ -1,0 +1,314 @@
+//! One partition's way from what its manifest says to the end of its journal: which entries count,
+//! and the segment writes that they make (storage.md, section 3, entry table).
+
+use std::fmt;
+
+use corelog_mem::{BLOCK, SlabSlice, SlabWriter, align_up};
+
+use crate::boot::effect::BootEffect;
+use crate::id::{LeaderEpoch, Offset, Timestamp, TopicPartition};
+use crate::journal::commit::{EntryHead, EntryKind};
+use crate::log::{
+    Boundary, Index, LogImage, Place, Points, Segment, SegmentEnd, SegmentId,
+};
+use crate::manifest::state::PartitionState;
+use crate::record::BatchHeader;
+
+/// What becomes of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It says nothing that is not in the segments, or belongs to an earlier life of the log.
+    Skip,
+    /// It goes on from what is known: write it.
+    Replay,
+    /// Bytes before it are missing.
+    Gap,
+}
+
+/// Why a partition is not served. It is never cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Offline {
+    /// An entry starts behind what is known.
+    Gap {
+        /// Where what is known ends.
+        known: Place,
+        /// Where the entry starts.
+        found: Place,
+    },
+    /// Two entries say different things of the same bytes.
+    Unequal {
+        /// Where they start to differ, in the segment of the later one.
+        at: Place,
+    },
+    /// An entry's batches do not go on from those before it.
+    Inconsistent {
+        /// Where.
+        at: Place,
+    },
+    /// A segment's file is shorter than what is known to be in it.
+    Short {
+        /// The segment.
+        segment: Offset,
+        /// Bytes of its file.
+        len: u64,
+        /// Bytes it must have.
+        needed: u64,
+    },
+    /// Bytes of a failed segment lie in `rescue/`.
+    Rescued,
+    /// Its manifest was lost, and its segments do not tell where it ends.
+    Unknown(String),
+}
+
+impl fmt::Display for Offline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Offline::Gap { known, found } => write!(
+                f,
+                "the journal goes on at byte {} of segment {}, but the log ends at byte {} of {}",
+                found.at, found.segment, known.at, known.segment
+            ),
+            Offline::Unequal { at } => write!(
+                f,
+                "the journal holds two versions of byte {} of segment {}",
+                at.at, at.segment
+            ),
+            Offline::Inconsistent { at } => write!(
+                f,
+                "the journal's batches do not fit together at byte {} of segment {}",
+                at.at, at.segment
+            ),
+            Offline::Short { segment, len, needed } => write!(
+                f,
+                "the file of segment {segment} has {len} bytes and must have {needed}"
+            ),
+            Offline::Rescued => {
+                f.write_str("bytes that its segment would not take lie in rescue/")
+            }
+            Offline::Unknown(what) => f.write_str(what),
+        }
+    }
+}
+
+/// Recovery of one partition.
+#[derive(Debug)]
+pub(super) struct Replay {
+    partition: TopicPartition,
+    image: LogImage,
+    /// Everything before is in segments or has been replayed.
+    frontier: Place,
+    /// The bytes of the frontier's block before it, once something has been replayed.
+    partial: Vec<u8>,
+    touched: Touched,
+    /// Bytes of segment writes made.
+    pub(super) written: u64,
+}
+
+/// Whether anything has been replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Touched {
+    Yes,
+    No,
+}
+
+impl Replay {
+    pub(super) fn new(partition: TopicPartition, state: PartitionState) -> Replay {
+        Replay {
+            partition,
+            image: state.image,
+            frontier: state.synced,
+            partial: Vec::new(),
+            touched: Touched::No,
+            written: 0,
+        }
+    }
+
+    /// Recovery of a partition that was made anew from its segments, which end with `partial`.
+    pub(super) fn rescanned(
+        partition: TopicPartition,
+        image: LogImage,
+        partial: Vec<u8>,
+    ) -> Replay {
+        let frontier = image.end.place;
+        Replay { partition, image, frontier, partial, touched: Touched::Yes, written: 0 }
+    }
+
+    /// The least length that the file of the active segment must have, in bytes.
+    pub(super) fn needed_length(&self) -> (Offset, u64) {
+        (self.frontier.segment, align_up(self.frontier.at as usize) as u64)
+    }
+
+    /// Judges the next entry in order of version and place.
+    pub(super) fn judge(&self, head: &EntryHead) -> Verdict {
+        let earlier_life = head.version < self.image.version;
+        let covered = match head.kind {
+            EntryKind::Data => head.end() <= self.frontier,
+            EntryKind::Roll => head.place.segment < self.frontier.segment,
+        };
+        if earlier_life || covered {
+            return Verdict::Skip;
+        }
+        let reachable = head.place.segment == self.frontier.segment
+            && match head.kind {
+                EntryKind::Data => head.place.at <= self.frontier.at,
+                EntryKind::Roll => head.place.at == self.frontier.at,
+            };
+        if reachable { Verdict::Replay } else { Verdict::Gap }
+    }
+
+    /// Why an entry that does not go on from what is known keeps the partition offline.
+    pub(super) fn gap(&self, head: &EntryHead) -> Offline {
+        Offline::Gap { known: self.frontier, found: head.place }
+    }
+
+    /// Replays an entry that [`judge`](Self::judge) approved.
+    pub(super) fn entry(
+        &mut self,
+        head: &EntryHead,
+        payload: &[u8],
+    ) -> Result<Vec<BootEffect>, Offline> {
+        self.image.version = head.version;
+        match head.kind {
+            EntryKind::Data => self.data(head, payload).map(|write| write.into_iter().collect()),
+            EntryKind::Roll => self.roll(head),
+        }
+    }
+
+    fn data(&mut self, head: &EntryHead, payload: &[u8]) -> Result<Option<BootEffect>, Offline> {
+        let known = (self.frontier.at - head.place.at) as usize;
+        let (old, new) = payload.split_at(known);
+        self.take_overlap(head.place, old)?;
+        self.parse(head, payload)?;
+        let start = self.frontier.block_start();
+        let mut bytes = std::mem::take(&mut self.partial);
+        bytes.extend_from_slice(new);
+        self.frontier = head.end();
+        let whole = bytes.len() - bytes.len() % BLOCK;
+        self.partial = bytes[whole..].to_vec();
+        Ok(self.write(start, &bytes[..whole]))
+    }
+
+    /// The bytes that the entry repeats: they must equal those replayed before, and complete the
+    /// frontier's block when nothing was.
+    fn take_overlap(&mut self, place: Place, old: &[u8]) -> Result<(), Offline> {
+        let in_block = (self.frontier.at - self.frontier.block_start().at) as usize;
+        if self.touched == Touched::No {
+            self.touched = Touched::Yes;
+            let Some(start) = old.len().checked_sub(in_block) else {
+                return Err(Offline::Gap { known: self.frontier.block_start(), found: place });
+            };
+            self.partial = old[start..].to_vec();
+            return Ok(());
+        }
+        let common = old.len().min(in_block);
+        let (again, before) = (&old[old.len() - common..], &self.partial[in_block - common..]);
+        match again.iter().zip(before).position(|(a, b)| a != b) {
+            Some(at) => {
+                let back = (common - at) as u64;
+                Err(Offline::Unequal { at: Place { at: self.frontier.at - back, ..self.frontier } })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Takes in the batches of an entry from the known boundary on.
+    fn parse(&mut self, head: &EntryHead, payload: &[u8]) -> Result<(), Offline> {
+        let boundary = self.image.end;
+        let offline = |at: Place| Offline::Inconsistent { at };
+        let mut place = boundary.place;
+        let mut offset = boundary.offset;
+        if place.segment != head.place.segment || place < head.place {
+            return Err(offline(head.place));
+        }
+        while place < head.end() {
+            let rest = &payload[(place.at - head.place.at) as usize..];
+            let header = BatchHeader::parse(rest).map_err(|_| offline(place))?;
+            let next = place.plus(header.total_len() as u64);
+            if header.base_offset != offset || next > head.end() {
+                return Err(offline(place));
+            }
+            self.image.take_batch(&header, place.at);
+            (place, offset) = (next, header.next_offset());
+        }
+        if place != head.end() || offset != head.next_offset {
+            return Err(offline(head.end()));
+        }
+        self.image.end = Boundary { offset, place };
+        Ok(())
+    }
+
+    fn roll(&mut self, head: &EntryHead) -> Result<Vec<BootEffect>, Offline> {
+        if head.next_offset != self.image.end.offset || head.place != self.image.end.place {
+            return Err(Offline::Inconsistent { at: head.place });
+        }
+        let mut effects: Vec<BootEffect> = self.write_last_block().into_iter().collect();
+        let segment = SegmentId { partition: self.partition, base: head.place.segment };
+        effects.push(BootEffect::Truncate(segment, head.place.at));
+        self.image.roll(SegmentEnd { next_offset: head.next_offset, bytes: head.place.at });
+        self.frontier = Place::start_of(head.next_offset);
+        self.touched = Touched::Yes;
+        Ok(effects)
+    }
+
+    /// Writes what is left; everything before the end is in segments then.
+    pub(super) fn finish(&mut self) -> Option<BootEffect> {
+        self.write_last_block()
+    }
+
+    fn write_last_block(&mut self) -> Option<BootEffect> {
+        let bytes = std::mem::take(&mut self.partial);
+        let start = self.frontier.block_start();
+        self.write(start, &bytes)
+    }
+
+    fn write(&mut self, start: Place, bytes: &[u8]) -> Option<BootEffect> {
+        if bytes.is_empty() {
+            return None;
+        }
+        self.written += bytes.len() as u64;
+        let segment = SegmentId { partition: self.partition, base: start.segment };
+        Some(BootEffect::WriteSegment(segment, start.at, blocks_of(bytes)))
+    }
+
+    /// The recovered log.
+    pub(super) fn into_image(self) -> LogImage {
+        self.image
+    }
+}
+
+/// Whole blocks of `bytes`, zero-padded.
+pub(super) fn blocks_of(bytes: &[u8]) -> SlabSlice {
+    let mut slab = SlabWriter::new(align_up(bytes.len()));
+    slab.append(bytes);
+    slab.pad_to_block();
+    slab.slice(0..slab.len())
+}
+
+impl LogImage {
+    /// Takes note of a batch that is in the active segment at `at`.
+    pub(crate) fn take_batch(&mut self, header: &BatchHeader, at: u64) {
+        if let Some(active) = self.segments.last_mut() {
+            active.note(header.base_offset, at, header.max_timestamp, Timestamp::NONE);
+        }
+        let newest = self.epochs.last().map(|(epoch, _)| *epoch);
+        if newest < Some(header.leader_epoch) && header.leader_epoch >= LeaderEpoch(0) {
+            self.epochs.push((header.leader_epoch, header.base_offset));
+        }
+        self.producers.append(header);
+    }
+
+    /// Closes the active segment and starts the next one.
+    pub(crate) fn roll(&mut self, end: SegmentEnd) {
+        if let Some(active) = self.segments.last_mut() {
+            active.end = Some(end);
+            // Its index is made anew when first needed.
+            active.index = Index::Unloaded;
+        }
+        self.segments.push(Segment {
+            index: Index::Loaded(Points::default()),
+            ..Segment::new(end.next_offset)
+        });
+        let place = Place::start_of(end.next_offset);
+        self.end = Boundary { offset: end.next_offset, place };
+    }
+}

@@ -1,0 +1,89 @@
+//! What recovery tells: what it did, or why it refuses.
+
+use std::fmt;
+
+use crate::boot::effect::BootAnswer;
+use crate::id::{ShardId, TopicPartition};
+use crate::journal::scan::Damage;
+use crate::manifest::record::Broken;
+
+/// What recovery found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BootReport {
+    /// Partitions that are served.
+    pub partitions: usize,
+    /// Journal entries that said more than the segments.
+    pub replayed_entries: usize,
+    /// Bytes written into segments.
+    pub written_bytes: u64,
+    /// Journal entries of topics that the metadata does not know.
+    pub unknown_entries: usize,
+    /// Partitions that were made anew from their segments, because a manifest is lost.
+    pub rescanned: usize,
+    /// Partitions that are not served, and why.
+    pub offline: Vec<(TopicPartition, String)>,
+}
+
+/// Why a directory is not served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BootRefusal {
+    /// The file system failed; the text is the operating system's.
+    Io(String),
+    /// A journal is damaged below what it had acknowledged.
+    Journal {
+        /// Whose journal.
+        shard: ShardId,
+        /// Where, and how that is known.
+        damage: Damage,
+    },
+    /// A manifest was written by a newer Corelog.
+    Manifest {
+        /// Whose manifest.
+        shard: ShardId,
+        /// What is wrong.
+        broken: Broken,
+    },
+    /// The metadata partition cannot be recovered.
+    Metadata(String),
+}
+
+impl fmt::Display for BootRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BootRefusal::Io(error) => f.write_str(error),
+            BootRefusal::Journal { shard, damage } => {
+                let (seq, durable) = (damage.seq.0, damage.durable.0);
+                write!(f, "the journal of shard {} is damaged: commit {seq} is missing or broken, ", shard.0)?;
+                write!(f, "and commit {durable} was already on disk")?;
+                match damage.near {
+                    Some((file, at)) => write!(
+                        f,
+                        " (look at byte {at} of journal file s{}-{})",
+                        file.shard.0, file.slot
+                    ),
+                    None => Ok(()),
+                }
+            }
+            BootRefusal::Manifest { shard, broken: Broken::Newer { format } } => write!(
+                f,
+                "the manifest of shard {} has format {format}, which only a newer Corelog reads",
+                shard.0
+            ),
+            BootRefusal::Manifest { shard, broken } => {
+                write!(f, "the manifest of shard {} is unreadable: {broken:?}", shard.0)
+            }
+            BootRefusal::Metadata(why) => {
+                write!(f, "the cluster metadata cannot be recovered: {why}")
+            }
+        }
+    }
+}
+
+/// The first failure among answers.
+pub(super) fn refuse_failures(answers: &[BootAnswer]) -> Result<(), BootRefusal> {
+    let failed = answers.iter().find_map(|answer| match answer {
+        BootAnswer::Failed(error) => Some(error.clone()),
+        _ => None,
+    });
+    failed.map_or(Ok(()), |error| Err(BootRefusal::Io(error)))
+}
