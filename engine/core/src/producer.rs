@@ -7,8 +7,8 @@
 //! what was stored, in the same way whether the batch comes from a client or from recovery.
 //!
 //! The state is rebuilt from a snapshot, valid for a certain end of the log, and the batches from
-//! there on. Snapshots are incremental: [`Producers::take_dirty`] encodes the producers that changed
-//! since the last time, as entries that [`Producers::apply`] takes in the same order.
+//! there on. Snapshots are incremental: [`Producers::take_dirty`] encodes the producers that
+//! changed since the last time, as entries that [`Producers::apply`] takes in the same order.
 //!
 //! Nothing here has a clock or depends on a hash, and at most `limit` producers are remembered: the
 //! one that wrote longest ago is forgotten first. A forgotten producer may go on with any sequence.
@@ -24,8 +24,8 @@ use crate::record::{BatchHeader, ProducerFields, Sequence};
 
 /// The producers of one partition.
 ///
-/// Invariants: `by_age` has exactly one element for each of `entries`, and they are at most `limit`;
-/// what a snapshot taken now would change is in `dirty`.
+/// Invariants: `by_age` has exactly one element for each of `entries`, and they are at most
+/// `limit`; what a snapshot taken now would change is in `dirty`.
 #[derive(Clone, Debug)]
 pub struct Producers {
     limit: usize,
@@ -130,7 +130,12 @@ impl Producers {
             }
             None => {
                 self.make_room();
-                self.entries.insert(producer.id, Entry::new(producer.epoch, appended));
+                let mut entry = Entry::new(producer.epoch, appended);
+                // Dirty without an entry: forgotten since the last snapshot, and still in it.
+                if self.dirty.contains(&producer.id) {
+                    entry.set_in_snapshot();
+                }
+                self.entries.insert(producer.id, entry);
             }
         }
         self.by_age.insert((appended.last_offset, producer.id));

@@ -1,1 +1,33 @@
-//! Drives the pure core with glommio and the disk ring.
+//! Drives the pure core: glommio runs the cores, an io_uring of our own runs the disk. Every await
+//! and every descriptor of the data path is here, and no decision.
+
+mod abort;
+mod aligned_bytes;
+mod boot;
+mod bulk;
+mod clock;
+mod directory;
+mod error;
+mod failure;
+mod fd_cache;
+mod files;
+mod handle;
+mod layout;
+mod mesh;
+mod meta;
+mod oneshot;
+mod replies;
+mod run;
+mod service;
+mod settings;
+mod stop;
+mod sweep;
+mod written;
+
+pub use corelog_os::preflight::Obstacle;
+pub use error::RunError;
+pub use handle::{Identity, PendingReply, ShardHandle};
+pub use run::{Ready, run};
+pub use service::{Close, Response, Service, Session};
+pub use settings::Settings;
+pub use stop::Stop;

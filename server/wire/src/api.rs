@@ -128,8 +128,7 @@ macro_rules! apis {
             #[must_use]
             pub const fn served(self) -> Option<Served> {
                 match self {
-                    $(ApiKey::$name => served!(
-                        $($min, $max, $flexible, first!($($advertised,)? $min))?),)*
+                    $(ApiKey::$name => option!($($module::$request::SERVED)?),)*
                 }
             }
         }
@@ -137,8 +136,12 @@ macro_rules! apis {
         $($(
             impl Message for $module::$request {
                 const API: ApiKey = ApiKey::$name;
-                const SERVED: Served =
-                    served!($min, $max, $flexible, first!($($advertised,)? $min)).unwrap();
+                const SERVED: Served = Served {
+                    min: $min,
+                    max: $max,
+                    advertised_min: first!($($advertised,)? $min),
+                    first_flexible: $flexible,
+                };
                 const NAME: &'static str = stringify!($request);
             }
 
@@ -163,17 +166,12 @@ macro_rules! apis {
     };
 }
 
-macro_rules! served {
+macro_rules! option {
     () => {
         None
     };
-    ($min:literal, $max:literal, $flexible:literal, $advertised:expr) => {
-        Some(Served {
-            min: $min,
-            max: $max,
-            advertised_min: $advertised,
-            first_flexible: $flexible,
-        })
+    ($some:expr) => {
+        Some($some)
     };
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -128,7 +129,7 @@ func (k *kafkaGo) writer(r request) *kafkago.Writer {
 	acks := map[string]kafkago.RequiredAcks{
 		"0": kafkago.RequireNone, "1": kafkago.RequireOne, "all": kafkago.RequireAll}
 	writer := &kafkago.Writer{Addr: kafkago.TCP(k.bootstrap), Topic: r.Topic,
-		Transport: &kafkago.Transport{IdleTimeout: time.Second},
+		Transport:   &kafkago.Transport{IdleTimeout: time.Second},
 		Compression: codec[r.Codec], RequiredAcks: acks[r.Acks], BatchBytes: int64(r.MaxBytes),
 		BatchTimeout: 5 * time.Millisecond, MaxAttempts: 3, Balancer: kafkago.Murmur2Balancer{}}
 	if r.Records[0].Partition != nil {
@@ -155,35 +156,18 @@ func (k *kafkaGo) consume(ctx context.Context, r request) ([]record, error) {
 		return nil, unsupported("kafka-go's reader has no reset policy")
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(r.WaitMs)*time.Millisecond)
-	defer cancel()
-	type read struct {
-		message kafkago.Message
-		err     error
-	}
-	results := make(chan read)
+	results := make(chan kafkaGoRead)
+	var readers sync.WaitGroup
 	for _, place := range r.Start {
-		reader := kafkago.NewReader(kafkago.ReaderConfig{Brokers: []string{k.bootstrap},
-			Topic: r.Topic, Partition: int(place[0]), MinBytes: 1, MaxBytes: int(r.FetchBytes),
-			MaxWait: 500 * time.Millisecond, OffsetOutOfRangeError: true, MaxAttempts: 3})
-		defer reader.Close()
-		if err := reader.SetOffset(place[1]); err != nil {
-			return nil, err
-		}
-		go func() {
-			for ctx.Err() == nil {
-				message, err := reader.ReadMessage(ctx)
-				select {
-				case results <- read{message, err}:
-				case <-ctx.Done():
-				}
-			}
-		}()
+		readers.Go(func() { k.read(ctx, r, place, results) })
 	}
+	defer readers.Wait()
+	defer cancel()
 	var found []record
 	for len(found) < r.Count {
 		select {
 		case result := <-results:
-			if ctx.Err() == nil && result.err != nil {
+			if result.err != nil {
 				return nil, result.err
 			}
 			if hidesNull(result.message) {
@@ -195,6 +179,30 @@ func (k *kafkaGo) consume(ctx context.Context, r request) ([]record, error) {
 		}
 	}
 	return found, nil
+}
+
+type kafkaGoRead struct {
+	message kafkago.Message
+	err     error
+}
+
+// read sends what one partition holds until ctx ends.
+func (k *kafkaGo) read(ctx context.Context, r request, place [2]int64, results chan<- kafkaGoRead) {
+	reader := kafkago.NewReader(kafkago.ReaderConfig{Brokers: []string{k.bootstrap},
+		Topic: r.Topic, Partition: int(place[0]), MinBytes: 1, MaxBytes: int(r.FetchBytes),
+		MaxWait: 500 * time.Millisecond, OffsetOutOfRangeError: true, MaxAttempts: 3})
+	defer reader.Close()
+	err := reader.SetOffset(place[1])
+	for err == nil && ctx.Err() == nil {
+		var message kafkago.Message
+		message, err = reader.ReadMessage(ctx)
+		if ctx.Err() == nil {
+			select {
+			case results <- kafkaGoRead{message, err}:
+			case <-ctx.Done():
+			}
+		}
+	}
 }
 
 func hidesNull(message kafkago.Message) bool {

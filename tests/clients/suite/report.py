@@ -1,15 +1,21 @@
 """One line per test, and what decides whether a test passed."""
 
+import socket
 import time
 
 from protocol import KafkaFailure, Unsupported
 
 
+class BrokerGone(Exception):
+    """The broker accepts no connection any more: the tests that are left would only wait."""
+
+
 class Report:
     """Runs tests whose name contains `only`; counts what came of them."""
 
-    def __init__(self, only):
+    def __init__(self, only, bootstrap):
         self.only = only
+        self.address = bootstrap.rsplit(":", 1)
         self.passed = self.failed = self.skipped = 0
 
     def wants(self, name):
@@ -22,21 +28,21 @@ class Report:
         try:
             body()
         except Unsupported as error:
-            self.skip(name, str(error))
+            self.skipped += 1
+            say(f"skipped {name}: {error}")
         except Exception as error:
-            self.fail(name, f"{type(error).__name__}: {error}")
+            self.failed += 1
+            say(f"FAILED {name}: {type(error).__name__}: {' '.join(str(error).split())[:600]}")
+            self.need_broker()
         else:
             self.passed += 1
             say(f"ok {name} ({time.monotonic() - started:.1f} s)")
 
-    def fail(self, name, why):
-        self.failed += 1
-        say(f"FAILED {name}: {' '.join(why.split())[:600]}")
-
-    def skip(self, name, why):
-        if self.wants(name):
-            self.skipped += 1
-            say(f"skipped {name}: {why}")
+    def need_broker(self):
+        try:
+            socket.create_connection(self.address, timeout=5).close()
+        except OSError as error:
+            raise BrokerGone(f"the broker accepts no connection: {error}")
 
     def close(self):
         """Prints the totals; the exit status of the suite."""

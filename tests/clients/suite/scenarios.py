@@ -255,7 +255,7 @@ def waiting_consumer(client, topic):
     write(client, topic, assorted(5))
     client.begin_consume(topic, 5, 1)
     time.sleep(1)
-    client.helper.produce(topic, [Record(b"late", partition=0)])
+    client.helper.produce(topic, [Record(b"late", b"k", 0)])
     written = time.monotonic()
     expect([record.value for record in client.end_consume()], [b"late"], "record at the end")
     if (waited := time.monotonic() - written) > 5:
@@ -333,7 +333,7 @@ def out_of_range_resets_to_latest(client, topic):
     write(client, topic, assorted(5))
     client.begin_consume(topic, 1_000, 1, reset="latest")
     time.sleep(1.5)
-    client.helper.produce(topic, [Record(b"new", partition=0)])
+    client.helper.produce(topic, [Record(b"new", b"k", 0)])
     expect([(r.offset, r.value) for r in client.end_consume()], [(5, b"new")], "after the reset")
 
 

@@ -16,13 +16,14 @@
 //! - `sorted`: an ordered list that is cheap to clone
 //! - [`name`]: which topic names are allowed
 //! - [`image`]: what the records so far add up to
+//! - [`batch`]: records as the batch that the log stores
 //! - [`command`]: what may be asked, and the answers; [`refusal`]: the answers that are no
 //! - `create`, `delete`: what becomes of a request to create or delete topics
 //! - [`delta`]: what a replay has changed
 //! - [`controller`]: decides and replays
 
-mod codec;
 pub mod batch;
+mod codec;
 pub mod command;
 pub mod controller;
 mod create;

@@ -79,6 +79,10 @@ impl Entry {
         self.in_snapshot
     }
 
+    pub(super) fn set_in_snapshot(&mut self) {
+        self.in_snapshot = true;
+    }
+
     fn batches(&self) -> &[AppendedBatch] {
         &self.batches[..self.len]
     }

@@ -104,11 +104,11 @@ fn a_duplicate_says_where_it_is() {
 #[test]
 fn what_is_not_for_us_changes_nothing() {
     let mut producers = after(&[(1, 0, 3)]);
-    let before: Vec<_> = producers.iter().collect();
+    let before = producers.entries.clone();
     producers.append(&batch(-1, -1, -1, 1, 3));
     producers.append(&BatchHeader { attributes: Attributes(0x20), ..batch(7, 2, -1, 1, 4) });
     producers.append(&batch(7, 1, 0, 3, 0));
-    assert_eq!(producers.iter().collect::<Vec<_>>(), before);
+    assert_eq!(producers.entries, before);
 }
 
 #[test]
@@ -186,6 +186,29 @@ fn a_snapshot_tells_nothing_of_what_lies_past_its_end() {
     producers.append(&batch(ID.0, 2, 0, 1, 6));
     let forgotten = producers.take_dirty(Offset(6));
     assert!(restored(&[producers.take_all(END), forgotten]).is_empty());
+}
+
+#[test]
+fn what_comes_from_a_snapshot_is_in_it() {
+    let mut producers = Producers::new(10);
+    producers.append(&batch(1, 0, 0, 1, 0));
+    let snapshot = after(&[(1, 0, 2)]).take_all(END);
+    producers.append(&batch(ID.0, 0, 0, 1, 1));
+    producers.apply(&snapshot).unwrap();
+    assert_eq!(restored(&[producers.take_dirty(END)]).iter().map(|p| p.id.0).max(), Some(1));
+}
+
+#[test]
+fn a_producer_that_was_forgotten_and_came_back_is_told_anew() {
+    let mut producers = Producers::new(1);
+    producers.append(&batch(1, 0, 0, 1, 0));
+    let first = producers.take_dirty(END);
+    producers.append(&batch(2, 0, 0, 1, 1));
+    producers.append(&batch(1, 0, 5, 1, 2));
+    let second = producers.take_dirty(Offset(2));
+    assert!(restored(&[first.clone(), second.clone()]).is_empty(), "its old state is gone");
+    let third = producers.take_dirty(END);
+    assert_eq!(restored(&[first, second, third]).entries, producers.entries);
 }
 
 impl Producers {
@@ -314,8 +337,9 @@ proptest! {
     fn a_restart_forgets_nothing_and_invents_nothing(
         writes in proptest::collection::vec((0i64..4, 0i16..10, 1i32..4, any::<bool>()), 1..60),
         lag in 0i64..20,
+        limit in prop_oneof![Just(2), Just(100)],
     ) {
-        let mut producers = Producers::new(100);
+        let mut producers = Producers::new(limit);
         let (mut log, mut snapshots) = (Vec::<BatchHeader>::new(), Vec::new());
         let (mut offset, mut end) = (0, 0);
         for (id, luck, count, snapshot) in writes {
@@ -338,7 +362,7 @@ proptest! {
         }
         let (before, after): (Vec<_>, Vec<_>) =
             log.iter().partition(|header| header.base_offset.0 < end);
-        let mut exact = Producers::new(100);
+        let mut exact = Producers::new(limit);
         before.into_iter().for_each(|header| exact.append(header));
         let mut restarted = restored(&snapshots);
         for producer in restarted.iter() {
@@ -346,8 +370,11 @@ proptest! {
             prop_assert_eq!(producer.last, known.newest(), "nothing is invented");
         }
 
-        after.into_iter().for_each(|header| restarted.append(header));
-        prop_assert_eq!(restarted.encoded().entries, producers.encoded().entries);
+        // With room for all, nothing is forgotten either.
+        if limit > 4 {
+            after.into_iter().for_each(|header| restarted.append(header));
+            prop_assert_eq!(restarted.encoded().entries, producers.encoded().entries);
+        }
     }
 
     #[test]

@@ -94,7 +94,10 @@ impl Attributes {
         }
     }
 
-    /// The codec of the records; ids 5 to 7 name none.
+    /// The codec of the records.
+    ///
+    /// # Errors
+    /// [`UnknownCodec`] for the ids 5 to 7, which name none.
     pub fn codec(self) -> Result<Codec, UnknownCodec> {
         Codec::from_id((self.0 & Attributes::CODEC) as u8)
     }
@@ -177,8 +180,8 @@ impl BatchHeader {
         }
     }
 
-    /// Writes the header over the first 61 bytes of `bytes`, which the caller knows to be there; the
-    /// CRC is what the field says.
+    /// Writes the header over the first 61 bytes of `bytes`, which the caller knows to be there.
+    /// The CRC is what the field says.
     pub(super) fn write(&self, bytes: &mut [u8]) {
         let fields: [&[u8]; 13] = [
             &self.base_offset.0.to_be_bytes(),
@@ -227,7 +230,10 @@ impl BatchHeader {
         u32::try_from(self.record_count).unwrap_or_default()
     }
 
-    /// The codec of the records; ids 5 to 7 name none.
+    /// The codec of the records.
+    ///
+    /// # Errors
+    /// [`UnknownCodec`] for the ids 5 to 7, which name none.
     pub fn codec(&self) -> Result<Codec, UnknownCodec> {
         self.attributes.codec()
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::id::{Now, ShardId, Timestamp, TopicPartition};
 use crate::log::{Known, LogImage};
-use crate::metadata::{Command, Controller, Delta, Outcome as Decided, Record, Refusal, batch};
+use crate::metadata::{self, Command, Controller, Delta, Outcome as Decided, Record, Refusal, batch};
 use crate::place::owner;
 use crate::shard::Shard;
 use crate::shard::effect::{Effects, FileAction};
@@ -15,6 +15,9 @@ use crate::shard::message::{Answer, CallId, Message};
 use crate::shard::partition::{OwnerCall, Waiter};
 use crate::shard::request::{Append, AppendError, MetadataError};
 use crate::shard::Pending;
+
+/// Records of several commands that become one batch.
+const RECORDS_TOGETHER: usize = 1000;
 
 /// A decided command, to be answered when its records are durable and published.
 #[derive(Debug)]
@@ -44,6 +47,25 @@ impl ControllerSeat {
     pub(crate) fn new(controller: Controller) -> ControllerSeat {
         ControllerSeat { controller, waiting: VecDeque::new(), stage: Stage::Idle }
     }
+
+    /// Decides the commands that wait, as many as make no more records than go together; the others
+    /// wait for the next time.
+    fn take_decided(&mut self) -> Vec<(OwnerCall, metadata::Decision)> {
+        let commands: Vec<Command> = self.waiting.iter().map(|(_, c)| c.clone()).collect();
+        let decided = match self.controller.decide_all(&commands) {
+            Ok(decided) => decided,
+            Err(error) => unreachable!("decisions are replayable: {error}"),
+        };
+        let mut records = 0;
+        let together = decided.iter().take_while(|decision| {
+            let first = records == 0;
+            records += decision.records.len();
+            first || records <= RECORDS_TOGETHER
+        });
+        let count = together.count();
+        let calls = self.waiting.drain(..count).map(|(call, _)| call);
+        calls.zip(decided).collect()
+    }
 }
 
 impl Shard {
@@ -66,14 +88,9 @@ impl Shard {
         if seat.waiting.is_empty() || !matches!(seat.stage, Stage::Idle) {
             return;
         }
-        let (calls, commands): (Vec<_>, Vec<_>) = seat.waiting.drain(..).unzip();
-        let decided = match seat.controller.decide_all(&commands) {
-            Ok(decided) => decided,
-            Err(error) => unreachable!("decisions are replayable: {error}"),
-        };
         let mut records = Vec::new();
         let mut decisions = Vec::new();
-        for (call, decision) in calls.into_iter().zip(decided) {
+        for (call, decision) in seat.take_decided() {
             records.extend(decision.records);
             decisions.push(Decision { call, outcome: decision.outcome });
         }

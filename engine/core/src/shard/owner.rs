@@ -2,7 +2,7 @@
 
 use corelog_mem::align_up;
 
-use crate::id::{Now, Offset, ShardId};
+use crate::id::{Now, Offset, ShardId, Timestamp};
 use crate::journal::commit::{buffer_for, largest_entry};
 use crate::log::PreparedAppend;
 use crate::producer::Verdict;
@@ -124,6 +124,8 @@ impl Shard {
                 Verdict::Accept => {}
                 Verdict::Duplicate(known) => {
                     let base = known.base_offset();
+                    let stamped = append_time > Timestamp::NONE;
+                    let append_time = if stamped { known.timestamp } else { append_time };
                     let answer = Appended { base, append_time, log_start };
                     let end = known.last_offset.plus(1);
                     self.acknowledge_at(now, slot, Ack { end, waiter, answer }, fx);

@@ -5,7 +5,7 @@
 //! its documentation says how often.
 //!
 //! Reading order: memory the kernel may touch ([`aligned`]), the ring that lends it out ([`ring`]),
-//! what feeds a ring ([`event`], [`splice`]), plain calls ([mod@file], [`lock`], [`net`]), the
+//! what feeds a ring ([`event`], [`splice`]), plain calls ([`mod@file`], [`lock`], [`net`]), the
 //! process around them ([`cpu`], [`process`], [`signal`]), and what stops a start ([`preflight`]).
 
 pub mod aligned;

@@ -1,8 +1,8 @@
 //! One process at a time: exclusive locks on open files.
 //!
 //! After a crash the lock goes away only when the last request in flight on the descriptor has
-//! completed, so a lock that is refused may be free a moment later, and waiting for it, bounded, is
-//! part of starting.
+//! completed, and a child process holds it between fork and exec. So a lock that is refused may be
+//! free a moment later, and waiting for it, bounded, is part of starting.
 
 use std::fs;
 use std::io;
@@ -90,6 +90,7 @@ mod tests {
     use std::process::{Child, Command, Stdio};
 
     const ONCE: Patience = Patience { tries: 1, pause: Duration::ZERO };
+    const PATIENT: Patience = Patience { tries: 500, pause: Duration::from_millis(10) };
     const FILE_VARIABLE: &str = "CORELOG_OS_TEST_LOCK";
 
     /// Not a test: the other process of `another_process_is_refused_until_the_holder_dies`.
@@ -128,8 +129,7 @@ mod tests {
             other => panic!("{other:?}"),
         }
         child.kill().expect("kill");
-        let patient = Patience { tries: 500, pause: Duration::from_millis(10) };
-        lock_exclusive(&file, patient).expect("free after the kill");
+        lock_exclusive(&file, PATIENT).expect("free after the kill");
         child.wait().expect("reaped");
         assert_eq!(holders(&file).expect("holders"), [std::process::id()]);
     }
@@ -143,7 +143,9 @@ mod tests {
         let twice = Patience { tries: 2, pause: Duration::from_millis(1) };
         assert!(matches!(lock_exclusive(&second, twice), Err(LockError::Held { .. })));
         drop(first);
-        lock_exclusive(&second, ONCE).expect("released by closing");
+        // A process being started by the test beside this one holds copies of all descriptors
+        // for a moment.
+        lock_exclusive(&second, PATIENT).expect("released by closing");
     }
 
     #[test]

@@ -186,8 +186,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_ever_waits() {
+    fn nothing_ever_waits_even_on_a_blocking_socket() {
         let (socket, mut client) = connected();
+        let flags = fcntl_getfl(&socket).expect("flags");
+        fcntl_setfl(&socket, flags - OFlags::NONBLOCK).expect("blocking");
         let mut bytes = [0; 16];
         let empty = recv_into(&socket, &mut bytes).map_err(|e| e.kind());
         assert_eq!(empty, Err(ErrorKind::WouldBlock));

@@ -53,7 +53,7 @@ messages! {
         log_start_offset: i64 [5..] = -1,
         record_errors: Vec<BatchIndexAndErrorMessage> [8..],
         error_message: Option<Str> [8..],
-        1 => current_leader: LeaderIdAndEpoch [10..],
+        0 => current_leader: LeaderIdAndEpoch [10..],
     }
 
     /// A record that was refused.

@@ -1,11 +1,11 @@
 //! The codecs of record batches, in the framings that Kafka clients write and read.
 //!
 //! A batch's records are compressed as one stream: a gzip file, snappy either in xerial's framing
-//! (Java) or as one bare block (librdkafka, Go), one LZ4 frame, or zstd frames. Writing produces
-//! what Kafka's Java client produces; reading accepts what any client produces.
+//! (Java) or as one bare block (librdkafka, Go), one LZ4 frame, or zstd frames. Writing frames
+//! as Kafka's Java client does; reading accepts the framings of all.
 //!
 //! Reading is a stream under a cap on the bytes that come out, because a client chooses how far its
-//! bytes expand. Memory held by a [`Decoder`] is bounded apart from the cap:
+//! bytes expand. What a [`Decoder`] itself holds is bounded apart from the cap:
 //!
 //! | codec | at most |
 //! |---|---|

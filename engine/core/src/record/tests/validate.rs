@@ -46,6 +46,11 @@ fn framing() {
         put(&mut batch, 8, &length.to_be_bytes());
         batch
     };
+    let old = |length: i32| {
+        let mut batch = with_length(length);
+        batch[16] = 0;
+        batch
+    };
     let length = batch.len() as i32 - 12;
     let table = [
         (Vec::new(), Invalid::NoBatch),
@@ -57,6 +62,8 @@ fn framing() {
         (with_length(-1), Invalid::Frame(FrameError::Length(-1))),
         (with_length(48), Invalid::Frame(FrameError::Length(48))),
         (with_magic(0), Invalid::OldFormat(0)),
+        (old(13), Invalid::Frame(FrameError::Length(13))),
+        (old(14), Invalid::OldFormat(0)),
         (with_magic(1), Invalid::OldFormat(1)),
         (with_magic(3), Invalid::Frame(FrameError::Magic(3))),
         (with_magic(0xff), Invalid::Frame(FrameError::Magic(-1))),

@@ -54,7 +54,7 @@ pub enum Op {
         /// How much of it.
         what: SyncWhat,
     },
-    /// Opens a file: the descriptor is in [`Completion::opened`](super::Completion::opened).
+    /// Opens a file: the descriptor is in [`Completion::opened`](crate::ring::Completion::opened).
     Open {
         /// What a relative path is relative to: a directory, or else the working directory.
         directory: Option<SharedFd>,

@@ -1,0 +1,237 @@
+//! Carries out what recovery wants, with plain blocking calls on a few threads: no shard runs yet.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use corelog_engine::boot::effect::{BootAnswer, BootEffect, BootStep, JournalFile};
+use corelog_engine::boot::{Boot, BootPlan, Recovered};
+use corelog_engine::id::{Offset, ShardId, TopicId, TopicPartition};
+use corelog_engine::log::SegmentId;
+use corelog_os::aligned::AlignedBuf;
+use corelog_os::file::{self, Access, Existence};
+use corelog_os::lock::{LockError, Patience, lock_exclusive};
+
+use crate::aligned_bytes::{aligned_len, into_bytes};
+use crate::directory::{Directory, replace_file, sync_parent};
+use crate::error::{IoContext, RunError};
+use crate::layout::{self, Layout};
+use crate::sweep::Sweeper;
+
+/// How long writes that outlived their process are waited for.
+const WRITE_PATIENCE: Patience = Patience { tries: 500, pause: Duration::from_millis(20) };
+
+/// Threads that carry out a batch. More than cores: they wait for the disk.
+const THREADS: usize = 8;
+
+/// Recovers the directory.
+pub(crate) fn recover(
+    directory: &Directory,
+    sweeper: &Sweeper,
+    plan: BootPlan,
+) -> Result<Recovered, RunError> {
+    let layout = &directory.layout;
+    outwait_dead_writers(layout)?;
+    let root = file::open_directory(layout.root()).context("opening", layout.root())?;
+    file::sync_filesystem(root).context("syncing", layout.root())?;
+    let disk = Disk { layout, sweeper };
+    let mut boot = Boot::new(plan);
+    let mut answers = Vec::new();
+    loop {
+        match boot.step(answers) {
+            BootStep::Perform(effects) => answers = disk.perform(&effects),
+            BootStep::Ready(recovered) => return Ok(*recovered),
+            BootStep::Refuse(refusal) => return Err(RunError::Refused(refusal)),
+        }
+    }
+}
+
+/// After `kill -9` writes in flight outlive their process, and the lock on their descriptor with
+/// them (storage.md, invariant 12).
+fn outwait_dead_writers(layout: &Layout) -> Result<(), RunError> {
+    for directory in [layout.journals(), layout.manifests()] {
+        for name in file::names(&directory).context("reading", &directory)? {
+            let path = directory.join(name);
+            let file = file::open(&path, Access::Write, Existence::Present);
+            match lock_exclusive(file.context("opening", &path)?, WRITE_PATIENCE) {
+                Ok(()) => {}
+                Err(LockError::Held { .. }) => return Err(RunError::StillWriting { path }),
+                Err(LockError::Io(error)) => return Err(error).context("locking", path),
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Disk<'a> {
+    layout: &'a Layout,
+    sweeper: &'a Sweeper,
+}
+
+impl Disk<'_> {
+    /// Carries out a batch in any order; answers in the order asked.
+    fn perform(&self, effects: &[BootEffect]) -> Vec<BootAnswer> {
+        if let [only] = effects {
+            return vec![self.answer(only)];
+        }
+        let next = AtomicUsize::new(0);
+        let answers = Mutex::new(Vec::with_capacity(effects.len()));
+        let work = || {
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(effect) = effects.get(index) else { return };
+                let answer = self.answer(effect);
+                answers.lock().unwrap_or_else(PoisonError::into_inner).push((index, answer));
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..effects.len().min(THREADS) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        let mut answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
+        answers.sort_unstable_by_key(|(index, _)| *index);
+        answers.into_iter().map(|(_, answer)| answer).collect()
+    }
+
+    fn answer(&self, effect: &BootEffect) -> BootAnswer {
+        let answer = match effect {
+            BootEffect::ListFiles => self.list_files(),
+            BootEffect::ListPartitions => self.list_partitions().map(BootAnswer::Partitions),
+            BootEffect::ListSegments(partition) => {
+                self.list_segments(*partition).map(BootAnswer::Segments)
+            }
+            BootEffect::ReadManifest(shard) => self.read_manifest(*shard).map(BootAnswer::Bytes),
+            BootEffect::ReadJournal(journal, at, len) => {
+                self.read_journal(*journal, *at, *len).map(BootAnswer::Bytes)
+            }
+            BootEffect::ReadSegment(segment, at, len) => {
+                self.read_segment(*segment, *at, *len).map(BootAnswer::Bytes)
+            }
+            other => self.change(other).map(|()| BootAnswer::Done),
+        };
+        answer.unwrap_or_else(|error| BootAnswer::Failed(error.to_string()))
+    }
+
+    fn change(&self, effect: &BootEffect) -> io::Result<()> {
+        match effect {
+            BootEffect::WriteSegment(segment, at, bytes) => self.write(*segment, *at, bytes),
+            BootEffect::Truncate(segment, len) => {
+                let path = self.layout.segment(*segment);
+                file::truncate(file::open(&path, Access::Write, Existence::Present)?, *len)
+            }
+            BootEffect::Barrier => {
+                file::sync_filesystem(file::open_directory(self.layout.root())?)
+            }
+            BootEffect::ReplaceManifest(shard, bytes) => {
+                replace_file(&self.layout.manifest(*shard), bytes)
+            }
+            BootEffect::RemoveManifest(shard) => remove_durably(&self.layout.manifest(*shard)),
+            BootEffect::RemoveJournal(journal) => remove_durably(&self.layout.journal(*journal)),
+            BootEffect::RemoveTopic(topic) => self.sweeper.discard(&self.layout.topic(*topic)),
+            BootEffect::Orphan(topic) => self.orphan(*topic),
+            BootEffect::ListFiles
+            | BootEffect::ListPartitions
+            | BootEffect::ListSegments(_)
+            | BootEffect::ReadManifest(_)
+            | BootEffect::ReadJournal(..)
+            | BootEffect::ReadSegment(..) => Ok(()),
+        }
+    }
+
+    fn list_files(&self) -> io::Result<BootAnswer> {
+        let mut journals = Vec::new();
+        for name in text_names(&self.layout.journals())? {
+            if let Some(journal) = layout::parse_journal(&name) {
+                journals.push((journal, fs::metadata(self.layout.journal(journal))?.len()));
+            }
+        }
+        let manifests = text_names(&self.layout.manifests())?;
+        let manifests = manifests.iter().filter_map(|name| layout::parse_manifest(name)).collect();
+        Ok(BootAnswer::Files { journals, manifests })
+    }
+
+    fn list_partitions(&self) -> io::Result<Vec<TopicPartition>> {
+        let mut partitions = Vec::new();
+        for name in text_names(&self.layout.topics())? {
+            let Some(topic) = TopicId::parse(&name) else { continue };
+            let names = text_names(&self.layout.topic(topic))?;
+            let indexes = names.iter().filter_map(|name| layout::parse_partition(name));
+            partitions.extend(indexes.map(|index| TopicPartition { topic, index }));
+        }
+        Ok(partitions)
+    }
+
+    fn list_segments(&self, partition: TopicPartition) -> io::Result<Vec<(Offset, u64)>> {
+        let names = match text_names(&self.layout.partition(partition)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            names => names?,
+        };
+        let mut segments = Vec::new();
+        for base in names.iter().filter_map(|name| layout::parse_segment(name)) {
+            let path = self.layout.segment(SegmentId { partition, base });
+            segments.push((base, fs::metadata(path)?.len()));
+        }
+        Ok(segments)
+    }
+
+    fn read_manifest(&self, shard: ShardId) -> io::Result<Bytes> {
+        fs::read(self.layout.manifest(shard)).map(Bytes::from)
+    }
+
+    fn read_journal(&self, journal: JournalFile, at: u64, len: u32) -> io::Result<Bytes> {
+        let file =
+            file::open(&self.layout.journal(journal), Access::ReadDirect, Existence::Present)?;
+        let mut buffer = AlignedBuf::zeroed(aligned_len(0, len as usize));
+        let count = file::read_at(file, &mut buffer, at)?;
+        Ok(into_bytes(buffer, 0..count.min(len as usize)))
+    }
+
+    fn read_segment(&self, segment: SegmentId, at: u64, len: u32) -> io::Result<Bytes> {
+        let file = file::open(&self.layout.segment(segment), Access::Read, Existence::Present)?;
+        let mut bytes = vec![0; len as usize];
+        let count = file::read_at(file, &mut bytes, at)?;
+        bytes.truncate(count);
+        Ok(Bytes::from(bytes))
+    }
+
+    fn write(&self, segment: SegmentId, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let path = self.layout.segment(segment);
+        let open = || file::open(&path, Access::WriteDirect, Existence::Either);
+        let file = match open() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                fs::create_dir_all(self.layout.partition(segment.partition))?;
+                open()
+            }
+            file => file,
+        };
+        file::write_all_at(file?, bytes, at)
+    }
+
+    /// Moves a topic's directory away, beside what earlier starts have moved.
+    fn orphan(&self, topic: TopicId) -> io::Result<()> {
+        let orphans = self.layout.orphans();
+        let numbered = (1..).map(|number| orphans.join(format!("{topic}.{number}")));
+        let mut places = std::iter::once(orphans.join(topic.to_string())).chain(numbered);
+        let Some(place) = places.find(|place| !place.exists()) else { return Ok(()) };
+        fs::rename(self.layout.topic(topic), place)
+    }
+}
+
+fn remove_durably(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => sync_parent(path),
+    }
+}
+
+/// The names in a directory that we could have given: the others are nobody's.
+fn text_names(directory: &Path) -> io::Result<Vec<String>> {
+    Ok(file::names(directory)?.into_iter().filter_map(|name| name.into_string().ok()).collect())
+}

@@ -1,0 +1,259 @@
+//! The thread of a shard that moves many bytes: segment writes, and file ranges spliced to sockets.
+//! It has a ring of its own, so that what waits for an inode or a slow disk holds back no journal
+//! write; it opens files and makes directories, so it may block.
+
+mod segments;
+mod splices;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::mpsc::{self, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use corelog_engine::id::{ShardId, TopicPartition};
+use corelog_engine::log::SegmentId;
+use corelog_engine::shard::effect::WriteSegment;
+use corelog_os::SharedFd;
+use corelog_os::cpu::{CoreId, pin_current_thread};
+use corelog_os::event::EventFd;
+use corelog_os::ring::{Op, Readiness, Ring, WorkerLimits};
+use crossbeam_queue::SegQueue;
+
+use crate::abort::AbortOnPanic;
+use crate::error::{IoContext, RunError};
+use crate::layout::Layout;
+use crate::mesh::Mailbox;
+use crate::written::Written;
+use segments::{Segments, Write};
+pub(crate) use splices::{Splice, SpliceError};
+use splices::Splices;
+
+/// Entries of the ring's submission queue; more may be in flight.
+const RING_ENTRIES: u32 = 64;
+
+/// Kernel threads for this thread's ring: extending writes of as many segments as the core has in
+/// flight, and as many splices.
+const WORKERS: WorkerLimits = WorkerLimits { bounded: 4, unbounded: 8 };
+
+/// What a bulk thread works with.
+pub(crate) struct BulkSetup {
+    pub(crate) shard: ShardId,
+    pub(crate) layout: Layout,
+    /// Where this thread and the kernel's threads behind it may run.
+    pub(crate) cores: Vec<CoreId>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) written: Arc<Written>,
+    /// Pipes that this shard may have at a time.
+    pub(crate) pipes: usize,
+}
+
+/// What is no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removed {
+    Segment(SegmentId),
+    Partition(TopicPartition),
+}
+
+impl Removed {
+    pub(crate) fn covers(self, segment: SegmentId) -> bool {
+        match self {
+            Removed::Segment(removed) => removed == segment,
+            Removed::Partition(removed) => removed == segment.partition,
+        }
+    }
+}
+
+enum Order {
+    Write(WriteSegment),
+    Splice(Splice),
+    /// Forget files; the channel is told once no write to them is in flight.
+    Forget(Removed, SyncSender<()>),
+    Stop,
+}
+
+struct Orders {
+    queue: SegQueue<Order>,
+    /// Whether the thread sleeps, or is about to.
+    asleep: AtomicBool,
+    wake: EventFd,
+}
+
+/// The way to a shard's bulk thread, from any thread.
+#[derive(Clone)]
+pub(crate) struct Bulk(Arc<Orders>);
+
+impl Bulk {
+    /// Starts the thread.
+    pub(crate) fn start(setup: BulkSetup) -> Result<(Bulk, JoinHandle<()>), RunError> {
+        let path = setup.layout.root().to_path_buf();
+        let wake = EventFd::new().context("making an eventfd for", &path)?;
+        let (queue, asleep) = (SegQueue::new(), AtomicBool::new(false));
+        let bulk = Bulk(Arc::new(Orders { queue, asleep, wake }));
+        let (told, outcome) = mpsc::channel();
+        let (orders, name) = (bulk.clone(), format!("corelog-bulk-{}", setup.shard.0));
+        let run = move || {
+            let _abort = AbortOnPanic;
+            match Worker::new(setup, orders) {
+                Ok(worker) => {
+                    // Whoever started this thread waits for it.
+                    let _ = told.send(Ok(()));
+                    worker.run();
+                }
+                Err(error) => {
+                    let _ = told.send(Err(error));
+                }
+            }
+        };
+        let thread = thread::Builder::new().name(name).spawn(run);
+        let thread = thread.context("starting a thread for", &path)?;
+        let started = outcome.recv().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+        started.context("making a ring for", path)?;
+        Ok((bulk, thread))
+    }
+
+    pub(crate) fn write(&self, write: WriteSegment) {
+        self.order(Order::Write(write));
+    }
+
+    pub(crate) fn splice(&self, splice: Splice) {
+        self.order(Order::Splice(splice));
+    }
+
+    /// Forgets the descriptors of what is removed, and waits for the writes to it.
+    pub(crate) fn forget(&self, removed: Removed) {
+        let (sender, done) = sync_channel(1);
+        self.order(Order::Forget(removed, sender));
+        // An error means that the thread has ended, and its writes with it.
+        let _ = done.recv();
+    }
+
+    /// Ends the thread once the writes in flight are complete.
+    pub(crate) fn stop(&self) {
+        self.order(Order::Stop);
+    }
+
+    fn order(&self, order: Order) {
+        self.0.queue.push(order);
+        // Pairs with the fence in `sleep`: either the thread sees the order, or we see it asleep.
+        fence(Ordering::SeqCst);
+        if self.0.asleep.load(Ordering::Relaxed) && self.0.asleep.swap(false, Ordering::SeqCst) {
+            // An eventfd that cannot be written to is full: as good as written to.
+            let _ = self.0.wake.notify();
+        }
+    }
+}
+
+/// What an operation in flight is for.
+enum Work {
+    /// An order has come while the thread slept.
+    Wake,
+    Write(Write),
+    /// The next step of a splice, by its number.
+    Splice(usize),
+}
+
+struct Worker {
+    orders: Bulk,
+    ring: Ring<Work>,
+    segments: Segments,
+    splices: Splices,
+    /// Waits for the last write to what is removed.
+    forgetting: Vec<(Removed, SyncSender<()>)>,
+    ending: bool,
+}
+
+impl Worker {
+    fn new(setup: BulkSetup, orders: Bulk) -> io::Result<Worker> {
+        pin_current_thread(&setup.cores)?;
+        let mut ring = Ring::blocking(RING_ENTRIES)?;
+        ring.limit_workers(WORKERS)?;
+        ring.place_workers(&setup.cores)?;
+        listen(&mut ring, orders.0.wake.descriptor());
+        Ok(Worker {
+            orders,
+            ring,
+            segments: Segments::new(setup.layout, setup.mailbox, setup.written),
+            splices: Splices::new(setup.pipes),
+            forgetting: Vec::new(),
+            ending: false,
+        })
+    }
+
+    fn run(mut self) {
+        while !(self.ending && self.segments.in_flight() == 0) {
+            while let Some(order) = self.orders.0.queue.pop() {
+                self.take(order);
+            }
+            self.complete();
+            self.splices.expire(Instant::now());
+            self.answer_forgets();
+            self.sleep();
+        }
+    }
+
+    fn take(&mut self, order: Order) {
+        match order {
+            Order::Write(write) => self.segments.start(write, &mut self.ring),
+            Order::Splice(splice) => self.splices.start(splice, &mut self.ring),
+            Order::Forget(removed, done) => {
+                self.segments.forget(removed);
+                self.forgetting.push((removed, done));
+            }
+            Order::Stop => self.ending = true,
+        }
+    }
+
+    fn complete(&mut self) {
+        let completions: Vec<_> = self.ring.completions().collect();
+        for completion in completions {
+            // The operation goes first: with it goes its hold on pipes and files.
+            drop(completion.op);
+            match completion.payload {
+                Work::Wake => {
+                    // The count says nothing more than that there are orders.
+                    let _ = self.orders.0.wake.drain();
+                    listen(&mut self.ring, self.orders.0.wake.descriptor());
+                }
+                Work::Write(write) => {
+                    self.segments.complete(write, completion.result, &mut self.ring);
+                }
+                Work::Splice(number) => {
+                    self.splices.complete(number, completion.result, &mut self.ring);
+                }
+            }
+        }
+    }
+
+    fn answer_forgets(&mut self) {
+        let segments = &self.segments;
+        self.forgetting.retain(|(removed, done)| {
+            let writing = segments.is_writing(*removed);
+            if !writing {
+                // Nobody waits any more when the files thread has ended.
+                let _ = done.send(());
+            }
+            writing
+        });
+    }
+
+    /// Hands what is queued to the kernel and sleeps until something has happened.
+    fn sleep(&mut self) {
+        self.orders.0.asleep.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        let settled = self.ending && self.segments.in_flight() == 0;
+        let waited = if self.orders.0.queue.is_empty() && !settled {
+            let limit = self.splices.next_expiry().map(|at| at.saturating_duration_since(Instant::now()));
+            self.ring.wait(limit)
+        } else {
+            self.ring.flush()
+        };
+        self.orders.0.asleep.store(false, Ordering::Relaxed);
+        waited.expect("the kernel takes what it took before");
+    }
+}
+
+fn listen(ring: &mut Ring<Work>, wake: SharedFd) {
+    ring.submit(Op::Poll { fd: wake, until: Readiness::Readable }, Work::Wake);
+}

@@ -1,0 +1,133 @@
+//! Taking possession of the data directory: lock it, see whose it is, note the start.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::Duration;
+
+use corelog_os::file::{self, Access, Existence};
+use corelog_os::lock::{LockError, Patience, lock_exclusive};
+
+use crate::error::{IoContext, RunError};
+use crate::handle::{Identity, random};
+use crate::layout::{Layout, temporary};
+use crate::meta::{BadMeta, FORMAT, Meta, spelled};
+use crate::settings::Settings;
+
+/// A process that was killed may hold its lock until the kernel has cleaned up behind it.
+const LOCK_PATIENCE: Patience = Patience { tries: 100, pause: Duration::from_millis(20) };
+
+/// A data directory that is ours alone until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub(crate) layout: Layout,
+    pub(crate) identity: Identity,
+    _lock: OwnedFd,
+}
+
+impl Directory {
+    /// Locks the directory, making it when it is missing, and raises its start number, durably.
+    pub(crate) fn open(settings: &Settings) -> Result<Directory, RunError> {
+        let layout = Layout::new(&settings.data_dir);
+        fs::create_dir_all(layout.root()).context("creating", layout.root())?;
+        let lock = lock(&layout)?;
+        let meta = next_meta(&layout, settings)?;
+        for directory in layout.directories() {
+            fs::create_dir_all(&directory).context("creating", directory)?;
+        }
+        file::sync_directory(layout.root()).context("syncing", layout.root())?;
+        replace_file(&layout.meta(), meta.encode().as_bytes()).context("writing", layout.meta())?;
+        let Meta { cluster_id, node_id, directory_id, start } = meta;
+        let identity = Identity { cluster_id, node_id, start, directory_id };
+        Ok(Directory { layout, identity, _lock: lock })
+    }
+}
+
+fn lock(layout: &Layout) -> Result<OwnedFd, RunError> {
+    let path = layout.lock();
+    let lock = file::open(&path, Access::Write, Existence::Either).context("opening", &path)?;
+    match lock_exclusive(&lock, LOCK_PATIENCE) {
+        Ok(()) => {}
+        Err(LockError::Held { by }) => {
+            let written = || fs::read_to_string(&path).ok()?.trim().parse().ok();
+            let pid = by.first().copied().or_else(written);
+            return Err(RunError::DirectoryInUse { path: layout.root().to_path_buf(), pid });
+        }
+        Err(LockError::Io(error)) => return Err(error).context("locking", path),
+    }
+    let number = format!("{}\n", std::process::id());
+    let written = file::truncate(&lock, 0)
+        .and_then(|()| file::write_all_at(&lock, number.as_bytes(), 0));
+    written.context("writing", path)?;
+    Ok(lock)
+}
+
+/// What this start goes by.
+fn next_meta(layout: &Layout, settings: &Settings) -> Result<Meta, RunError> {
+    let path = layout.meta();
+    let old = match fs::read_to_string(&path) {
+        Ok(text) => Meta::decode(&text).map_err(|bad| match bad {
+            BadMeta::Newer(found) => {
+                RunError::NewerFormat { path: path.clone(), found, known: FORMAT }
+            }
+            BadMeta::Foreign(why) => RunError::NotOurs { path: path.clone(), why },
+        })?,
+        Err(error) if error.kind() == ErrorKind::NotFound => fresh_meta(layout, settings)?,
+        Err(error) => return Err(error).context("reading", path),
+    };
+    if let Some(configured) = settings.cluster_id.filter(|id| *id != old.cluster_id) {
+        let (configured, found) = (spelled(configured), spelled(old.cluster_id));
+        return Err(RunError::ForeignCluster { path, configured, found });
+    }
+    if old.node_id != settings.node_id {
+        let (configured, found) = (settings.node_id, old.node_id);
+        return Err(RunError::ForeignNode { path, configured, found });
+    }
+    Ok(Meta { start: old.start + 1, ..old })
+}
+
+/// For a directory that has never been started. A start that ended before it wrote its
+/// `meta.properties` has left nothing but the lock and empty directories.
+fn fresh_meta(layout: &Layout, settings: &Settings) -> Result<Meta, RunError> {
+    for directory in layout.directories() {
+        let names = match file::names(&directory) {
+            Ok(names) => names,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error).context("reading", directory),
+        };
+        if !names.is_empty() {
+            let why = "missing, though the directory holds data";
+            return Err(RunError::NotOurs { path: layout.meta(), why });
+        }
+    }
+    Ok(Meta {
+        cluster_id: settings.cluster_id.unwrap_or_else(random),
+        node_id: settings.node_id,
+        directory_id: random(),
+        start: 0,
+    })
+}
+
+/// Replaces a file whole and durably: after a crash it is the old one or the new one.
+pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = temporary(path);
+    let written = write_synced(&temporary, bytes);
+    written?;
+    fs::rename(&temporary, path)?;
+    sync_parent(path)
+}
+
+/// Writes a file and syncs it. Its name is durable after [`sync_parent`].
+pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<OwnedFd> {
+    let file = file::open(path, Access::Write, Existence::Either)?;
+    file::truncate(&file, 0)?;
+    file::write_all_at(&file, bytes, 0)?;
+    file::sync_all(&file)?;
+    Ok(file)
+}
+
+/// Makes a file's name durable.
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
+    file::sync_directory(path.parent().unwrap_or(Path::new("/")))
+}

@@ -1,0 +1,243 @@
+//! The thread of a shard that changes names, sizes and manifests, and makes things durable: one act
+//! after the other, in the order wanted. It blocks; the shard hears of each act by letter.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use bytes::Bytes;
+use corelog_engine::boot::effect::JournalFile;
+use corelog_engine::id::{ShardId, TopicPartition};
+use corelog_engine::log::SegmentId;
+use corelog_engine::shard::effect::{FileAction, FileEffect};
+use corelog_engine::shard::event::Outcome;
+use corelog_os::file::{self, Access, Existence};
+use corelog_os::lock::{LockError, Patience, lock_exclusive};
+use corelog_os::SharedFd;
+
+use crate::abort::AbortOnPanic;
+use crate::bulk::{Bulk, Removed};
+use crate::directory::{sync_parent, write_synced};
+use crate::error::{IoContext, RunError};
+use crate::failure::{failure, outcome};
+use crate::layout::{Layout, temporary};
+use crate::mesh::{Letter, Mailbox};
+use crate::sweep::Sweeper;
+use crate::written::{Names, Written};
+
+/// Nobody else has a business with our files; what is locked is about to be unlocked.
+const LOCK_PATIENCE: Patience = Patience { tries: 50, pause: Duration::from_millis(20) };
+
+/// What a files thread works with.
+pub(crate) struct FilesSetup {
+    pub(crate) shard: ShardId,
+    pub(crate) layout: Layout,
+    pub(crate) journal_bytes: u64,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) bulk: Bulk,
+    pub(crate) written: Arc<Written>,
+    pub(crate) sweeper: Arc<Sweeper>,
+}
+
+enum Job {
+    Effect(FileEffect),
+    DiskFree,
+}
+
+/// The way to a shard's files thread, which ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Files(Sender<Job>);
+
+impl Files {
+    /// Opens the shard's manifest and starts the thread.
+    pub(crate) fn start(setup: FilesSetup) -> Result<(Files, JoinHandle<()>), RunError> {
+        let layout = &setup.layout;
+        let manifest = Manifest::open(layout, setup.shard)?;
+        let root = file::open_directory(layout.root()).context("opening", layout.root())?;
+        let (sender, jobs) = channel();
+        let name = format!("corelog-files-{}", setup.shard.0);
+        let path = layout.root().to_path_buf();
+        let worker = Worker { manifest, root: Arc::new(root), setup };
+        let thread = thread::Builder::new().name(name).spawn(move || worker.run(&jobs));
+        Ok((Files(sender), thread.context("starting a thread for", path)?))
+    }
+
+    pub(crate) fn perform(&self, effect: FileEffect) {
+        self.send(Job::Effect(effect));
+    }
+
+    /// Asks for the bytes that are free.
+    pub(crate) fn measure(&self) {
+        self.send(Job::DiskFree);
+    }
+
+    fn send(&self, job: Job) {
+        // The thread ends only after this sender is gone, or with the process.
+        let _ = self.0.send(job);
+    }
+}
+
+/// Opens a journal file for the shard's ring and locks it.
+pub(crate) fn open_journal(layout: &Layout, journal: JournalFile) -> io::Result<SharedFd> {
+    let path = layout.journal(journal);
+    let file = file::open(&path, Access::WriteDurable, Existence::Present)?;
+    lock(&file)?;
+    Ok(Arc::new(file))
+}
+
+fn lock(file: &OwnedFd) -> io::Result<()> {
+    lock_exclusive(file, LOCK_PATIENCE).map_err(|error| match error {
+        LockError::Held { .. } => ErrorKind::ResourceBusy.into(),
+        LockError::Io(error) => error,
+    })
+}
+
+struct Worker {
+    setup: FilesSetup,
+    manifest: Manifest,
+    root: SharedFd,
+}
+
+impl Worker {
+    fn run(mut self, jobs: &Receiver<Job>) {
+        let _abort = AbortOnPanic;
+        while let Ok(job) = jobs.recv() {
+            let letter = match job {
+                Job::Effect(effect) => self.carry_out(effect),
+                Job::DiskFree => match file::free_bytes(&self.root) {
+                    Ok(bytes) => Letter::DiskFree(bytes),
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot tell how much of the disk is free");
+                        continue;
+                    }
+                },
+            };
+            self.setup.mailbox.deliver(letter);
+        }
+    }
+
+    fn carry_out(&mut self, FileEffect { id, action }: FileEffect) -> Letter {
+        let done = match action {
+            FileAction::FormatJournal(slot) => match self.format_journal(slot) {
+                Ok(file) => return Letter::JournalReady(id, slot, file),
+                Err(error) => Err(error),
+            },
+            FileAction::ReadIndex(segment) => {
+                let outcome = match fs::read(self.setup.layout.index(segment)) {
+                    Ok(bytes) => Outcome::Read(Bytes::from(bytes)),
+                    Err(error) => Outcome::Failed(failure(&error)),
+                };
+                return Letter::Done(id, outcome);
+            }
+            FileAction::Barrier => self.setup.written.sync(&self.root),
+            FileAction::AppendManifest(bytes) => self.manifest.append(&bytes),
+            FileAction::ReplaceManifest(bytes) => self.replace_manifest(&bytes),
+            FileAction::Truncate(segment, len) => self.truncate(segment, len),
+            FileAction::WriteIndex(segment, bytes) => {
+                fs::write(self.setup.layout.index(segment), bytes)
+            }
+            FileAction::RemoveSegment(segment) => self.remove_segment(segment),
+            FileAction::RemovePartition(partition) => self.remove_partition(partition),
+            FileAction::Rescue(parts) => self.rescue(&parts),
+        };
+        Letter::Done(id, outcome(done))
+    }
+
+    fn format_journal(&self, slot: u16) -> io::Result<SharedFd> {
+        let layout = &self.setup.layout;
+        let journal = JournalFile { shard: self.setup.shard, slot };
+        let path = layout.journal(journal);
+        let file = file::open(&path, Access::WriteDirect, Existence::Either)?;
+        let filled = file::truncate(&file, 0)
+            .and_then(|()| file::zero_fill(&file, self.setup.journal_bytes))
+            .and_then(|()| sync_parent(&path));
+        drop(file);
+        filled.and_then(|()| open_journal(layout, journal)).inspect_err(|_| {
+            // Half a journal file is of no use and takes space.
+            let _ = fs::remove_file(&path);
+        })
+    }
+
+    fn replace_manifest(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.manifest = Manifest::replace(&self.setup.layout, self.setup.shard, bytes)?;
+        Ok(())
+    }
+
+    fn truncate(&self, segment: SegmentId, len: u64) -> io::Result<()> {
+        let path = self.setup.layout.segment(segment);
+        let file = Arc::new(file::open(&path, Access::Write, Existence::Present)?);
+        file::truncate(&file, len)?;
+        self.setup.written.note(segment, file, Names::Same);
+        Ok(())
+    }
+
+    fn remove_segment(&self, segment: SegmentId) -> io::Result<()> {
+        self.setup.bulk.forget(Removed::Segment(segment));
+        let FilesSetup { layout, sweeper, .. } = &self.setup;
+        sweeper.discard(&layout.segment(segment))?;
+        sweeper.discard(&layout.index(segment))
+    }
+
+    fn remove_partition(&self, partition: TopicPartition) -> io::Result<()> {
+        self.setup.bulk.forget(Removed::Partition(partition));
+        let FilesSetup { layout, sweeper, .. } = &self.setup;
+        sweeper.discard(&layout.partition(partition))?;
+        // The topic's own directory goes with its last partition, which may be another shard's.
+        let _ = fs::remove_dir(layout.topic(partition.topic));
+        Ok(())
+    }
+
+    fn rescue(&self, parts: &[(SegmentId, u64, Bytes)]) -> io::Result<()> {
+        let layout = &self.setup.layout;
+        for (segment, at, bytes) in parts {
+            write_synced(&layout.rescued(*segment, *at), bytes)?;
+        }
+        file::sync_directory(&layout.rescue())
+    }
+}
+
+/// This shard's manifest, locked: records that are whole, up to `end`.
+struct Manifest {
+    file: OwnedFd,
+    end: u64,
+}
+
+impl Manifest {
+    /// The one that recovery has written.
+    fn open(layout: &Layout, shard: ShardId) -> Result<Manifest, RunError> {
+        let path = layout.manifest(shard);
+        let file = file::open(&path, Access::Write, Existence::Either).context("opening", &path)?;
+        lock(&file).context("locking", &path)?;
+        let end = file::size(&file).context("measuring", path)?;
+        Ok(Manifest { file, end })
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let written = file::write_all_at(&self.file, bytes, self.end);
+        match written.and_then(|()| file::sync_data(&self.file)) {
+            Ok(()) => {
+                self.end += bytes.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                // What was written in part is no record; the next one goes to its place.
+                let _ = file::truncate(&self.file, self.end);
+                Err(error)
+            }
+        }
+    }
+
+    fn replace(layout: &Layout, shard: ShardId, bytes: &[u8]) -> io::Result<Manifest> {
+        let path = layout.manifest(shard);
+        let temporary = temporary(&path);
+        let file = write_synced(&temporary, bytes)?;
+        lock(&file)?;
+        fs::rename(&temporary, &path)?;
+        sync_parent(&path)?;
+        Ok(Manifest { file, end: bytes.len() as u64 })
+    }
+}

@@ -1,0 +1,232 @@
+//! A shard as the tasks of its connections see it: requests go in at once and in order, replies
+//! come back as futures. Everything here stays on the shard's thread.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use corelog_engine::id::{Now, ShardId};
+use corelog_engine::metadata::Image;
+use corelog_engine::shard::Pressure;
+use corelog_engine::shard::event::{Event, Ticket};
+use corelog_engine::shard::request::{Reply, Request};
+
+use crate::clock::Clock;
+use crate::mesh::Mailbox;
+use crate::replies::Replies;
+
+/// Facts about the directory and the run, known once recovery is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster that the directory belongs to.
+    pub cluster_id: [u8; 16],
+    /// This broker's number.
+    pub node_id: i32,
+    /// How many starts the directory has seen, this one included.
+    pub start: u32,
+    /// The directory's own id.
+    pub directory_id: [u8; 16],
+}
+
+/// What the tasks of a shard and its loop share.
+pub(crate) struct Desk {
+    id: ShardId,
+    shards: u16,
+    identity: Arc<Identity>,
+    clock: Clock,
+    mailbox: Arc<Mailbox>,
+    /// What the core has not seen yet, in order.
+    inbox: RefCell<Vec<Event>>,
+    replies: RefCell<Replies>,
+    image: RefCell<Arc<Image>>,
+    pressure: Cell<Pressure>,
+    pressed: RefCell<Vec<Waker>>,
+}
+
+impl Desk {
+    pub(crate) fn new(
+        id: ShardId,
+        shards: u16,
+        identity: Arc<Identity>,
+        clock: Clock,
+        mailbox: Arc<Mailbox>,
+        image: Arc<Image>,
+    ) -> Desk {
+        Desk {
+            id,
+            shards,
+            identity,
+            clock,
+            mailbox,
+            inbox: RefCell::default(),
+            replies: RefCell::default(),
+            image: RefCell::new(image),
+            pressure: Cell::new(Pressure::Open),
+            pressed: RefCell::default(),
+        }
+    }
+
+    /// Opens a ticket that something of the core's will be answered to.
+    pub(crate) fn open_ticket(&self) -> Ticket {
+        self.replies.borrow_mut().open()
+    }
+
+    /// Hands the core an event in its next turn.
+    pub(crate) fn push(&self, event: Event) {
+        self.inbox.borrow_mut().push(event);
+        self.mailbox.ring();
+    }
+
+    pub(crate) fn has_events(&self) -> bool {
+        !self.inbox.borrow().is_empty()
+    }
+
+    /// Moves what waits behind what `events` has.
+    pub(crate) fn take_events(&self, events: &mut Vec<Event>) {
+        events.append(&mut self.inbox.borrow_mut());
+    }
+
+    pub(crate) fn reply(&self, ticket: Ticket, reply: Reply) {
+        let waker = self.replies.borrow_mut().answer(ticket, reply);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The reply to a ticket, if it has come; the ticket is closed then.
+    pub(crate) fn take_reply(&self, ticket: Ticket) -> Option<Reply> {
+        self.replies.borrow_mut().take(ticket)
+    }
+
+    pub(crate) fn publish(&self, image: Arc<Image>) {
+        *self.image.borrow_mut() = image;
+    }
+
+    pub(crate) fn set_pressure(&self, pressure: Pressure) {
+        let before = self.pressure.replace(pressure);
+        if before == Pressure::Full && pressure == Pressure::Open {
+            for waker in mem::take(&mut *self.pressed.borrow_mut()) {
+                waker.wake();
+            }
+        }
+    }
+
+    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+}
+
+/// The way to a shard's core. Cheap to clone; stays on the shard's thread.
+#[derive(Clone)]
+pub struct ShardHandle(Rc<Desk>);
+
+impl ShardHandle {
+    pub(crate) fn new(desk: Rc<Desk>) -> ShardHandle {
+        ShardHandle(desk)
+    }
+
+    /// Hands a request to the core: now, not when the future is first polled, and behind whatever
+    /// was submitted before. Dropping the future cancels the request; what it appends is appended
+    /// all the same.
+    #[must_use = "dropping the reply cancels the request"]
+    pub fn submit(&self, request: Request) -> PendingReply {
+        let ticket = self.0.open_ticket();
+        self.0.push(Event::Request(ticket, request));
+        PendingReply { desk: self.0.clone(), ticket }
+    }
+
+    /// Both clocks.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.0.clock.now()
+    }
+
+    /// The metadata that this shard goes by.
+    #[must_use]
+    pub fn image(&self) -> Arc<Image> {
+        self.0.image.borrow().clone()
+    }
+
+    /// Facts about the directory and the run.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.0.identity
+    }
+
+    /// Which shard this is.
+    #[must_use]
+    pub fn shard(&self) -> ShardId {
+        self.0.id
+    }
+
+    /// How many shards there are.
+    #[must_use]
+    pub fn shards(&self) -> u16 {
+        self.0.shards
+    }
+
+    /// Random bytes fit for ids and keys.
+    #[must_use]
+    pub fn random(&self) -> [u8; 16] {
+        random()
+    }
+
+    /// Resolves when appends are welcome. Wait for it before an append is submitted, so that a
+    /// client that outruns the disk is slowed down rather than refused.
+    pub fn ready_for_bytes(&self) -> impl Future<Output = ()> + use<> {
+        ReadyForBytes(self.0.clone())
+    }
+}
+
+/// Random bytes from the kernel.
+pub(crate) fn random() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    // The kernel's call fails only before the machine has gathered randomness at its boot, and then
+    // it waits instead.
+    corelog_os::process::fill_random(&mut bytes).expect("a machine that has booted has randomness");
+    bytes
+}
+
+/// A request's reply to come.
+pub struct PendingReply {
+    desk: Rc<Desk>,
+    ticket: Ticket,
+}
+
+impl Future for PendingReply {
+    type Output = Reply;
+
+    /// # Panics
+    /// When polled again after it has answered.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply> {
+        self.desk.replies.borrow_mut().poll(self.ticket, cx.waker())
+    }
+}
+
+impl Drop for PendingReply {
+    fn drop(&mut self) {
+        if self.desk.replies.borrow_mut().close(self.ticket) {
+            self.desk.push(Event::Cancel(self.ticket));
+        }
+    }
+}
+
+struct ReadyForBytes(Rc<Desk>);
+
+impl Future for ReadyForBytes {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match self.0.pressure.get() {
+            Pressure::Open => Poll::Ready(()),
+            Pressure::Full => {
+                self.0.pressed.borrow_mut().push(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}

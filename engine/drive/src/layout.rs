@@ -1,0 +1,184 @@
+//! Where everything is in the data directory. The only place that knows a file's name.
+//!
+//! ```text
+//! lock                                  locked while a process has the directory; its number
+//! meta.properties                       whose directory this is, and how often it was started
+//! journal/s<shard>-<slot>.journal       commits
+//! manifest/s<shard>.manifest            how far each partition is in its segments
+//! topics/<topic id>/<partition>/        <base offset>.log, and .index once it is sealed
+//! orphans/<topic id>/                   what belongs to no known topic
+//! rescue/                               bytes that a failing segment would not take
+//! removed/                              what is no more, until its space is free
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use corelog_engine::boot::effect::JournalFile;
+use corelog_engine::id::{Offset, PartitionIndex, ShardId, TopicId, TopicPartition};
+use corelog_engine::log::SegmentId;
+
+/// Digits of a base offset in a file name, as Kafka pads them.
+const OFFSET_DIGITS: usize = 20;
+
+/// The paths below one data directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    pub(crate) fn new(root: &Path) -> Layout {
+        Layout { root: root.to_path_buf() }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    pub(crate) fn meta(&self) -> PathBuf {
+        self.root.join("meta.properties")
+    }
+
+    pub(crate) fn journals(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
+    pub(crate) fn manifests(&self) -> PathBuf {
+        self.root.join("manifest")
+    }
+
+    pub(crate) fn topics(&self) -> PathBuf {
+        self.root.join("topics")
+    }
+
+    pub(crate) fn orphans(&self) -> PathBuf {
+        self.root.join("orphans")
+    }
+
+    pub(crate) fn rescue(&self) -> PathBuf {
+        self.root.join("rescue")
+    }
+
+    pub(crate) fn removed(&self) -> PathBuf {
+        self.root.join("removed")
+    }
+
+    /// The directories that every start finds or makes.
+    pub(crate) fn directories(&self) -> [PathBuf; 6] {
+        [
+            self.journals(),
+            self.manifests(),
+            self.topics(),
+            self.orphans(),
+            self.rescue(),
+            self.removed(),
+        ]
+    }
+
+    pub(crate) fn journal(&self, file: JournalFile) -> PathBuf {
+        self.journals().join(format!("s{}-{}.journal", file.shard.0, file.slot))
+    }
+
+    pub(crate) fn manifest(&self, shard: ShardId) -> PathBuf {
+        self.manifests().join(format!("s{}.manifest", shard.0))
+    }
+
+    pub(crate) fn topic(&self, topic: TopicId) -> PathBuf {
+        self.topics().join(topic.to_string())
+    }
+
+    pub(crate) fn partition(&self, partition: TopicPartition) -> PathBuf {
+        self.topic(partition.topic).join(partition.index.0.to_string())
+    }
+
+    pub(crate) fn segment(&self, segment: SegmentId) -> PathBuf {
+        self.partition(segment.partition).join(format!("{:020}.log", segment.base.0))
+    }
+
+    pub(crate) fn index(&self, segment: SegmentId) -> PathBuf {
+        self.partition(segment.partition).join(format!("{:020}.index", segment.base.0))
+    }
+
+    /// Where bytes of a segment, from `at` on, are rescued to.
+    pub(crate) fn rescued(&self, segment: SegmentId, at: u64) -> PathBuf {
+        let SegmentId { partition, base } = segment;
+        let (topic, index) = (partition.topic, partition.index.0);
+        self.rescue().join(format!("{topic}-{index}-{:020}-{at}.bytes", base.0))
+    }
+}
+
+/// The file beside `path` that is written first and renamed to it.
+pub(crate) fn temporary(path: &Path) -> PathBuf {
+    path.with_added_extension("tmp")
+}
+
+/// Which journal file has this name.
+pub(crate) fn parse_journal(name: &str) -> Option<JournalFile> {
+    let (shard, slot) = name.strip_prefix('s')?.strip_suffix(".journal")?.split_once('-')?;
+    Some(JournalFile { shard: ShardId(number(shard)?), slot: number(slot)? })
+}
+
+/// Whose manifest has this name.
+pub(crate) fn parse_manifest(name: &str) -> Option<ShardId> {
+    let shard = name.strip_prefix('s')?.strip_suffix(".manifest")?;
+    Some(ShardId(number(shard)?))
+}
+
+/// Which partition of its topic has this directory name.
+pub(crate) fn parse_partition(name: &str) -> Option<PartitionIndex> {
+    number(name).map(PartitionIndex)
+}
+
+/// The base offset of the segment that has this name.
+pub(crate) fn parse_segment(name: &str) -> Option<Offset> {
+    let digits = name.strip_suffix(".log")?;
+    let base = digits.parse().ok()?;
+    let plain = digits.len() == OFFSET_DIGITS && digits.bytes().all(|d| d.is_ascii_digit());
+    plain.then_some(Offset(base))
+}
+
+/// A number written as we write it: no sign, no zeros in front.
+fn number<T: std::str::FromStr + ToString>(text: &str) -> Option<T> {
+    text.parse().ok().filter(|number: &T| number.to_string() == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        let layout = Layout::new(Path::new("/d"));
+        let partition = TopicPartition { topic: TopicId([7; 16]), index: PartitionIndex(12) };
+        let segment = SegmentId { partition, base: Offset(345) };
+        let journal = JournalFile { shard: ShardId(1), slot: 10 };
+        let name = |path: PathBuf| path.file_name().and_then(|n| n.to_str()).map(str::to_owned);
+        let journal_name = name(layout.journal(journal)).expect("a name");
+        assert_eq!(parse_journal(&journal_name), Some(journal));
+        let manifest_name = name(layout.manifest(ShardId(3))).expect("a name");
+        assert_eq!(parse_manifest(&manifest_name), Some(ShardId(3)));
+        let segment_name = name(layout.segment(segment)).expect("a name");
+        assert_eq!(segment_name, "00000000000000000345.log");
+        assert_eq!(parse_segment(&segment_name), Some(Offset(345)));
+        let partition_name = name(layout.partition(partition)).expect("a name");
+        assert_eq!(parse_partition(&partition_name), Some(PartitionIndex(12)));
+    }
+
+    #[test]
+    fn other_names_are_nobodys() {
+        for name in ["s1-2.journal.tmp", "s01-2.journal", "s1.journal", "s-1-2.journal", "lost"] {
+            assert_eq!(parse_journal(name), None, "{name}");
+        }
+        for name in ["s1.manifest.tmp", "s+1.manifest", "s70000.manifest", ""] {
+            assert_eq!(parse_manifest(name), None, "{name}");
+        }
+        for name in ["345.log", "+0000000000000000345.log", "00000000000000000345.index"] {
+            assert_eq!(parse_segment(name), None, "{name}");
+        }
+        assert_eq!(parse_partition("007"), None);
+    }
+}

@@ -1,0 +1,57 @@
+//! Which segments have changed since the last barrier: told by the thread that writes them before it
+//! reports a write, asked by the thread that syncs them.
+
+use std::collections::HashMap;
+use std::io;
+use std::mem;
+use std::sync::{Mutex, PoisonError};
+
+use corelog_engine::log::SegmentId;
+use corelog_os::{SharedFd, file};
+
+/// With more files than this one sync of the whole file system is cheaper than one for each.
+const FEW: usize = 8;
+
+/// What the next barrier must cover.
+#[derive(Debug, Default)]
+pub(crate) struct Written(Mutex<Changes>);
+
+#[derive(Debug, Default)]
+struct Changes {
+    files: HashMap<SegmentId, SharedFd>,
+    names: Names,
+}
+
+/// Whether names have changed: only a sync of the file system covers those.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Names {
+    #[default]
+    Same,
+    Changed,
+}
+
+impl Written {
+    /// The file has changed, and perhaps its name is new.
+    pub(crate) fn note(&self, segment: SegmentId, file: SharedFd, names: Names) {
+        let mut changes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.files.insert(segment, file);
+        if names == Names::Changed {
+            changes.names = Names::Changed;
+        }
+    }
+
+    /// Makes everything noted so far durable. A file system tells of failed writes to one file only
+    /// when that file is synced, so one is, whatever happens.
+    ///
+    /// # Errors
+    /// What the kernel says. Nothing noted so far is known to be durable then, nor ever will be.
+    pub(crate) fn sync(&self, root: &SharedFd) -> io::Result<()> {
+        let changes = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut files = changes.files.values();
+        if changes.names == Names::Changed || files.len() > FEW {
+            file::sync_filesystem(root)?;
+            return files.next().map_or(Ok(()), file::sync_data);
+        }
+        files.try_for_each(file::sync_data)
+    }
+}

@@ -1,0 +1,86 @@
+//! ApiVersions: what is served, and which features the cluster has switched on.
+
+use corelog_drive::{Close, Response};
+use corelog_engine::metadata::image::{METADATA_VERSION, METADATA_VERSIONS};
+use corelog_wire::api::ApiKey;
+use corelog_wire::error_code::ErrorCode;
+use corelog_wire::header::RequestHeader;
+use corelog_wire::messages::api_versions::{
+    ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
+};
+use corelog_wire::text::Str;
+
+use crate::broker::api::{Call, Handled, encode};
+use crate::broker::node::Node;
+
+pub(crate) fn handle(call: &Call, request: ApiVersionsRequest) -> Handled<ApiVersionsResponse> {
+    let named = is_software_name(&request.client_software_name)
+        && is_software_name(&request.client_software_version);
+    if call.header.version >= 3 && !named {
+        let error_code = ErrorCode::InvalidRequest;
+        return Handled::Now(ApiVersionsResponse { error_code, ..ApiVersionsResponse::default() });
+    }
+    Handled::Now(answer(&call.node))
+}
+
+/// Kafka's rule for client software names and versions: letters, digits, `-` and `.`, the latter
+/// two not at the ends.
+fn is_software_name(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    let end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    text.chars().all(inner) && end(text.chars().next()) && end(text.chars().next_back())
+}
+
+/// The answer to a version that is not known: in version 0, which every client reads, with the
+/// versions to choose from.
+pub(crate) fn unsupported(node: &Node, correlation_id: i32) -> Result<Response, Close> {
+    let header = RequestHeader {
+        api: ApiKey::ApiVersions,
+        version: 0,
+        correlation_id,
+        client_id: Str::new(),
+    };
+    let body = ApiVersionsResponse { error_code: ErrorCode::UnsupportedVersion, ..answer(node) };
+    let pieces = encode(&header, &body)?;
+    Ok(Box::pin(std::future::ready(Ok(pieces))))
+}
+
+fn answer(node: &Node) -> ApiVersionsResponse {
+    let image = node.image();
+    let keys = ApiKey::advertised().map(|(api, min_version, max_version)| ApiVersion {
+        api_key: api as i16,
+        min_version,
+        max_version,
+    });
+    let finalized = image.features().iter().map(|(name, level)| FinalizedFeatureKey {
+        name: Str::from(name.clone()),
+        max_version_level: *level,
+        min_version_level: *level,
+    });
+    ApiVersionsResponse {
+        api_keys: keys.collect(),
+        supported_features: vec![SupportedFeatureKey {
+            name: Str::from(METADATA_VERSION),
+            min_version: *METADATA_VERSIONS.start(),
+            max_version: *METADATA_VERSIONS.end(),
+        }],
+        finalized_features_epoch: i64::try_from(image.version()).unwrap_or(i64::MAX),
+        finalized_features: finalized.collect(),
+        ..ApiVersionsResponse::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn software_names_are_kafkas() {
+        for good in ["librdkafka", "apache-kafka-java", "4.3.1", "v2.15.1-RC1", "a"] {
+            assert!(is_software_name(good), "{good}");
+        }
+        for bad in ["", "-a", "a.", "a b", "a_b", "ä"] {
+            assert!(!is_software_name(bad), "{bad}");
+        }
+    }
+}

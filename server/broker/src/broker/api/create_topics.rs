@@ -1,0 +1,131 @@
+//! CreateTopics: settings are checked here, the rest by the metadata controller.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use corelog_engine::metadata::command::{Assignment, CreateResult, Created, Mode, NewTopic};
+use corelog_engine::metadata::record::BrokerId;
+use corelog_engine::metadata::Outcome;
+use corelog_engine::shard::request::{Reply, Request};
+use corelog_wire::error_code::ErrorCode;
+use corelog_wire::messages::create_topics::{
+    CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest,
+    CreateTopicsResponse,
+};
+use corelog_wire::text::Str;
+use corelog_wire::uuid::Uuid;
+
+use crate::broker::api::{Call, Handled};
+use crate::broker::creation;
+use crate::broker::node::Node;
+use crate::broker::translate::{self, Told};
+use crate::config::describe::describe_topic;
+use crate::config::topic::{TopicConfig, without_nulls};
+
+pub(crate) fn handle(
+    call: &Call,
+    request: CreateTopicsRequest,
+) -> Handled<CreateTopicsResponse> {
+    let mode = if request.validate_only { Mode::ValidateOnly } else { Mode::Apply };
+    let mut refused = Vec::new();
+    let mut topics = Vec::new();
+    for wanted in request.topics {
+        match check_configs(&call.node, &wanted) {
+            Ok(()) => topics.push(new_topic(&call.node, &wanted)),
+            Err(told) => refused.push(failed(wanted.name, told)),
+        }
+    }
+    let node = call.node.clone();
+    let names: Vec<Arc<str>> = topics.iter().map(|topic| topic.name.clone()).collect();
+    let command = creation::command(&node, topics, mode);
+    let pending = node.shard.submit(Request::Metadata(command));
+    Handled::later(async move {
+        let mut results = match pending.await {
+            Reply::Metadata(Ok(Outcome::Topics(results))) => {
+                results.into_iter().map(|result| answer(&node, result)).collect()
+            }
+            Reply::Metadata(Err(error)) => {
+                let told = translate::metadata(&error);
+                names.iter().map(|name| failed(Str::from(name.to_string()), told.clone())).collect()
+            }
+            _ => Vec::new(),
+        };
+        results.append(&mut refused);
+        CreateTopicsResponse { topics: results, ..CreateTopicsResponse::default() }
+    })
+}
+
+/// Checks the settings of a topic that does not exist yet: for one that does, Kafka says that first.
+fn check_configs(node: &Rc<Node>, wanted: &CreatableTopic) -> Result<(), Told> {
+    if node.image().topic(&wanted.name).is_some() {
+        return Ok(());
+    }
+    let invalid = |error: crate::config::topic::TopicConfigError| {
+        Told::new(ErrorCode::InvalidConfig, error.to_string())
+    };
+    let configs = without_nulls(&configs(wanted)).map_err(invalid)?;
+    TopicConfig::validate(&node.config, &configs).map(|_| ()).map_err(invalid)
+}
+
+fn configs(wanted: &CreatableTopic) -> BTreeMap<String, Option<String>> {
+    let configs = wanted.configs.iter();
+    configs.map(|c| (c.name.to_string(), c.value.as_ref().map(ToString::to_string))).collect()
+}
+
+fn new_topic(node: &Node, wanted: &CreatableTopic) -> NewTopic {
+    let assignments = wanted.assignments.iter().map(|assignment| Assignment {
+        partition: assignment.partition_index,
+        brokers: assignment.broker_ids.iter().map(|id| BrokerId(*id)).collect(),
+    });
+    NewTopic {
+        name: Arc::from(&wanted.name[..]),
+        id: creation::topic_id(node),
+        partitions: wanted.num_partitions,
+        replication_factor: wanted.replication_factor,
+        assignments: assignments.collect(),
+        configs: configs(wanted),
+    }
+}
+
+fn answer(node: &Node, result: CreateResult) -> CreatableTopicResult {
+    let name = Str::from(result.name.to_string());
+    match result.result {
+        Ok(created) => created_topic(node, name, &created),
+        Err(refusal) => failed(name, translate::create(&refusal)),
+    }
+}
+
+fn created_topic(node: &Node, name: Str, created: &Created) -> CreatableTopicResult {
+    let configs = describe_topic(&node.config, &created.configs);
+    let configs = configs.into_iter().map(|entry| CreatableTopicConfigs {
+        name: Str::from_static(entry.name),
+        value: entry.value.map(Str::from),
+        read_only: entry.read_only,
+        config_source: entry.source as i8,
+        is_sensitive: entry.sensitive,
+    });
+    let clamped = created.clamped_from.map(|factor| {
+        let now = created.replication_factor;
+        Str::from(format!("The replication factor {factor} was lowered to {now}: there are no more brokers."))
+    });
+    CreatableTopicResult {
+        name,
+        topic_id: Uuid(created.id.0),
+        error_message: clamped,
+        num_partitions: created.partitions as i32,
+        replication_factor: created.replication_factor as i16,
+        configs: Some(configs.collect()),
+        ..CreatableTopicResult::default()
+    }
+}
+
+fn failed(name: Str, told: Told) -> CreatableTopicResult {
+    CreatableTopicResult {
+        name,
+        error_code: told.code,
+        error_message: told.message,
+        configs: Some(Vec::new()),
+        ..CreatableTopicResult::default()
+    }
+}

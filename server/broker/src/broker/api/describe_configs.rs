@@ -1,0 +1,101 @@
+//! DescribeConfigs: settings of topics and of this broker, with where each value comes from.
+
+use corelog_engine::metadata::name;
+use corelog_wire::error_code::ErrorCode;
+use corelog_wire::messages::describe_configs::{
+    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
+    DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use corelog_wire::text::Str;
+
+use crate::broker::api::{Call, Handled};
+use crate::broker::node::Node;
+use crate::broker::translate::Told;
+use crate::config::describe::{
+    Described, SynonymValue, describe_broker, describe_cluster, describe_topic,
+};
+
+/// Kafka's `ConfigResource.Type`.
+const TOPIC: i8 = 2;
+const BROKER: i8 = 4;
+
+pub(crate) fn handle(
+    call: &Call,
+    request: DescribeConfigsRequest,
+) -> Handled<DescribeConfigsResponse> {
+    let results = request.resources.iter().map(|resource| {
+        let found = find(&call.node, resource);
+        let (told, entries) = match found {
+            Ok(entries) => (None, entries),
+            Err(told) => (Some(told), Vec::new()),
+        };
+        let wanted = entries.into_iter().filter(|entry| is_wanted(resource, entry));
+        DescribeConfigsResult {
+            error_code: told.as_ref().map_or(ErrorCode::None, |told| told.code),
+            error_message: told.and_then(|told| told.message),
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name.clone(),
+            configs: wanted.map(|entry| shown(&request, entry)).collect(),
+        }
+    });
+    let results = results.collect();
+    Handled::Now(DescribeConfigsResponse { results, ..DescribeConfigsResponse::default() })
+}
+
+fn find(node: &Node, resource: &DescribeConfigsResource) -> Result<Vec<Described>, Told> {
+    match resource.resource_type {
+        TOPIC => topic(node, &resource.resource_name),
+        BROKER => broker(node, &resource.resource_name),
+        other => {
+            let why = format!("Resources of type {other} have no settings on this broker.");
+            Err(Told::new(ErrorCode::InvalidRequest, why))
+        }
+    }
+}
+
+fn topic(node: &Node, topic: &str) -> Result<Vec<Described>, Told> {
+    name::check(topic)
+        .map_err(|fault| Told::new(ErrorCode::InvalidTopicException, fault.to_string()))?;
+    let image = node.image();
+    let topic =
+        image.topic(topic).ok_or_else(|| Told::bare(ErrorCode::UnknownTopicOrPartition))?;
+    Ok(describe_topic(&node.config, &topic.configs))
+}
+
+fn broker(node: &Node, name: &str) -> Result<Vec<Described>, Told> {
+    if name.is_empty() {
+        return Ok(describe_cluster(&node.config));
+    }
+    if name.parse() == Ok(node.id()) {
+        return Ok(describe_broker(&node.config));
+    }
+    let why = format!("This is broker {}; ask broker '{name}' for its settings.", node.id());
+    Err(Told::new(ErrorCode::InvalidRequest, why))
+}
+
+fn is_wanted(resource: &DescribeConfigsResource, entry: &Described) -> bool {
+    let keys = resource.configuration_keys.as_ref().filter(|keys| !keys.is_empty());
+    keys.is_none_or(|keys| keys.iter().any(|key| key == entry.name))
+}
+
+fn shown(request: &DescribeConfigsRequest, entry: Described) -> DescribeConfigsResourceResult {
+    let synonyms = entry.synonyms.into_iter().map(synonym);
+    DescribeConfigsResourceResult {
+        name: Str::from_static(entry.name),
+        value: entry.value.map(Str::from),
+        read_only: entry.read_only,
+        config_source: entry.source as i8,
+        is_sensitive: entry.sensitive,
+        synonyms: if request.include_synonyms { synonyms.collect() } else { Vec::new() },
+        config_type: entry.config_type as i8,
+        documentation: request.include_documentation.then(|| Str::from(entry.documentation)),
+    }
+}
+
+fn synonym(synonym: SynonymValue) -> DescribeConfigsSynonym {
+    DescribeConfigsSynonym {
+        name: Str::from_static(synonym.name),
+        value: synonym.value.map(Str::from),
+        source: synonym.source as i8,
+    }
+}

@@ -1,0 +1,162 @@
+//! Fetch: a read over many partitions; records stay where they are until they are sent.
+
+use corelog_drive::{Close, Response};
+use corelog_engine::id::{LeaderEpoch, Offset};
+use corelog_engine::shard::request::{
+    Fetch, FetchPart, Fetched, Piece, ReadError, Reply, Request,
+};
+use corelog_wire::error_code::ErrorCode;
+use corelog_wire::messages::fetch::{
+    FetchPartition, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
+};
+use corelog_wire::messages::shared::LeaderIdAndEpoch;
+use corelog_wire::records::Records;
+
+use crate::broker::api::{Call, encode, weave};
+use crate::broker::topics;
+use crate::broker::translate;
+
+/// The epoch of a request that is part of no session, or wants a new one; a broker may always
+/// answer that it has made none.
+const NO_SESSION: [i32; 2] = [-1, 0];
+
+/// The answer in the making: where the engine's results go.
+struct Draft {
+    response: FetchResponse,
+    /// Topic and partition of each part, by their places in the response.
+    places: Vec<(usize, usize)>,
+    read_committed: ReadCommitted,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReadCommitted {
+    Yes,
+    No,
+}
+
+pub(crate) fn handle(call: &Call, request: &FetchRequest) -> Result<Response, Close> {
+    if !NO_SESSION.contains(&request.session_epoch) || request.session_id != 0 {
+        let error_code = ErrorCode::FetchSessionIdNotFound;
+        let response = FetchResponse { error_code, ..FetchResponse::default() };
+        let pieces = encode(&call.header, &response)?;
+        return Ok(Box::pin(std::future::ready(Ok(pieces))));
+    }
+    let (mut draft, parts) = draft(call, request);
+    let now = call.node.shard.now().instant;
+    let failed = draft.places.len() < parts_asked(request);
+    let wait = if failed { 0 } else { request.max_wait_ms.max(0) as u64 };
+    let fetch = Fetch {
+        max_bytes: (request.max_bytes.max(0) as u32).min(call.node.config.fetch_max_bytes),
+        min_bytes: request.min_bytes.max(0) as u32,
+        deadline: now.plus_ms(wait),
+        parts: parts.into(),
+    };
+    let pending = call.node.shard.submit(Request::Fetch(fetch));
+    let header = call.header.clone();
+    let leader = LeaderIdAndEpoch {
+        leader_id: call.node.id(),
+        leader_epoch: call.node.leader_epoch().0,
+    };
+    Ok(Box::pin(async move {
+        let mut bodies = Vec::new();
+        if let Reply::Fetch(results) = pending.await {
+            bodies = draft.fill(results, header.version, &leader);
+        }
+        weave(&header, &draft.response, &mut bodies)
+    }))
+}
+
+fn parts_asked(request: &FetchRequest) -> usize {
+    request.topics.iter().map(|topic| topic.partitions.len()).sum()
+}
+
+fn draft(call: &Call, request: &FetchRequest) -> (Draft, Vec<FetchPart>) {
+    let read_committed =
+        if request.isolation_level == 1 { ReadCommitted::Yes } else { ReadCommitted::No };
+    let response = FetchResponse::default();
+    let mut draft = Draft { response, places: Vec::new(), read_committed };
+    let mut parts = Vec::new();
+    let image = call.node.image();
+    for wanted in &request.topics {
+        let topic = topics::find(&image, wanted.topic_id, &wanted.topic);
+        let topic = if call.header.version >= 13 && wanted.topic_id.is_zero() {
+            Err(ErrorCode::UnknownTopicId)
+        } else {
+            topic
+        };
+        let mut partitions = Vec::with_capacity(wanted.partitions.len());
+        for partition in &wanted.partitions {
+            let found = topic.as_ref().map_err(|error| *error);
+            let found = found.and_then(|t| topics::partition(t, partition.partition));
+            match found {
+                Ok(found) => {
+                    draft.places.push((draft.response.responses.len(), partitions.len()));
+                    parts.push(part(found, partition));
+                    partitions.push(failed(partition.partition, ErrorCode::None));
+                }
+                Err(error) => partitions.push(failed(partition.partition, error)),
+            }
+        }
+        draft.response.responses.push(FetchableTopicResponse {
+            topic: wanted.topic.clone(),
+            topic_id: wanted.topic_id,
+            partitions,
+        });
+    }
+    (draft, parts)
+}
+
+fn part(partition: corelog_engine::id::TopicPartition, wanted: &FetchPartition) -> FetchPart {
+    let epoch = wanted.current_leader_epoch;
+    FetchPart {
+        partition,
+        offset: Offset(wanted.fetch_offset),
+        max_bytes: wanted.partition_max_bytes.max(0) as u32,
+        epoch: (epoch >= 0).then_some(LeaderEpoch(epoch)),
+    }
+}
+
+fn failed(partition_index: i32, error_code: ErrorCode) -> PartitionData {
+    PartitionData {
+        partition_index,
+        error_code,
+        high_watermark: -1,
+        records: Some(Records::Bytes(bytes::Bytes::new())),
+        ..PartitionData::default()
+    }
+}
+
+impl Draft {
+    /// Puts the engine's results in; gives the records for the holes.
+    fn fill(
+        &mut self,
+        results: Vec<Result<Fetched, ReadError>>,
+        version: i16,
+        leader: &LeaderIdAndEpoch,
+    ) -> Vec<Vec<Piece>> {
+        let mut bodies = Vec::new();
+        for ((topic, partition), result) in self.places.iter().zip(results) {
+            let data = &mut self.response.responses[*topic].partitions[*partition];
+            match result {
+                Ok(fetched) => {
+                    data.high_watermark = fetched.high_watermark.0;
+                    data.last_stable_offset = fetched.high_watermark.0;
+                    data.log_start_offset = fetched.log_start.0;
+                    if self.read_committed == ReadCommitted::Yes {
+                        data.aborted_transactions = Some(Vec::new());
+                    }
+                    let (id, len) = (bodies.len() as u32, fetched.len() as u32);
+                    data.records = Some(Records::Hole { id, len });
+                    bodies.push(fetched.pieces);
+                }
+                Err(error) => {
+                    data.error_code = translate::read(error);
+                    if error == ReadError::FencedEpoch && version >= 16 {
+                        data.current_leader = leader.clone();
+                    }
+                }
+            }
+        }
+        bodies
+    }
+}

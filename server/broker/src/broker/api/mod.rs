@@ -1,0 +1,69 @@
+//! One file per Kafka API: request to engine request, engine reply to response.
+
+pub(crate) mod api_versions;
+pub(crate) mod create_topics;
+pub(crate) mod delete_topics;
+pub(crate) mod describe_cluster;
+pub(crate) mod describe_configs;
+pub(crate) mod fetch;
+pub(crate) mod find_coordinator;
+pub(crate) mod init_producer_id;
+pub(crate) mod list_offsets;
+pub(crate) mod metadata;
+pub(crate) mod produce;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use corelog_drive::Close;
+use corelog_engine::shard::request::Piece;
+use corelog_wire::api::Response;
+use corelog_wire::header::{RequestHeader, encode_response};
+use corelog_wire::writer::Piece as WirePiece;
+
+use crate::broker::node::{Entrance, Node};
+
+/// A request's surroundings.
+pub(crate) struct Call {
+    pub(crate) node: Rc<Node>,
+    pub(crate) entrance: Rc<Entrance>,
+    pub(crate) header: RequestHeader,
+}
+
+/// What a handler gives: a response body, or one that waits for the engine.
+pub(crate) enum Handled<R> {
+    Now(R),
+    Later(Pin<Box<dyn Future<Output = R>>>),
+}
+
+impl<R> Handled<R> {
+    pub(crate) fn later(body: impl Future<Output = R> + 'static) -> Handled<R> {
+        Handled::Later(Box::pin(body))
+    }
+}
+
+/// A response without holes, ready to be sent.
+pub(crate) fn encode<R: Response>(header: &RequestHeader, body: &R) -> Result<Vec<Piece>, Close> {
+    weave(header, body, &mut Vec::new())
+}
+
+/// A response whose hole number `n` is filled with `bodies[n]`.
+pub(crate) fn weave<R: Response>(
+    header: &RequestHeader,
+    body: &R,
+    bodies: &mut [Vec<Piece>],
+) -> Result<Vec<Piece>, Close> {
+    let frame = encode_response(header.version, header.correlation_id, body)
+        .map_err(|error| Close(format!("a response cannot be written: {error}").into()))?;
+    let mut pieces = Vec::new();
+    for piece in frame.into_pieces() {
+        match piece {
+            WirePiece::Bytes(bytes) => pieces.push(Piece::Memory(bytes)),
+            WirePiece::Hole { id, .. } => {
+                pieces.append(bodies.get_mut(id as usize).unwrap_or(&mut Vec::new()));
+            }
+        }
+    }
+    Ok(pieces)
+}

@@ -1,0 +1,54 @@
+//! What every request on a shard needs: the shard, the settings, and a few caches.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use corelog_drive::ShardHandle;
+use corelog_engine::id::LeaderEpoch;
+use corelog_engine::metadata::Image;
+use corelog_engine::metadata::command::ProducerIdBlock;
+use corelog_engine::shard::setup::leader_epoch;
+use corelog_wire::text::Str;
+
+use crate::broker::topics::TopicCache;
+use crate::config::broker::Config;
+use crate::config::listener::Address;
+
+/// One shard's view of the broker.
+pub(crate) struct Node {
+    pub(crate) config: Arc<Config>,
+    pub(crate) shard: ShardHandle,
+    pub(crate) topics: TopicCache,
+    /// Producer ids that this shard may hand out.
+    pub(crate) producer_ids: RefCell<ProducerIdBlock>,
+}
+
+impl Node {
+    /// The metadata as this shard has it.
+    pub(crate) fn image(&self) -> Arc<Image> {
+        self.shard.image()
+    }
+
+    /// This broker's number.
+    pub(crate) fn id(&self) -> i32 {
+        self.config.node_id
+    }
+
+    /// The cluster's id as Kafka spells it.
+    pub(crate) fn cluster_id(&self) -> Str {
+        let id = corelog_engine::id::TopicId(self.shard.identity().cluster_id);
+        Str::from(id.to_string())
+    }
+
+    /// The leader epoch of every partition since this start.
+    pub(crate) fn leader_epoch(&self) -> LeaderEpoch {
+        leader_epoch(self.shard.identity().start)
+    }
+}
+
+/// Where a connection came in, which is what its client is told to come back to.
+#[derive(Clone, Debug)]
+pub(crate) struct Entrance {
+    /// The host and port to advertise.
+    pub(crate) advertised: Address,
+}

@@ -1,0 +1,151 @@
+//! Engine errors to Kafka's codes and words: the only such table.
+
+use corelog_engine::metadata::Refusal;
+use corelog_engine::metadata::refusal::{CreateRefusal, DeleteRefusal};
+use corelog_engine::record::Invalid;
+use corelog_engine::shard::request::{AppendError, MetadataError, ReadError};
+use corelog_wire::error_code::ErrorCode;
+use corelog_wire::text::Str;
+
+/// A code with what a client should be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: Option<Str>,
+}
+
+impl Told {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Told {
+        Told { code, message: Some(Str::from(message.into())) }
+    }
+
+    /// A code that says all there is to say.
+    pub(crate) fn bare(code: ErrorCode) -> Told {
+        Told { code, message: code.message_or_null() }
+    }
+}
+
+/// Why an append failed.
+pub(crate) fn append(error: &AppendError) -> Told {
+    match error {
+        AppendError::UnknownPartition => Told::bare(ErrorCode::UnknownTopicOrPartition),
+        AppendError::OutOfOrder { expected, got } => Told::new(
+            ErrorCode::OutOfOrderSequenceNumber,
+            format!(
+                "The batch starts with sequence {}, but {} comes next for this producer: a batch \
+                 before it is missing.",
+                got.0, expected.0
+            ),
+        ),
+        AppendError::Fenced { current } => Told::new(
+            ErrorCode::InvalidProducerEpoch,
+            format!("A later incarnation of this producer has written, with epoch {}.", current.0),
+        ),
+        AppendError::Busy => Told::new(
+            // Retriable, and the one of Kafka's codes that says to come back later.
+            ErrorCode::ThrottlingQuotaExceeded,
+            "More is waiting for the disk than the core's budget allows; retry after a pause.",
+        ),
+        AppendError::DiskFull => Told::new(
+            ErrorCode::KafkaStorageError,
+            "The disk is full; records are accepted again once there is room.",
+        ),
+        AppendError::Offline => Told::new(
+            ErrorCode::KafkaStorageError,
+            "The partition is offline after an I/O error; see the broker's log.",
+        ),
+        AppendError::TooLarge { max } => Told::new(
+            ErrorCode::MessageTooLarge,
+            format!("The journal takes batches of at most {max} bytes (journal.file.bytes / 4)."),
+        ),
+    }
+}
+
+/// Why a read failed.
+pub(crate) fn read(error: ReadError) -> ErrorCode {
+    match error {
+        ReadError::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
+        ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        ReadError::FencedEpoch => ErrorCode::FencedLeaderEpoch,
+        ReadError::UnknownEpoch => ErrorCode::UnknownLeaderEpoch,
+        ReadError::Offline | ReadError::Busy => ErrorCode::KafkaStorageError,
+        ReadError::Damaged => ErrorCode::CorruptMessage,
+    }
+}
+
+/// Why a metadata command failed as a whole.
+pub(crate) fn metadata(error: &MetadataError) -> Told {
+    match error {
+        MetadataError::Refused(refusal) => command(refusal),
+        MetadataError::Unwritten(error) => append(error),
+    }
+}
+
+fn command(refusal: &Refusal) -> Told {
+    let code = match refusal {
+        Refusal::PartitionsPerRequest(_) | Refusal::RecordsPerCommand(_) => {
+            ErrorCode::PolicyViolation
+        }
+        Refusal::ProducerIdsExhausted(_) => ErrorCode::UnknownServerError,
+        Refusal::FeatureLevel { .. }
+        | Refusal::FeatureElsewhere(_)
+        | Refusal::FeatureDirection { .. }
+        | Refusal::MetadataDowngrade { .. } => ErrorCode::InvalidUpdateVersion,
+    };
+    Told::new(code, refusal.to_string())
+}
+
+/// Why one topic was not created.
+pub(crate) fn create(refusal: &CreateRefusal) -> Told {
+    let code = match refusal {
+        CreateRefusal::NamedTwice
+        | CreateRefusal::Reserved
+        | CreateRefusal::FactorBesideAssignments(_)
+        | CreateRefusal::PartitionsBesideAssignments(_) => ErrorCode::InvalidRequest,
+        CreateRefusal::Name(_) | CreateRefusal::Collision(_) => ErrorCode::InvalidTopicException,
+        CreateRefusal::Exists => ErrorCode::TopicAlreadyExists,
+        CreateRefusal::ConfigsWithoutValue(_) | CreateRefusal::ConfigTooLong { .. } => {
+            ErrorCode::InvalidConfig
+        }
+        CreateRefusal::Assignment(_) => ErrorCode::InvalidReplicaAssignment,
+        CreateRefusal::ReplicationFactor(_) | CreateRefusal::TooFewBrokers { .. } => {
+            ErrorCode::InvalidReplicationFactor
+        }
+        CreateRefusal::Partitions(_) => ErrorCode::InvalidPartitions,
+        CreateRefusal::NoRoom { .. } => ErrorCode::PolicyViolation,
+        CreateRefusal::Id(_) => ErrorCode::UnknownServerError,
+    };
+    Told::new(code, refusal.to_string())
+}
+
+/// Why one topic was not deleted.
+pub(crate) fn delete(refusal: &DeleteRefusal) -> Told {
+    let code = match refusal {
+        DeleteRefusal::NamedTwice | DeleteRefusal::IdTwice | DeleteRefusal::NameAndId => {
+            ErrorCode::InvalidRequest
+        }
+        DeleteRefusal::UnknownName => ErrorCode::UnknownTopicOrPartition,
+        DeleteRefusal::UnknownId => ErrorCode::UnknownTopicId,
+    };
+    Told::new(code, refusal.to_string())
+}
+
+/// Why a client's batch is refused.
+pub(crate) fn invalid(invalid: &Invalid) -> Told {
+    let code = match invalid {
+        Invalid::NoBatch
+        | Invalid::OldFormat(_)
+        | Invalid::SeveralBatches
+        | Invalid::BaseOffset(_)
+        | Invalid::Header(_)
+        | Invalid::Records(_)
+        | Invalid::Rejected(_) => ErrorCode::InvalidRecord,
+        Invalid::Frame(_) | Invalid::Crc { .. } => ErrorCode::CorruptMessage,
+        Invalid::ZstdNotAllowed | Invalid::UnknownCodec(_) => {
+            ErrorCode::UnsupportedCompressionType
+        }
+        Invalid::TooLarge { .. } => ErrorCode::MessageTooLarge,
+        Invalid::RejectedTimestamp(_) => ErrorCode::InvalidTimestamp,
+    };
+    Told::new(code, invalid.to_string())
+}

@@ -1,0 +1,197 @@
+//! Plain producers, and idempotent ones: batches in sequence, at most five of a partition without an
+//! answer, sent again after errors and restarts until they are acknowledged, and sometimes after.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use corelog_engine::id::{ProducerEpoch, ProducerId, TopicPartition};
+use corelog_engine::record::Sequence;
+use corelog_engine::shard::request::{AppendError, Appended, Request};
+
+use super::{Asking, Sending, Setting, Wish, Workload, append};
+use crate::sim::model::{Check, Model, TopicState, Uid};
+
+/// Batches of one partition that a client has in flight.
+const IN_FLIGHT: usize = 5;
+
+/// An idempotent producer.
+#[derive(Debug)]
+pub(super) struct Producer {
+    pub(super) id: ProducerId,
+    epoch: ProducerEpoch,
+    lanes: BTreeMap<TopicPartition, Lane>,
+}
+
+/// What a producer has in hand for one partition.
+#[derive(Debug)]
+struct Lane {
+    next: Sequence,
+    /// Not acknowledged, in sequence.
+    waiting: VecDeque<(Uid, Way)>,
+    last_acknowledged: Option<Uid>,
+    /// An acknowledged batch that was sent once more.
+    echo: Option<Uid>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Sent,
+    /// Sent while all before it were acknowledged: it can only be accepted.
+    SentFirst,
+    ToSend,
+}
+
+impl Producer {
+    pub(super) fn new(id: ProducerId) -> Producer {
+        Producer { id, epoch: ProducerEpoch(0), lanes: BTreeMap::new() }
+    }
+
+    /// A new incarnation, which knows nothing of what the old one had in hand.
+    fn begin_anew(&mut self) {
+        self.epoch = ProducerEpoch(self.epoch.0 + 1);
+        self.lanes.clear();
+    }
+}
+
+impl Lane {
+    fn is_sending(&self) -> bool {
+        self.waiting.iter().any(|(_, way)| *way != Way::ToSend)
+    }
+
+    fn to_send(&self) -> Option<usize> {
+        self.waiting.iter().position(|(_, way)| *way == Way::ToSend)
+    }
+}
+
+impl Workload {
+    pub(super) fn produce(&mut self, model: &mut Model, setting: Setting) -> Option<Asking> {
+        let mut sendings = Vec::new();
+        let mut parts = Vec::new();
+        for _ in 0..self.rng.pick(&[1, 1, 2, 5]) {
+            let partition = self.any_partition(model)?;
+            let uid = self.batch(model, partition, setting.wall, None);
+            sendings.push(Sending { uid, producer: None, known: model.known(partition) });
+            parts.push(append(model, uid));
+        }
+        Some(self.ask(setting, Request::Produce(parts), Wish::Produce(sendings)))
+    }
+
+    pub(super) fn produce_in_order(
+        &mut self,
+        model: &mut Model,
+        setting: Setting,
+    ) -> Option<Asking> {
+        let which = self.rng.below(self.producers.len().max(1) as u64) as usize;
+        if self.rng.one_in(80) {
+            self.producers.get_mut(which)?.begin_anew();
+        }
+        let producer = self.producers.get_mut(which)?;
+        producer.lanes.retain(|partition, _| model.state(*partition) == TopicState::Live);
+        let known: Vec<_> = producer.lanes.keys().copied().collect();
+        let partition = match known.as_slice() {
+            [_, ..] if !self.rng.one_in(5) => self.rng.pick(&known),
+            _ => self.any_partition(model)?,
+        };
+        let uid = self.next_in_lane(model, setting, which, partition)?;
+        let known = model.known(partition);
+        let sending = Sending { uid, producer: Some(which), known };
+        let parts = vec![append(model, uid)];
+        Some(self.ask(setting, Request::Produce(parts), Wish::Produce(vec![sending])))
+    }
+
+    fn next_in_lane(
+        &mut self,
+        model: &mut Model,
+        setting: Setting,
+        which: usize,
+        partition: TopicPartition,
+    ) -> Option<Uid> {
+        let near_the_end = self.rng.one_in(4);
+        let echoes = self.rng.one_in(8);
+        let Producer { id, epoch, lanes } = &mut self.producers[which];
+        let (id, epoch) = (*id, *epoch);
+        let first = if near_the_end && epoch.0 == 0 { i32::MAX - 20 } else { 0 };
+        let lane = lanes.entry(partition).or_insert_with(|| Lane {
+            next: Sequence(first),
+            waiting: VecDeque::new(),
+            last_acknowledged: None,
+            echo: None,
+        });
+        if let Some(at) = lane.to_send() {
+            let sending = lane.waiting.iter().skip(at).any(|(_, way)| *way != Way::ToSend);
+            if sending {
+                return None;
+            }
+            let way = if at == 0 { Way::SentFirst } else { Way::Sent };
+            lane.waiting[at].1 = way;
+            return Some(lane.waiting[at].0);
+        }
+        if lane.echo.is_some() || lane.waiting.len() == IN_FLIGHT {
+            return None;
+        }
+        if let Some(uid) = lane.last_acknowledged.filter(|_| echoes && !lane.is_sending()) {
+            lane.echo = Some(uid);
+            return Some(uid);
+        }
+        let way = if lane.waiting.is_empty() { Way::SentFirst } else { Way::Sent };
+        let sequence = lane.next;
+        let uid = self.batch(model, partition, setting.wall, Some((id, epoch, sequence)));
+        let count = model.batches[&uid].timestamps.len() as i32;
+        let lane = self.producers[which].lanes.get_mut(&partition)?;
+        lane.next = sequence.plus(count);
+        lane.waiting.push_back((uid, way));
+        Some(uid)
+    }
+
+    /// Nobody will tell what became of a batch: it is sent again.
+    pub(super) fn unanswered(&mut self, model: &Model, sending: Sending) {
+        let Sending { uid, producer, .. } = sending;
+        let Some(producer) = producer else { return };
+        let lanes = &mut self.producers[producer].lanes;
+        let Some(lane) = lanes.get_mut(&model.batches[&uid].partition) else { return };
+        lane.echo = lane.echo.filter(|echo| *echo != uid);
+        if let Some(waiting) = lane.waiting.iter_mut().find(|(other, _)| *other == uid) {
+            waiting.1 = Way::ToSend;
+        }
+    }
+
+    /// A batch is answered.
+    pub(super) fn produced(
+        &mut self,
+        model: &mut Model,
+        sending: Sending,
+        result: &Result<Appended, AppendError>,
+        now: u64,
+    ) -> Check {
+        let Sending { uid, producer, known } = sending;
+        model.appended(uid, known, result)?;
+        let partition = model.batches[&uid].partition;
+        if let Ok(appended) = result {
+            self.wake_readers(partition, appended.base.0 + 1, now);
+        }
+        let Some(producer) = producer else { return Ok(()) };
+        let lanes = &mut self.producers[producer].lanes;
+        let Some(lane) = lanes.get_mut(&partition) else { return Ok(()) };
+        let place = lane.waiting.iter().position(|(other, _)| *other == uid);
+        let echo = lane.echo == Some(uid) && place.is_none();
+        lane.echo = lane.echo.filter(|_| !echo);
+        let way = place.map(|at| lane.waiting[at].1);
+        match (result, place) {
+            (Ok(_), Some(at)) => {
+                lane.waiting.remove(at);
+                lane.last_acknowledged = Some(uid);
+            }
+            (Err(_), Some(at)) => lane.waiting[at].1 = Way::ToSend,
+            (_, None) => {}
+        }
+        let wrong = matches!(result, Err(AppendError::OutOfOrder { .. } | AppendError::Fenced { .. }));
+        if !wrong || !(echo || way == Some(Way::SentFirst)) {
+            return Ok(());
+        }
+        // A crash may have taken acknowledged batches back: Kafka's clients begin anew, too.
+        if model.topics[&partition.topic].caching {
+            self.producers[producer].begin_anew();
+            return Ok(());
+        }
+        Err(format!("batch {uid} for {partition:?} continues its producer's, but {result:?}"))
+    }
+}
