@@ -83,6 +83,15 @@ pub struct Errors {
     pub boot: u64,
 }
 
+impl Errors {
+    /// Whether anything fails.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        let Errors { journal, segment, read, barrier, manifest, boot } = *self;
+        [journal, segment, read, barrier, manifest, boot].iter().any(|odds| *odds > 0)
+    }
+}
+
 /// What goes wrong in a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {

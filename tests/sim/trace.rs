@@ -9,6 +9,9 @@ use crate::sim::rng::mix;
 /// Lines kept of a run that is looked at.
 const LINES: usize = 60;
 
+/// Characters kept of a line.
+const WIDTH: usize = 260;
+
 /// How much of a run is kept for reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
@@ -43,7 +46,10 @@ impl Trace {
         if self.detail == Detail::Hash {
             return;
         }
-        let line = format!("{now:>12} {what:<9} {facts:?} {about:?}");
+        let mut line = format!("{now:>12} {what:<9} {facts:?} {about:?}");
+        if let Some((cut, _)) = line.char_indices().nth(WIDTH) {
+            line.truncate(cut);
+        }
         if self.detail == Detail::Echo {
             println!("{line}");
         }

@@ -1,14 +1,14 @@
 //! The pure core of Corelog: records, log, journal, recovery, metadata. No I/O, no clock.
 
+pub mod boot;
+mod codec;
 pub mod id;
-pub mod limits;
-pub mod record;
-pub mod producer;
-pub mod log;
 pub mod journal;
+pub mod limits;
+pub mod log;
 pub mod manifest;
 pub mod metadata;
 pub mod place;
+pub mod producer;
+pub mod record;
 pub mod shard;
-pub mod boot;
-mod codec;

@@ -9,9 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use corelog_engine::boot::effect::{BootAnswer, BootEffect, BootStep, JournalFile};
+use corelog_engine::boot::effect::{BootAnswer, BootEffect, BootStep, JournalFile, ManifestName};
 use corelog_engine::boot::{Boot, BootPlan, Recovered};
-use corelog_engine::id::{Offset, ShardId, TopicId, TopicPartition};
+use corelog_engine::id::{Offset, TopicId, TopicPartition};
 use corelog_engine::log::SegmentId;
 use corelog_os::aligned::AlignedBuf;
 use corelog_os::file::{self, Access, Existence};
@@ -103,11 +103,11 @@ impl Disk<'_> {
     fn answer(&self, effect: &BootEffect) -> BootAnswer {
         let answer = match effect {
             BootEffect::ListFiles => self.list_files(),
-            BootEffect::ListPartitions => self.list_partitions().map(BootAnswer::Partitions),
+            BootEffect::ListTopics => self.list_topics().map(BootAnswer::Topics),
             BootEffect::ListSegments(partition) => {
                 self.list_segments(*partition).map(BootAnswer::Segments)
             }
-            BootEffect::ReadManifest(shard) => self.read_manifest(*shard).map(BootAnswer::Bytes),
+            BootEffect::ReadManifest(name) => self.read_manifest(*name).map(BootAnswer::Bytes),
             BootEffect::ReadJournal(journal, at, len) => {
                 self.read_journal(*journal, *at, *len).map(BootAnswer::Bytes)
             }
@@ -129,15 +129,15 @@ impl Disk<'_> {
             BootEffect::Barrier => {
                 file::sync_filesystem(file::open_directory(self.layout.root())?)
             }
-            BootEffect::ReplaceManifest(shard, bytes) => {
-                replace_file(&self.layout.manifest(*shard), bytes)
+            BootEffect::ReplaceManifest(name, bytes) => {
+                replace_file(&self.layout.manifest(*name), bytes)
             }
-            BootEffect::RemoveManifest(shard) => remove_durably(&self.layout.manifest(*shard)),
+            BootEffect::RemoveManifest(name) => remove_durably(&self.layout.manifest(*name)),
             BootEffect::RemoveJournal(journal) => remove_durably(&self.layout.journal(*journal)),
             BootEffect::RemoveTopic(topic) => self.sweeper.discard(&self.layout.topic(*topic)),
             BootEffect::Orphan(topic) => self.orphan(*topic),
             BootEffect::ListFiles
-            | BootEffect::ListPartitions
+            | BootEffect::ListTopics
             | BootEffect::ListSegments(_)
             | BootEffect::ReadManifest(_)
             | BootEffect::ReadJournal(..)
@@ -157,15 +157,9 @@ impl Disk<'_> {
         Ok(BootAnswer::Files { journals, manifests })
     }
 
-    fn list_partitions(&self) -> io::Result<Vec<TopicPartition>> {
-        let mut partitions = Vec::new();
-        for name in text_names(&self.layout.topics())? {
-            let Some(topic) = TopicId::parse(&name) else { continue };
-            let names = text_names(&self.layout.topic(topic))?;
-            let indexes = names.iter().filter_map(|name| layout::parse_partition(name));
-            partitions.extend(indexes.map(|index| TopicPartition { topic, index }));
-        }
-        Ok(partitions)
+    fn list_topics(&self) -> io::Result<Vec<TopicId>> {
+        let names = text_names(&self.layout.topics())?;
+        Ok(names.iter().filter_map(|name| TopicId::parse(name)).collect())
     }
 
     fn list_segments(&self, partition: TopicPartition) -> io::Result<Vec<(Offset, u64)>> {
@@ -181,8 +175,8 @@ impl Disk<'_> {
         Ok(segments)
     }
 
-    fn read_manifest(&self, shard: ShardId) -> io::Result<Bytes> {
-        fs::read(self.layout.manifest(shard)).map(Bytes::from)
+    fn read_manifest(&self, name: ManifestName) -> io::Result<Bytes> {
+        fs::read(self.layout.manifest(name)).map(Bytes::from)
     }
 
     fn read_journal(&self, journal: JournalFile, at: u64, len: u32) -> io::Result<Bytes> {

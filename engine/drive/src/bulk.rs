@@ -187,7 +187,7 @@ impl Worker {
                 self.take(order);
             }
             self.complete();
-            self.splices.expire(Instant::now());
+            self.splices.expire(Instant::now(), &mut self.ring);
             self.answer_forgets();
             self.sleep();
         }

@@ -4,14 +4,15 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use bytes::Bytes;
-use corelog_engine::boot::effect::JournalFile;
-use corelog_engine::id::{ShardId, TopicPartition};
+use corelog_engine::boot::effect::{JournalFile, ManifestName};
+use corelog_engine::id::TopicPartition;
 use corelog_engine::log::SegmentId;
 use corelog_engine::shard::effect::{FileAction, FileEffect};
 use corelog_engine::shard::event::Outcome;
@@ -34,7 +35,8 @@ const LOCK_PATIENCE: Patience = Patience { tries: 50, pause: Duration::from_mill
 
 /// What a files thread works with.
 pub(crate) struct FilesSetup {
-    pub(crate) shard: ShardId,
+    /// This start's manifest of the shard.
+    pub(crate) manifest: ManifestName,
     pub(crate) layout: Layout,
     pub(crate) journal_bytes: u64,
     pub(crate) mailbox: Arc<Mailbox>,
@@ -56,10 +58,10 @@ impl Files {
     /// Opens the shard's manifest and starts the thread.
     pub(crate) fn start(setup: FilesSetup) -> Result<(Files, JoinHandle<()>), RunError> {
         let layout = &setup.layout;
-        let manifest = Manifest::open(layout, setup.shard)?;
+        let manifest = Manifest::open(&layout.manifest(setup.manifest))?;
         let root = file::open_directory(layout.root()).context("opening", layout.root())?;
         let (sender, jobs) = channel();
-        let name = format!("corelog-files-{}", setup.shard.0);
+        let name = format!("corelog-files-{}", setup.manifest.shard.0);
         let path = layout.root().to_path_buf();
         let worker = Worker { manifest, root: Arc::new(root), setup };
         let thread = thread::Builder::new().name(name).spawn(move || worker.run(&jobs));
@@ -149,7 +151,7 @@ impl Worker {
 
     fn format_journal(&self, slot: u16) -> io::Result<SharedFd> {
         let layout = &self.setup.layout;
-        let journal = JournalFile { shard: self.setup.shard, slot };
+        let journal = JournalFile { shard: self.setup.manifest.shard, slot };
         let path = layout.journal(journal);
         let file = file::open(&path, Access::WriteDirect, Existence::Either)?;
         let filled = file::truncate(&file, 0)
@@ -163,7 +165,8 @@ impl Worker {
     }
 
     fn replace_manifest(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.manifest = Manifest::replace(&self.setup.layout, self.setup.shard, bytes)?;
+        let path = self.setup.layout.manifest(self.setup.manifest);
+        self.manifest = Manifest::replace(&path, bytes)?;
         Ok(())
     }
 
@@ -208,10 +211,9 @@ struct Manifest {
 
 impl Manifest {
     /// The one that recovery has written.
-    fn open(layout: &Layout, shard: ShardId) -> Result<Manifest, RunError> {
-        let path = layout.manifest(shard);
-        let file = file::open(&path, Access::Write, Existence::Either).context("opening", &path)?;
-        lock(&file).context("locking", &path)?;
+    fn open(path: &Path) -> Result<Manifest, RunError> {
+        let file = file::open(path, Access::Write, Existence::Present).context("opening", path)?;
+        lock(&file).context("locking", path)?;
         let end = file::size(&file).context("measuring", path)?;
         Ok(Manifest { file, end })
     }
@@ -231,13 +233,12 @@ impl Manifest {
         }
     }
 
-    fn replace(layout: &Layout, shard: ShardId, bytes: &[u8]) -> io::Result<Manifest> {
-        let path = layout.manifest(shard);
-        let temporary = temporary(&path);
+    fn replace(path: &Path, bytes: &[u8]) -> io::Result<Manifest> {
+        let temporary = temporary(path);
         let file = write_synced(&temporary, bytes)?;
         lock(&file)?;
-        fs::rename(&temporary, &path)?;
-        sync_parent(&path)?;
+        fs::rename(&temporary, path)?;
+        sync_parent(path)?;
         Ok(Manifest { file, end: bytes.len() as u64 })
     }
 }

@@ -97,9 +97,8 @@ impl Desk {
         }
     }
 
-    /// The reply to a ticket, if it has come; the ticket is closed then.
-    pub(crate) fn take_reply(&self, ticket: Ticket) -> Option<Reply> {
-        self.replies.borrow_mut().take(ticket)
+    pub(crate) fn is_answered(&self, ticket: Ticket) -> bool {
+        self.replies.borrow_mut().is_answered(ticket)
     }
 
     pub(crate) fn publish(&self, image: Arc<Image>) {
@@ -113,6 +112,14 @@ impl Desk {
                 waker.wake();
             }
         }
+    }
+
+    pub(crate) fn id(&self) -> ShardId {
+        self.id
+    }
+
+    pub(crate) fn shards(&self) -> u16 {
+        self.shards
     }
 
     pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
@@ -160,13 +167,13 @@ impl ShardHandle {
     /// Which shard this is.
     #[must_use]
     pub fn shard(&self) -> ShardId {
-        self.0.id
+        self.0.id()
     }
 
     /// How many shards there are.
     #[must_use]
     pub fn shards(&self) -> u16 {
-        self.0.shards
+        self.0.shards()
     }
 
     /// Random bytes fit for ids and keys.

@@ -4,7 +4,7 @@
 //! lock                                  locked while a process has the directory; its number
 //! meta.properties                       whose directory this is, and how often it was started
 //! journal/s<shard>-<slot>.journal       commits
-//! manifest/s<shard>.manifest            how far each partition is in its segments
+//! manifest/<start>-s<shard>.manifest    how far each partition is in its segments
 //! topics/<topic id>/<partition>/        <base offset>.log, and .index once it is sealed
 //! orphans/<topic id>/                   what belongs to no known topic
 //! rescue/                               bytes that a failing segment would not take
@@ -13,8 +13,8 @@
 
 use std::path::{Path, PathBuf};
 
-use corelog_engine::boot::effect::JournalFile;
-use corelog_engine::id::{Offset, PartitionIndex, ShardId, TopicId, TopicPartition};
+use corelog_engine::boot::effect::{JournalFile, ManifestName};
+use corelog_engine::id::{Offset, ShardId, TopicId, TopicPartition};
 use corelog_engine::log::SegmentId;
 
 /// Digits of a base offset in a file name, as Kafka pads them.
@@ -83,8 +83,8 @@ impl Layout {
         self.journals().join(format!("s{}-{}.journal", file.shard.0, file.slot))
     }
 
-    pub(crate) fn manifest(&self, shard: ShardId) -> PathBuf {
-        self.manifests().join(format!("s{}.manifest", shard.0))
+    pub(crate) fn manifest(&self, name: ManifestName) -> PathBuf {
+        self.manifests().join(format!("{}-s{}.manifest", name.start, name.shard.0))
     }
 
     pub(crate) fn topic(&self, topic: TopicId) -> PathBuf {
@@ -122,15 +122,10 @@ pub(crate) fn parse_journal(name: &str) -> Option<JournalFile> {
     Some(JournalFile { shard: ShardId(number(shard)?), slot: number(slot)? })
 }
 
-/// Whose manifest has this name.
-pub(crate) fn parse_manifest(name: &str) -> Option<ShardId> {
-    let shard = name.strip_prefix('s')?.strip_suffix(".manifest")?;
-    Some(ShardId(number(shard)?))
-}
-
-/// Which partition of its topic has this directory name.
-pub(crate) fn parse_partition(name: &str) -> Option<PartitionIndex> {
-    number(name).map(PartitionIndex)
+/// Which manifest has this file name.
+pub(crate) fn parse_manifest(name: &str) -> Option<ManifestName> {
+    let (start, shard) = name.strip_suffix(".manifest")?.split_once("-s")?;
+    Some(ManifestName { start: number(start)?, shard: ShardId(number(shard)?) })
 }
 
 /// The base offset of the segment that has this name.
@@ -149,6 +144,7 @@ fn number<T: std::str::FromStr + ToString>(text: &str) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use corelog_engine::id::PartitionIndex;
 
     #[test]
     fn names_are_read_as_they_are_written() {
@@ -159,13 +155,15 @@ mod tests {
         let name = |path: PathBuf| path.file_name().and_then(|n| n.to_str()).map(str::to_owned);
         let journal_name = name(layout.journal(journal)).expect("a name");
         assert_eq!(parse_journal(&journal_name), Some(journal));
-        let manifest_name = name(layout.manifest(ShardId(3))).expect("a name");
-        assert_eq!(parse_manifest(&manifest_name), Some(ShardId(3)));
+        let manifest = ManifestName { start: 41, shard: ShardId(3) };
+        let manifest_name = name(layout.manifest(manifest)).expect("a name");
+        assert_eq!(parse_manifest(&manifest_name), Some(manifest));
         let segment_name = name(layout.segment(segment)).expect("a name");
         assert_eq!(segment_name, "00000000000000000345.log");
         assert_eq!(parse_segment(&segment_name), Some(Offset(345)));
-        let partition_name = name(layout.partition(partition)).expect("a name");
-        assert_eq!(parse_partition(&partition_name), Some(PartitionIndex(12)));
+        let parent = layout.segment(segment).parent().map(Path::to_path_buf);
+        assert_eq!(parent, Some(layout.partition(partition)));
+        assert_eq!(name(layout.partition(partition)).as_deref(), Some("12"));
     }
 
     #[test]
@@ -173,12 +171,11 @@ mod tests {
         for name in ["s1-2.journal.tmp", "s01-2.journal", "s1.journal", "s-1-2.journal", "lost"] {
             assert_eq!(parse_journal(name), None, "{name}");
         }
-        for name in ["s1.manifest.tmp", "s+1.manifest", "s70000.manifest", ""] {
+        for name in ["1-s1.manifest.tmp", "1-s+1.manifest", "1-s70000.manifest", "s1.manifest", ""] {
             assert_eq!(parse_manifest(name), None, "{name}");
         }
         for name in ["345.log", "+0000000000000000345.log", "00000000000000000345.index"] {
             assert_eq!(parse_segment(name), None, "{name}");
         }
-        assert_eq!(parse_partition("007"), None);
     }
 }

@@ -89,6 +89,11 @@ impl Bell {
         fence(Ordering::SeqCst);
     }
 
+    /// Whether nobody has rung since it was armed.
+    pub(crate) fn is_armed(&self) -> bool {
+        self.armed.load(Ordering::SeqCst)
+    }
+
     /// The sleeper is awake.
     pub(crate) fn disarm(&self) {
         self.armed.store(false, Ordering::Relaxed);

@@ -88,6 +88,11 @@ impl Replies {
         }
     }
 
+    /// Whether the reply is there.
+    pub(crate) fn is_answered(&mut self, ticket: Ticket) -> bool {
+        self.place(ticket).is_some_and(|place| matches!(place.state, State::Answered(_)))
+    }
+
     /// Nobody waits any more; whether the core has yet to hear of it.
     pub(crate) fn close(&mut self, ticket: Ticket) -> bool {
         let Some(place) = self.place(ticket) else { return false };

@@ -46,7 +46,7 @@ func (f *franz) partitions(ctx context.Context, r request) (int, error) {
 }
 
 func (f *franz) configs(ctx context.Context, r request) (map[string]string, error) {
-	found, err := f.admin.DescribeTopicConfigs(ctx, r.Name)
+	found, err := f.admin.DescribeTopicConfigs(ctx, r.Topic)
 	if err != nil {
 		return nil, err
 	}

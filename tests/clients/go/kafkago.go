@@ -59,7 +59,7 @@ func (k *kafkaGo) partitions(ctx context.Context, r request) (int, error) {
 func (k *kafkaGo) configs(ctx context.Context, r request) (map[string]string, error) {
 	found, err := k.client().DescribeConfigs(ctx, &kafkago.DescribeConfigsRequest{
 		Resources: []kafkago.DescribeConfigRequestResource{
-			{ResourceType: kafkago.ResourceTypeTopic, ResourceName: r.Name}}})
+			{ResourceType: kafkago.ResourceTypeTopic, ResourceName: r.Topic}}})
 	if err != nil {
 		return nil, err
 	}

@@ -45,8 +45,6 @@ func (h *header) UnmarshalJSON(data []byte) error {
 type request struct {
 	Op          string            `json:"op"`
 	Topic       string            `json:"topic"`
-	Kind        string            `json:"kind"`
-	Name        string            `json:"name"`
 	Partitions  int32             `json:"partitions"`
 	Replication int16             `json:"replication"`
 	Configs     map[string]string `json:"configs"`

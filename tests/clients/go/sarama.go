@@ -55,7 +55,7 @@ func (s *saramaClient) partitions(_ context.Context, r request) (int, error) {
 
 func (s *saramaClient) configs(_ context.Context, r request) (map[string]string, error) {
 	entries, err := s.admin.DescribeConfig(
-		sarama.ConfigResource{Type: sarama.TopicResource, Name: r.Name})
+		sarama.ConfigResource{Type: sarama.TopicResource, Name: r.Topic})
 	values := map[string]string{}
 	for _, entry := range entries {
 		values[entry.Name] = entry.Value

@@ -28,12 +28,10 @@ public final class ClientAdapter {
 
     private final Topics topics;
     private final Records records;
-    private final Lines lines;
 
     private ClientAdapter(String groupProtocol, String bootstrap) {
         topics = new Topics(bootstrap);
         records = new Records(bootstrap, groupProtocol);
-        lines = new Lines(records);
     }
 
     public static void main(String[] arguments) throws Exception {
@@ -74,8 +72,6 @@ public final class ClientAdapter {
             case "offset" -> topics.offset(request);
             case "produce" -> records.produce(request);
             case "consume" -> records.consume(request);
-            case "write_file" -> lines.write(request);
-            case "read_file" -> lines.read(request);
             default -> throw new IllegalArgumentException("no such operation");
         };
     }

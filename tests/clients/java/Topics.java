@@ -48,9 +48,8 @@ final class Topics {
     }
 
     Map<String, String> configs(JsonNode request) throws Exception {
-        String kind = request.get("kind").asText().toUpperCase();
         ConfigResource resource = new ConfigResource(
-            ConfigResource.Type.valueOf(kind), request.get("name").asText());
+            ConfigResource.Type.TOPIC, request.get("topic").asText());
         Map<String, String> values = new HashMap<>();
         var found = admin.describeConfigs(List.of(resource)).all().get();
         for (ConfigEntry entry : found.get(resource).entries()) {

@@ -40,9 +40,9 @@ class Aiokafka:
         topics = await admin.describe_topics()  # naming a missing topic would create it
         return next((len(t["partitions"]) for t in topics if t["topic"] == topic), 0)
 
-    async def configs(self, kind, name):
+    async def configs(self, topic):
         admin = await self.started_admin()
-        [response] = await admin.describe_configs([ConfigResource(kind, name)])
+        [response] = await admin.describe_configs([ConfigResource("topic", topic)])
         [(code, _, _, _, entries)] = response.resources
         raise_code(code)
         return {entry[0]: entry[1] for entry in entries}

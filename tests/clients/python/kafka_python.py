@@ -29,9 +29,9 @@ class KafkaPython:
     def partitions(self, topic):
         return len(self.admin.describe_topics([topic])[0]["partitions"])
 
-    def configs(self, kind, name):
-        found = self.admin.describe_configs([ConfigResource(kind, name)], config_filter="all")
-        return {key: entry["value"] for key, entry in found[kind][name].items()}
+    def configs(self, topic):
+        found = self.admin.describe_configs([ConfigResource("topic", topic)], config_filter="all")
+        return {name: entry["value"] for name, entry in found["topic"][topic].items()}
 
     def offset(self, topic, partition, at):
         where = TopicPartition(topic, partition)

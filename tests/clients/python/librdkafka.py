@@ -1,6 +1,5 @@
 """Adapter of librdkafka, through confluent-kafka."""
 
-import hashlib
 import sys
 import time
 
@@ -46,28 +45,30 @@ class Librdkafka:
             raise
         return len(found.partitions)
 
-    def configs(self, kind, name):
-        resource = ConfigResource(kind, name)
+    def configs(self, topic, kind="topic"):
+        resource = ConfigResource(kind, topic)
         entries = self.admin.describe_configs([resource])[resource].result(WAIT_S)
         return {entry.name: entry.value for entry in entries.values()}
 
-    def broker_config(self, name):
-        broker = min(self.admin.list_topics(timeout=WAIT_S).brokers)
-        return self.configs("broker", str(broker))[name]
+    def broker_configs(self):
+        return self.configs(str(min(self.admin.list_topics(timeout=WAIT_S).brokers)), "broker")
+
+    def ends(self, topic):
+        found = self.admin.list_offsets({
+            TopicPartition(topic, partition): OffsetSpec.latest()
+            for partition in range(self.partitions(topic))})
+        return [future.result(WAIT_S).offset for future in found.values()]
 
     def offset(self, topic, partition, at):
         where = TopicPartition(topic, partition)
         spec = OFFSET_SPECS[at]() if at in OFFSET_SPECS else OffsetSpec.for_timestamp(at)
         return self.admin.list_offsets({where: spec})[where].result(WAIT_S).offset
 
-    def producer(self, codec, acks, idempotent, max_bytes):
-        return Producer(self.base | {
+    def produce(self, topic, records, codec, acks, idempotent, max_bytes):
+        producer = Producer(self.base | {
             "compression.type": codec, "acks": acks, "enable.idempotence": idempotent,
             "message.max.bytes": max_bytes, "linger.ms": 5, "message.timeout.ms": 20_000,
             "topic.metadata.propagation.max.ms": 5_000})
-
-    def produce(self, topic, records, codec, acks, idempotent, max_bytes):
-        producer = self.producer(codec, acks, idempotent, max_bytes)
         offsets, errors = [None] * len(records), []
 
         def reported(index):
@@ -88,13 +89,10 @@ class Librdkafka:
             raise TimeoutError(f"{unsent} records were not acknowledged in {WAIT_S} s")
         return offsets if acks != "0" else None
 
-    def consumer(self, **settings):
-        return Consumer(self.base | {
-            "group.id": "unused", "enable.auto.commit": False, **settings})
-
     def consume(self, topic, start, count, reset, fetch_bytes, wait_ms):
-        consumer = self.consumer(**{
-            "auto.offset.reset": reset, "max.partition.fetch.bytes": fetch_bytes})
+        consumer = Consumer(self.base | {
+            "group.id": "unused", "enable.auto.commit": False, "auto.offset.reset": reset,
+            "max.partition.fetch.bytes": fetch_bytes})
         consumer.assign([TopicPartition(topic, partition, offset) for partition, offset in start])
         found, deadline = [], time.monotonic() + wait_ms / 1000
         try:
@@ -104,49 +102,6 @@ class Librdkafka:
         finally:
             consumer.close()
         return found
-
-    def write_file(self, topic, path, partitions, codec):
-        """Line i goes to partition i modulo `partitions`; [records, sha256] of each."""
-        producer = self.producer(codec, "all", True, 1_000_000)
-        tally = Tally(partitions)
-        with open(path, "rb") as lines:
-            for index, line in enumerate(lines):
-                line = line.removesuffix(b"\n")
-                while True:
-                    try:
-                        producer.produce(topic, value=line, partition=index % partitions)
-                        break
-                    except BufferError:
-                        producer.poll(0.1)
-                tally.add(index % partitions, line)
-        if producer.flush(120):
-            raise TimeoutError("records were not acknowledged in 120 s")
-        return tally.result()
-
-    def read_file(self, topic, counts):
-        """The same tally of the first counts[p] records of each partition p."""
-        consumer = self.consumer()
-        consumer.assign([TopicPartition(topic, p, 0) for p in range(len(counts))])
-        tally, silent_at = Tally(len(counts)), time.monotonic() + WAIT_S
-        while tally.counts != counts and time.monotonic() < silent_at:
-            for message in consumer.consume(10_000, timeout=0.5):
-                tally.add(message.partition(), record_of(message).value)
-                silent_at = time.monotonic() + WAIT_S
-        consumer.close()
-        return tally.result()
-
-
-class Tally:
-    def __init__(self, partitions):
-        self.counts = [0] * partitions
-        self.hashes = [hashlib.sha256() for _ in range(partitions)]
-
-    def add(self, partition, value):
-        self.counts[partition] += 1
-        self.hashes[partition].update(value)
-
-    def result(self):
-        return [[n, h.hexdigest()] for n, h in zip(self.counts, self.hashes)]
 
 
 def record_of(message):

@@ -7,8 +7,8 @@ code n, `{"unsupported": why}` when the client lacks the feature, `{"error": tex
 Operations (adapters in other languages take the same names and fields):
   create   topic, partitions, replication, configs
   delete   topic
-  partitions topic                      number of partitions, 0 when the topic does not exist
-  configs  kind (topic or broker), name {config name: value}
+  partitions  topic                     number of partitions, 0 when the topic does not exist
+  configs  topic                        {name: value}
   offset   topic, partition, at         at: earliest, latest, max_timestamp or milliseconds;
                                         -1 when no record is that late
   produce  topic, records, codec, acks, idempotent, max_bytes

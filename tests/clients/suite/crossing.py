@@ -1,14 +1,18 @@
 """What one client writes, every other reads byte for byte."""
 
+import contextlib
+import functools
 import hashlib
+import itertools
+import pathlib
+import subprocess
 
 from protocol import Record
 from report import expect
 from scenarios import CODECS, make, noise
-from tools import CONSOLE_CONSUMER, CONSOLE_PRODUCER
+from tools import CONSOLE_CONSUMER, CONSOLE_PRODUCER, checked
 
 RECORDS = 60
-PARTITIONS = 4
 BULK_S = 900
 
 
@@ -27,12 +31,10 @@ def matrix(report, clients, helper, prefix):
     """One shared partition per codec: each client appends to it, then each reads all of it."""
     for codec in CODECS:
         topic, written = f"{prefix}-matrix-{codec}", []
-        names = [f"matrix/{codec}/{client.name}-" for client in clients]
-        if not any(report.wants(name + verb) for name in names for verb in ("writes", "reads")):
-            continue
-        make(helper, topic)
+        made_once = functools.cache(functools.partial(make, helper, topic))
 
         def write(client):
+            made_once()
             client.produce(topic, certified(client.name), codec=codec)
             written.append(client.name)
 
@@ -41,10 +43,10 @@ def matrix(report, clients, helper, prefix):
                 raise AssertionError("no client wrote")
             check(client.consume(topic, 0, RECORDS * len(written)), written)
 
-        for name, client in zip(names, clients):
-            report.test(name + "writes", lambda: write(client))
-        for name, client in zip(names, clients):
-            report.test(name + "reads", lambda: read(client))
+        for client in clients:
+            report.test(f"matrix/{codec}/{client.name}-writes", lambda: write(client))
+        for client in clients:
+            report.test(f"matrix/{codec}/{client.name}-reads", lambda: read(client))
 
 
 def check(found, written):
@@ -57,63 +59,59 @@ def check(found, written):
                f"checksum of {record.key.decode()}")
 
 
-def corpus(report, clients, tools, prefix, text):
-    """A real text line by line through the bulk paths of clients and tools; hashes must match."""
-    librdkafka, java = clients["librdkafka"], clients["java"]
-    helper = librdkafka.helper
-    for name, move in {
-        "librdkafka-to-java": lambda topic: by_api(librdkafka, java, topic, "zstd", text.raw()),
-        "java-to-librdkafka": lambda topic: by_api(java, librdkafka, topic, "lz4", text.raw()),
-        "kcat-to-console-consumer": lambda topic: kcat_to_console(helper, tools, topic, text.plain()),
-        "console-producer-to-kcat": lambda topic: console_to_kcat(helper, tools, topic, text.plain()),
-    }.items():
-        report.test(f"corpus/{name}", lambda: move(f"{prefix}-corpus-{name}"))
+def corpus(report, tools, helper, prefix, cache, megabytes):
+    """A real text, a line a record, from a file through console tools back to the same bytes."""
+    def kcat_writes(topic, path):
+        checked(tools.kcat("-P", "-t", topic, "-p", "0", "-z", "zstd", "-l", str(path)), BULK_S)
+
+    def console_producer_writes(topic, path):
+        with open(path, "rb") as lines:
+            checked(tools.command(CONSOLE_PRODUCER, "--topic", topic, "--compression-codec", "lz4"),
+                    BULK_S, stdin=lines)
+
+    for write in (kcat_writes, console_producer_writes):
+        name = write.__name__.replace("_", "-")
+        report.test(f"corpus/{name}", lambda: through(
+            write, tools, helper, f"{prefix}-corpus-{name}", corpus_file(cache, megabytes)))
 
 
-def by_api(writer, reader, topic, codec, path):
-    make(writer.helper, topic, PARTITIONS)
-    tally = line_tally(path)
-    written = writer.call("write_file", wait_s=BULK_S, topic=topic, path=str(path),
-                          partitions=PARTITIONS, codec=codec)
-    expect(written, tally, "count and hash of each partition, as written")
-    for client in (reader, writer):
-        found = client.call("read_file", wait_s=BULK_S, topic=topic, counts=[n for n, _ in tally])
-        expect(found, tally, f"count and hash of each partition, as {client.name} read it")
-
-
-def line_tally(path):
-    """[lines, SHA-256] of each partition, where line i goes to partition i modulo PARTITIONS."""
-    counts, hashes = [0] * PARTITIONS, [hashlib.sha256() for _ in range(PARTITIONS)]
-    with open(path, "rb") as lines:
-        for index, line in enumerate(lines):
-            counts[index % PARTITIONS] += 1
-            hashes[index % PARTITIONS].update(line.removesuffix(b"\n"))
-    return [[count, digest.hexdigest()] for count, digest in zip(counts, hashes)]
-
-
-def kcat_to_console(helper, tools, topic, path):
+def through(write, tools, helper, topic, path):
     make(helper, topic)
-    tools.kcat("-P", "-t", topic, "-p", "0", "-z", "gzip", "-l", str(path))
-    expect_file(path, tools.start(
-        CONSOLE_CONSUMER, "--topic", topic, "--partition", "0", "--offset", "earliest",
-        "--max-messages", str(line_count(path)), "--timeout-ms", "30000"))
+    write(topic, path)
+    with open(path, "rb") as text:
+        wanted = hashlib.file_digest(text, "sha256").hexdigest()
+        text.seek(0)
+        count = str(sum(1 for _ in text))
+    for reader in (
+            tools.command(CONSOLE_CONSUMER, "--topic", topic, "--partition", "0", "--offset",
+                          "earliest", "--max-messages", count, "--timeout-ms", "30000"),
+            tools.kcat("-C", "-q", "-t", topic, "-p", "0", "-o", "0", "-c", count)):
+        with subprocess.Popen(["timeout", str(BULK_S), *reader], stdout=subprocess.PIPE,
+                              stderr=tools.log) as process:
+            found = hashlib.file_digest(process.stdout, "sha256").hexdigest()
+        expect(found, wanted, f"SHA-256 of what {reader[0]} printed")
+        expect(process.returncode, 0, f"exit status of {reader[0]}")
 
 
-def console_to_kcat(helper, tools, topic, path):
-    make(helper, topic)
-    with open(path, "rb") as lines:
-        tools.run(CONSOLE_PRODUCER, "--topic", topic, "--compression-codec", "snappy", stdin=lines)
-    expect_file(path, tools.start_kcat(
-        "-C", "-q", "-t", topic, "-p", "0", "-o", "beginning", "-c", str(line_count(path))))
+def corpus_file(cache, megabytes):
+    """The source of the Go toolchain, again and again up to the size."""
+    path = cache / f"corpus-{megabytes}.txt"
+    if not path.exists():
+        unfinished, left = path.with_suffix(".part"), megabytes * 1_000_000
+        with open(unfinished, "wb") as out:
+            for line in source_lines():
+                if left <= 0:
+                    break
+                left -= out.write(line)
+        unfinished.rename(path)
+    return path
 
 
-def line_count(path):
-    with open(path, "rb") as lines:
-        return sum(1 for _ in lines)
-
-
-def expect_file(path, process):
-    """The process must print exactly the bytes of the file."""
-    with process, open(path, "rb") as wanted:
-        found = hashlib.file_digest(process.stdout, "sha256").hexdigest()
-        expect(found, hashlib.file_digest(wanted, "sha256").hexdigest(), "SHA-256 of the output")
+def source_lines():
+    """Lines that console tools keep as they are: kcat drops empty ones, Kafka's decodes UTF-8."""
+    root = subprocess.run(["go", "env", "GOROOT"], check=True, capture_output=True, text=True)
+    for path in itertools.cycle(sorted(pathlib.Path(root.stdout.strip(), "src").rglob("*.go"))):
+        with contextlib.suppress(UnicodeDecodeError), open(path, encoding="utf-8", newline="") as file:
+            for line in file:
+                if line.endswith("\n") and line != "\n" and "\r" not in line:
+                    yield line.encode()

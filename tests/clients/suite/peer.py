@@ -1,5 +1,6 @@
 """A client as the suite sees it: an adapter process that answers JSON lines."""
 
+import contextlib
 import json
 import os
 import selectors
@@ -8,7 +9,7 @@ import time
 
 from protocol import KafkaFailure, Record, Unsupported
 
-ANSWER_S = 90
+ANSWER_S = 60
 LEADER_S = 10
 NO_LEADER = (5, 6, 75)  # LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER, UNKNOWN_LEADER_EPOCH
 MIB = 1 << 20
@@ -22,6 +23,7 @@ class Peer:
         self.scenarios, self.creates_topics = scenarios, creates_topics
         self.helper = None  # a second client, for what this one does not have or must not know
         self.process = None
+        self.owed = False  # an answer that nobody has read yet
 
     def create(self, topic, partitions=1, replication=1, **configs):
         named = {name.replace("_", "."): value for name, value in configs.items()}
@@ -34,15 +36,18 @@ class Peer:
     def partitions(self, topic):
         return self.call("partitions", topic=topic)
 
-    def configs(self, name, kind="topic"):
-        return self.call("configs", kind=kind, name=name)
+    def configs(self, topic):
+        return self.call("configs", topic=topic)
 
     def offset(self, topic, at, partition=0):
+        return self.led("offset", topic=topic, partition=partition, at=at)
+
+    def led(self, op, **fields):
         """Asks again for a while when the partition has no leader yet."""
         deadline = time.monotonic() + LEADER_S
         while True:
             try:
-                return self.call("offset", topic=topic, partition=partition, at=at)
+                return self.call(op, **fields)
             except KafkaFailure as failure:
                 if failure.code not in NO_LEADER or time.monotonic() > deadline:
                     raise
@@ -64,22 +69,27 @@ class Peer:
                   fetch_bytes=fetch_bytes, wait_ms=wait_ms)
 
     def end_consume(self):
-        return [Record.from_json(fields) for fields in self.receive(ANSWER_S)]
+        return [Record.from_json(fields) for fields in self.receive()]
 
-    def call(self, op, wait_s=ANSWER_S, **fields):
+    def call(self, op, **fields):
         self.send(op, **fields)
-        return self.receive(wait_s)
+        return self.receive()
 
     def send(self, op, **fields):
+        if self.owed:
+            self.stop()
         if self.process is None:
-            self.process = subprocess.Popen(
-                self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=open(self.log, "ab"), env=self.environment)
+            with open(self.log, "ab") as log:
+                self.process = subprocess.Popen(
+                    self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                    env=self.environment)
+        self.owed = True
         self.process.stdin.write(json.dumps({"op": op, **fields}).encode() + b"\n")
         self.process.stdin.flush()
 
-    def receive(self, wait_s):
-        answer = json.loads(self.line(time.monotonic() + wait_s))
+    def receive(self):
+        answer = json.loads(self.line(time.monotonic() + ANSWER_S))
+        self.owed = False
         if "code" in answer:
             raise KafkaFailure(answer["code"], answer.get("message", ""))
         if "unsupported" in answer:
@@ -94,16 +104,15 @@ class Peer:
             ready.register(output, selectors.EVENT_READ)
             while not (pieces and pieces[-1].endswith(b"\n")):
                 if not ready.select(max(0, deadline - time.monotonic())):
-                    self.stop()
-                    raise TimeoutError(f"{self.name} gave no answer in time")
+                    raise TimeoutError(f"{self.name} gave no answer in {ANSWER_S} s")
                 pieces.append(os.read(output, MIB))
                 if not pieces[-1]:
-                    self.stop()
                     raise RuntimeError(f"{self.name} ended; see {self.log}")
         return b"".join(pieces)
 
     def stop(self):
         if self.process is not None:
             self.process.kill()
-            self.process.wait()
-            self.process = None
+            with contextlib.suppress(BrokenPipeError), self.process:
+                pass  # leaving closes the pipes and waits
+        self.process, self.owed = None, False

@@ -11,7 +11,7 @@ from protocol import Record
 from report import eventually, expect, expect_code, expect_records
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
-START_MS = 1_700_000_000_000
+START_MS = (int(time.time()) - 3_600) * 1_000  # recent, so that retention keeps it
 MIB = 1 << 20
 
 OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC_OR_PARTITION, MESSAGE_TOO_LARGE = 1, 3, 10
@@ -153,11 +153,10 @@ def produce_to_missing_partition(client, topic):
 @scenario(partitions=0)
 def produce_to_missing_topic(client, topic):
     """Makes the topic where the broker's setting and the client's both ask for it."""
-    enabled = client.helper.call("broker_config", name="auto.create.topics.enable") == "true"
-    if enabled and client.creates_topics:
+    settings = client.helper.call("broker_configs")
+    if settings["auto.create.topics.enable"] == "true" and client.creates_topics:
         client.produce(topic, [Record(b"first", b"k")])
-        made = int(client.helper.call("broker_config", name="num.partitions"))
-        expect(client.partitions(topic), made, "partitions of the topic made by produce")
+        expect(client.partitions(topic), int(settings["num.partitions"]), "partitions of the topic made by produce")
     else:
         expect_code(UNKNOWN_TOPIC_OR_PARTITION, lambda: client.produce(topic, assorted(1)))
         expect(client.partitions(topic), 0, "partitions of the missing topic")
@@ -353,6 +352,5 @@ def run_one(one, client, topic):
 def make(helper, topic, partitions=1):
     """Creates a topic and waits until each partition is led, so that nothing is retried."""
     helper.create(topic, partitions)
-    eventually(lambda: helper.partitions(topic), partitions, "partitions after create")
-    for partition in range(partitions):
-        expect(helper.offset(topic, "latest", partition), 0, "end of a new partition")
+    wanted = [0] * partitions
+    eventually(lambda: helper.led("ends", topic=topic), wanted, "ends of the new partitions")

@@ -17,8 +17,9 @@ DUMP_LOG = "org.apache.kafka.tools.DumpLogSegments"
 CONSOLE_PRODUCER = "org.apache.kafka.tools.ConsoleProducer"
 CONSOLE_CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 
-JVM = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-BULK_S = 900
+JVM = ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+       "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+TOOL_S = 60
 
 
 class Tools:
@@ -27,31 +28,23 @@ class Tools:
         self.java = [*JVM, "-cp", f"{cache}/jars/*"]
         self.log = open(cache / "tools.log", "ab")
 
-    def run(self, tool, *arguments, input=None, stdin=None, timeout=BULK_S):
-        """The output of a tool that must succeed."""
-        return self.checked(self.command(tool, arguments), input, stdin, timeout)
-
-    def start(self, tool, *arguments):
-        return subprocess.Popen(
-            self.command(tool, arguments), stdout=subprocess.PIPE, stderr=self.log)
-
-    def kcat(self, *arguments):
-        return self.checked(["kcat", "-b", self.bootstrap, *arguments], None, None, BULK_S)
-
-    def start_kcat(self, *arguments):
-        return subprocess.Popen(
-            ["kcat", "-b", self.bootstrap, *arguments], stdout=subprocess.PIPE, stderr=self.log)
-
-    def command(self, tool, arguments):
+    def command(self, tool, *arguments):
         return [*self.java, tool, "--bootstrap-server", self.bootstrap, *arguments]
 
-    def checked(self, command, input, stdin, timeout):
-        source = {"input": input.encode()} if input is not None else {"stdin": stdin}
-        done = subprocess.run(command, capture_output=True, timeout=timeout, **source)
-        output = (done.stdout + done.stderr).decode(errors="replace")
-        if done.returncode:
-            raise RuntimeError(f"exit status {done.returncode}: {output}")
-        return done.stdout.decode()
+    def kcat(self, *arguments):
+        return ["kcat", "-b", self.bootstrap, *arguments]
+
+    def run(self, tool, *arguments, **streams):
+        return checked(self.command(tool, *arguments), **streams)
+
+
+def checked(command, timeout=TOOL_S, **streams):
+    """The output of a program that must succeed."""
+    done = subprocess.run(
+        command, capture_output=True, timeout=timeout, encoding="utf-8", **streams)
+    if done.returncode:
+        raise RuntimeError(f"exit status {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout
 
 
 TESTS = []
@@ -99,8 +92,6 @@ def kafka_topics_errors(tools, helper, topic):
     make(helper, topic)
     for arguments, wanted in (
             (("--create", "--topic", topic), "already exists"),
-            (("--create", "--topic", f"{topic}-2", "--replication-factor", "3"),
-             "eplica"),
             (("--delete", "--topic", f"{topic}-3"), "does not exist")):
         try:
             tools.run(TOPICS, *arguments)
@@ -113,32 +104,27 @@ def kafka_topics_errors(tools, helper, topic):
 @tool_test
 def kafka_configs(tools, helper, topic):
     helper.create(topic, 1, retention_ms="12345678")
-    contains(tools.run(CONFIGS, "--describe", "--entity-type", "topics", "--entity-name", topic),
-             "retention.ms=12345678")
-    contains(tools.run(CONFIGS, "--describe", "--all", "--entity-type", "topics",
-                       "--entity-name", topic), "cleanup.policy=delete", "segment.bytes=")
+    found = tools.run(CONFIGS, "--describe", "--all", "--entity-type", "topics", "--entity-name", topic)
+    contains(found, "retention.ms=12345678", "cleanup.policy=delete", "segment.bytes=")
 
 
 @tool_test
-def kafka_configs_of_the_broker(tools, helper, topic):
-    broker = re.search(r"\(id: (\d+)", tools.run(API_VERSIONS))[1]
-    contains(tools.run(CONFIGS, "--describe", "--all", "--entity-type", "brokers",
-                       "--entity-name", broker), "auto.create.topics.enable=", "num.partitions=")
-
-
-@tool_test
-def kafka_broker_api_versions(tools, helper, topic):
+def kafka_broker_api_versions_and_configs(tools, helper, topic):
     found = tools.run(API_VERSIONS)
     for api in ("Produce(0)", "Fetch(1)", "ListOffsets(2)", "Metadata(3)", "ApiVersions(18)",
                 "CreateTopics(19)", "DeleteTopics(20)", "InitProducerId(22)"):
         if not re.search(re.escape(api) + r": .*\[usable: \d+\]", found):
             raise AssertionError(f"{api} is not usable: {found}")
+    broker = re.search(r"\(id: (\d+)", found)[1]
+    configs = tools.run(CONFIGS, "--describe", "--all", "--entity-type", "brokers", "--entity-name",
+                        broker)
+    contains(configs, "auto.create.topics.enable=", "num.partitions=")
 
 
 @tool_test
 def kafka_get_offsets(tools, helper, topic):
     ten_records(helper, topic)
-    for time_, wanted in (("-1", 10), ("-2", 0), ("-3", 7)):
+    for time_, wanted in (("-1", 10), ("-3", 7)):
         found = tools.run(GET_OFFSETS, "--topic", topic, "--time", time_)
         expect(found.split(), [f"{topic}:0:{wanted}"], f"kafka-get-offsets --time {time_}")
 
@@ -174,8 +160,8 @@ def kafka_dump_log(tools, helper, topic):
     values = [f"marker-{topic}-{i}" for i in range(10)]
     helper.produce(topic, [Record(value.encode(), partition=0) for value in values])
     segment = segment_with(tools.log_dir, values[0].encode())
-    found = tools.checked([*tools.java, DUMP_LOG, "--deep-iteration", "--print-data-log",
-                           "--files", str(segment)], None, None, BULK_S)
+    found = checked([*tools.java, DUMP_LOG, "--deep-iteration", "--print-data-log", "--files",
+                     str(segment)])
     contains(found, *(f"payload: {value}" for value in values))
 
 

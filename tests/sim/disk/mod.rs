@@ -299,8 +299,10 @@ impl Disk {
         let Some(targets) = self.open.get(&op) else { return };
         self.reports += 1;
         let stage = Stage::Reported(self.reports);
-        for file in targets.files.iter().filter_map(|inode| self.files.get_mut(inode)) {
-            restage(&mut file.changes, op, stage);
+        for inode in &targets.files {
+            if let Some(file) = self.files.get_mut(inode) {
+                restage(&mut file.changes, op, stage);
+            }
         }
         for name in &targets.names {
             if let Some(entry) = self.names.get_mut(name) {
@@ -371,7 +373,8 @@ impl Disk {
     fn drop_flying(&mut self, op: Op) {
         let flies = |stage: Stage, of: Op| stage == Stage::Flying && of == op;
         let targets = self.open.get(&op).cloned().unwrap_or_default();
-        for file in targets.files.iter().filter_map(|inode| self.files.get_mut(inode)) {
+        for inode in targets.files {
+            let file = self.files.entry(inode).or_default();
             file.changes.retain(|change| !flies(change.stage, change.op));
         }
         for name in targets.names {

@@ -1,5 +1,7 @@
 //! Which answers the model lets pass.
 
+use std::fmt;
+
 use bytes::Bytes;
 use corelog_engine::id::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 use corelog_engine::record::batch::split;
@@ -10,7 +12,7 @@ use corelog_engine::shard::request::{
 use super::{Check, Known, Model, TopicState, Uid};
 
 /// What a read of one partition gave.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Read {
     /// The high watermark that it told.
     pub high: i64,
@@ -18,6 +20,12 @@ pub struct Read {
     pub start: i64,
     /// The batches.
     pub bytes: Bytes,
+}
+
+impl fmt::Debug for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes of {}..{}", self.bytes.len(), self.start, self.high)
+    }
 }
 
 /// Whether everything that a log holds is known, and nothing in flight.

@@ -129,6 +129,12 @@ pub struct Model {
 }
 
 impl Model {
+    /// A model that has seen nothing.
+    #[must_use]
+    pub fn new(excuses: Excuses) -> Model {
+        Model { excuses, ..Model::default() }
+    }
+
     /// Partitions of the topics in this state.
     #[must_use]
     pub fn partitions(&self, state: TopicState) -> Vec<TopicPartition> {

@@ -49,6 +49,16 @@ impl Sizes {
 pub(super) type Numbered = (ProducerId, ProducerEpoch, Sequence);
 
 impl Workload {
+    /// A batch of no producer, to be sent by the world.
+    pub fn plain_batch(
+        &mut self,
+        model: &mut Model,
+        partition: TopicPartition,
+        wall: Timestamp,
+    ) -> Uid {
+        self.batch(model, partition, wall, None)
+    }
+
     /// Makes a batch.
     pub(super) fn batch(
         &mut self,

@@ -6,7 +6,7 @@ mod fetches;
 mod producers;
 mod topics;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use corelog_engine::id::{Instant, ShardId, Timestamp, TopicId, TopicPartition};
 use corelog_engine::metadata::Outcome;
@@ -73,7 +73,6 @@ struct Sending {
 struct Open {
     wish: Wish,
     home: ShardId,
-    sent: u64,
     /// When, at the latest, it could have been answered; microseconds.
     answerable: Option<u64>,
 }
@@ -85,6 +84,8 @@ pub struct Workload {
     /// What the batches look like.
     pub sizes: Sizes,
     open: BTreeMap<Ticket, Open>,
+    /// Cancelled while the answer may have been on its way.
+    cancelled: BTreeSet<Ticket>,
     producers: Vec<Producer>,
     consumers: Vec<Consumer>,
     tickets: u64,
@@ -115,6 +116,7 @@ impl Workload {
         Workload {
             sizes: Sizes::draw(largest, &mut rng),
             open: BTreeMap::new(),
+            cancelled: BTreeSet::new(),
             producers: Vec::new(),
             consumers,
             tickets: 0,
@@ -149,7 +151,7 @@ impl Workload {
             Wish::Produce(_) => None,
             _ => Some(setting.now),
         };
-        self.open.insert(ticket, Open { wish, home, sent: setting.now, answerable });
+        self.open.insert(ticket, Open { wish, home, answerable });
         Asking { home, ticket, request: Some(request) }
     }
 
@@ -199,6 +201,7 @@ impl Workload {
             }
         }
         self.open.remove(&ticket);
+        self.cancelled.insert(ticket);
         Some(Asking { home, ticket, request: None })
     }
 
@@ -211,6 +214,9 @@ impl Workload {
         answer: Answer,
     ) -> Check {
         let Some(open) = self.open.remove(&ticket) else {
+            if self.cancelled.remove(&ticket) {
+                return Ok(());
+            }
             return Err(format!("{ticket:?} was not asked, or is answered twice: {answer:?}"));
         };
         match (open.wish, answer) {

@@ -125,7 +125,9 @@ impl Workload {
             lane.waiting[at].1 = way;
             return Some(lane.waiting[at].0);
         }
-        if lane.echo.is_some() || lane.waiting.len() == IN_FLIGHT {
+        // The first one goes alone: of an unknown producer any sequence is taken.
+        let first = lane.last_acknowledged.is_none() && !lane.waiting.is_empty();
+        if first || lane.echo.is_some() || lane.waiting.len() == IN_FLIGHT {
             return None;
         }
         if let Some(uid) = lane.last_acknowledged.filter(|_| echoes && !lane.is_sending()) {

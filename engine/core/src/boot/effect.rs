@@ -16,8 +16,8 @@ pub struct JournalFile {
     pub slot: u16,
 }
 
-/// A shard's manifest of one start: all manifests of a start replace those of earlier ones together,
-/// once each of them is durable.
+/// A shard's manifest of one start: all manifests of a start replace those of earlier ones
+/// together, once each of them is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ManifestName {
     /// The broker start that made it.

@@ -40,7 +40,10 @@ enum Stage {
     Listing,
     Manifests,
     /// Journals from this one on are still to be read; `reading` of them are under way.
-    Journals { next: usize, reading: usize },
+    Journals {
+        next: usize,
+        reading: usize,
+    },
 }
 
 /// Manifests and journals being read.
@@ -218,4 +221,3 @@ pub(super) fn unknown_log(entries: &[FoundEntry], start: u32) -> PartitionState 
     let image = LogImage::empty(version);
     PartitionState { synced: image.end.place, image }
 }
-

@@ -141,7 +141,9 @@ impl Boot {
             },
             Phase::Metadata(mut load, inventory) => match load.step(answers)? {
                 Progress::More(wanted) => (Phase::Metadata(load, inventory), wanted),
-                Progress::Over(loaded) => (rescan::start(loaded, inventory, &self.plan), Vec::new()),
+                Progress::Over(loaded) => {
+                    (rescan::start(loaded, inventory, &self.plan), Vec::new())
+                }
             },
             Phase::Rescanning(mut rescan) => match rescan.step(answers) {
                 Progress::More(wanted) => (Phase::Rescanning(rescan), wanted),

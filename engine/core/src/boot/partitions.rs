@@ -224,4 +224,3 @@ fn blocks_around(at: u64, len: u32) -> (u64, u32) {
     let end = (at + u64::from(len)).next_multiple_of(block);
     (start, (end - start) as u32)
 }
-

@@ -8,9 +8,7 @@ use corelog_mem::{BLOCK, SlabSlice, SlabWriter, align_up};
 use crate::boot::effect::BootEffect;
 use crate::id::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 use crate::journal::commit::{EntryHead, EntryKind};
-use crate::log::{
-    Boundary, Index, LogImage, Place, Points, Segment, SegmentEnd, SegmentId,
-};
+use crate::log::{Boundary, Index, LogImage, Place, Points, Segment, SegmentEnd, SegmentId};
 use crate::manifest::state::PartitionState;
 use crate::record::BatchHeader;
 
@@ -78,13 +76,10 @@ impl fmt::Display for Offline {
                 "the journal's batches do not fit together at byte {} of segment {}",
                 at.at, at.segment
             ),
-            Offline::Short { segment, len, needed } => write!(
-                f,
-                "the file of segment {segment} has {len} bytes and must have {needed}"
-            ),
-            Offline::Rescued => {
-                f.write_str("bytes that its segment would not take lie in rescue/")
+            Offline::Short { segment, len, needed } => {
+                write!(f, "the file of segment {segment} has {len} bytes and must have {needed}")
             }
+            Offline::Rescued => f.write_str("bytes that its segment would not take lie in rescue/"),
             Offline::Unknown(what) => f.write_str(what),
         }
     }

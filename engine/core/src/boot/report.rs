@@ -53,7 +53,11 @@ impl fmt::Display for BootRefusal {
             BootRefusal::Io(error) => f.write_str(error),
             BootRefusal::Journal { shard, damage } => {
                 let (seq, durable) = (damage.seq.0, damage.durable.0);
-                write!(f, "the journal of shard {} is damaged: commit {seq} is missing or broken, ", shard.0)?;
+                write!(
+                    f,
+                    "the journal of shard {} is damaged: commit {seq} is missing or broken, ",
+                    shard.0
+                )?;
                 write!(f, "and commit {durable} was already on disk")?;
                 match damage.near {
                     Some((file, at)) => write!(

@@ -1,5 +1,5 @@
-//! What no manifest tells is learnt from the segments themselves: a partition whose manifest is lost
-//! is read from its first batch to its last whole one. Slow, and said so in the report.
+//! What no manifest tells is learnt from the segments themselves: a partition whose manifest is
+//! lost is read from its first batch to its last whole one. Slow, and said so in the report.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -66,9 +66,9 @@ impl Settle {
 
     /// Takes in replayed partitions.
     pub(super) fn take(&mut self, logs: Vec<Replayed>) {
-        let recovered = logs.into_iter().map(|log| {
-            (log.partition, Recovered { image: log.image, offline: log.offline })
-        });
+        let recovered = logs
+            .into_iter()
+            .map(|log| (log.partition, Recovered { image: log.image, offline: log.offline }));
         self.logs.extend(recovered);
     }
 
@@ -178,9 +178,10 @@ impl Settle {
     }
 
     fn setup(&self, plan: &BootPlan, id: ShardId) -> ShardSetup {
-        let reusable = self.journals.iter().filter(|(file, len)| {
-            file.shard == id && is_reusable(plan, *file, *len)
-        });
+        let reusable = self
+            .journals
+            .iter()
+            .filter(|(file, len)| file.shard == id && is_reusable(plan, *file, *len));
         let controller =
             (id == ShardId(0)).then(|| Controller::new(plan.broker, Image::clone(&self.image)));
         ShardSetup {

@@ -288,7 +288,10 @@ mod tests {
     fn a_commit_is_read_back() {
         let (commit, heads) = commit();
         let head = CommitHead::decode(commit.bytes()).expect("a commit");
-        assert_eq!((head.incarnation, head.seq, head.durable), (Incarnation([9; 16]), Seq(5), Seq(3)));
+        assert_eq!(
+            (head.incarnation, head.seq, head.durable),
+            (Incarnation([9; 16]), Seq(5), Seq(3))
+        );
         assert_eq!(head.size(), commit.len() as u64);
         assert!(head.verify(commit.bytes()));
         let entries: Vec<_> = head.entries(commit.bytes()).collect();

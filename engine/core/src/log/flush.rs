@@ -1,6 +1,6 @@
-//! From memory into segments: whole blocks, only bytes that are durable in the journal, one write in
-//! flight. A block that is not full is written padded only to seal a segment, or to let the journal
-//! go; then its next entry journals it again from its start.
+//! From memory into segments: whole blocks, only bytes that are durable in the journal, one write
+//! in flight. A block that is not full is written padded only to seal a segment, or to let the
+//! journal go; then its next entry journals it again from its start.
 
 use bytes::Bytes;
 use corelog_mem::SlabSlice;
@@ -169,7 +169,8 @@ impl Log {
         loop {
             let closed = self.closed_end(from).filter(|_| durable.segment > from.segment);
             let to = closed.map_or(durable, |end| end.place);
-            let bytes: Vec<u8> = self.tail.slices(from, to).iter().flat_map(|s| s.to_vec()).collect();
+            let bytes: Vec<u8> =
+                self.tail.slices(from, to).iter().flat_map(|s| s.to_vec()).collect();
             if !bytes.is_empty() {
                 found.push((self.segment_id(from.segment), from.at, bytes.into()));
             }

@@ -64,9 +64,10 @@ impl Log {
     }
 
     fn closed_between(&self, from: Place, to: Place) -> impl Iterator<Item = Record> {
-        let closed = self.segments.iter().filter(move |segment| {
-            segment.base >= from.segment && segment.base < to.segment
-        });
+        let closed = self
+            .segments
+            .iter()
+            .filter(move |segment| segment.base >= from.segment && segment.base < to.segment);
         closed.filter_map(|segment| {
             let (partition, base) = (self.partition, segment.base);
             let (end, max_timestamp) = (segment.end?, segment.max_timestamp);
@@ -107,4 +108,3 @@ fn points_between(segment: &Segment, from: u64, to: u64) -> Vec<Point> {
     let points = points.unwrap_or_default();
     points[..points.partition_point(|point| point.at < to)].to_vec()
 }
-

@@ -1,5 +1,5 @@
-//! One partition's log: what has been appended, how far it is durable, what is in memory and what in
-//! which segment. Synchronous; it decides what to write and is told when that is done.
+//! One partition's log: what has been appended, how far it is durable, what is in memory and what
+//! in which segment. Synchronous; it decides what to write and is told when that is done.
 //!
 //! - `append`: a batch gets its offset and goes to memory; segments roll
 //! - `journaling`: memory goes into commits; commits become durable; entries are released
@@ -17,9 +17,9 @@ mod plan;
 mod points;
 mod segment;
 mod tail;
-mod watermarks;
 #[cfg(test)]
 mod tests;
+mod watermarks;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

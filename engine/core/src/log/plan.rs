@@ -143,7 +143,8 @@ impl Log {
         let high = self.high_watermark().place;
         let mark = self.tail.last_mark_to(limit.min(high)).map(|mark| mark.place);
         let points = self.segment(start.segment).and_then(Segment::points);
-        let point = points.and_then(|points| points.by_position(limit.at.min(high_in(high, start))));
+        let point =
+            points.and_then(|points| points.by_position(limit.at.min(high_in(high, start))));
         let point = point.map(|point| Place { segment: start.segment, at: point.at });
         mark.filter(|mark| mark.segment == start.segment).max(point).filter(|cut| *cut > start)
     }

@@ -121,11 +121,8 @@ mod tests {
             let mut segment = Segment::new(Offset(5));
             segment.note(Offset(5), 0, Timestamp(100), Timestamp(7));
             let now = Now { instant: Instant(0), wall: Timestamp(151) };
-            let batch = Incoming {
-                bytes,
-                last_offset: Offset(last),
-                max_timestamp: Timestamp(timestamp),
-            };
+            let batch =
+                Incoming { bytes, last_offset: Offset(last), max_timestamp: Timestamp(timestamp) };
             assert_eq!(segment.should_roll(&config, now, filled, batch), rolls, "{name}");
         }
     }

@@ -170,8 +170,6 @@ impl Tail {
         self.memory -= chunk.slab.capacity();
         Some(chunk.slab.capacity())
     }
-
-
 }
 
 #[cfg(test)]
@@ -201,8 +199,7 @@ mod tests {
     fn what_was_pushed_is_read_back_across_slabs() {
         let tail = filled(&[100, 5000, 70_000, 10]);
         assert!(tail.chunks.len() > 1);
-        let expected =
-            [vec![0u8; 100], vec![1; 5000], vec![2; 70_000], vec![3; 10]].concat();
+        let expected = [vec![0u8; 100], vec![1; 5000], vec![2; 70_000], vec![3; 10]].concat();
         assert_eq!(read(&tail, 0, 75_110), expected);
         assert_eq!(read(&tail, 99, 101), [0, 1]);
         for chunk in &tail.chunks {

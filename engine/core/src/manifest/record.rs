@@ -301,8 +301,7 @@ mod tests {
     use super::*;
 
     fn records() -> Vec<Record> {
-        let partition =
-            TopicPartition { topic: TopicId([3; 16]), index: PartitionIndex(7) };
+        let partition = TopicPartition { topic: TopicId([3; 16]), index: PartitionIndex(7) };
         let place = Place { segment: Offset(10), at: 4096 };
         vec![
             Record::Header(Header {

@@ -128,7 +128,9 @@ impl Commits {
     }
 
     fn keep(&mut self, mut buffer: SlabWriter) {
-        if self.buffers.len() < SPARE_BUFFERS && buffer.capacity() == JOURNAL_BUFFER && buffer.reuse()
+        if self.buffers.len() < SPARE_BUFFERS
+            && buffer.capacity() == JOURNAL_BUFFER
+            && buffer.reuse()
         {
             self.buffers.push(buffer);
         }
@@ -138,14 +140,16 @@ impl Commits {
 impl Shard {
     /// Builds as many commits as may be in flight.
     pub(super) fn build_commits(&mut self, now: Now, fx: &mut Effects) {
-        while self.commits.in_flight.len() < self.commits.max_in_flight && self.build_commit(now, fx)
+        while self.commits.in_flight.len() < self.commits.max_in_flight
+            && self.build_commit(now, fx)
         {}
     }
 
     fn build_commit(&mut self, now: Now, fx: &mut Effects) -> bool {
         let Some(first) = self.next_queued() else { return false };
         let payload = self.partitions.get(&first).map_or(0, |p| p.log.smallest_entry());
-        let size = (buffer_for(payload as usize).max(JOURNAL_BUFFER) as u64).min(self.commits.file_bytes);
+        let size =
+            (buffer_for(payload as usize).max(JOURNAL_BUFFER) as u64).min(self.commits.file_bytes);
         if !self.commits.ring.fits(size) {
             return false;
         }
@@ -314,4 +318,3 @@ impl Shard {
         self.commits.seal_at = None;
     }
 }
-

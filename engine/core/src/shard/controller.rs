@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use crate::id::{Now, ShardId, Timestamp, TopicPartition};
 use crate::log::{Known, LogImage};
-use crate::metadata::{self, Command, Controller, Delta, Outcome as Decided, Record, Refusal, batch};
+use crate::metadata::{
+    self, Command, Controller, Delta, Outcome as Decided, Record, Refusal, batch,
+};
 use crate::place::owner;
+use crate::shard::Pending;
 use crate::shard::Shard;
 use crate::shard::effect::{Effects, FileAction};
 use crate::shard::event::{Adopted, Health};
 use crate::shard::message::{Answer, CallId, Message};
 use crate::shard::partition::{OwnerCall, Waiter};
 use crate::shard::request::{Append, AppendError, MetadataError};
-use crate::shard::Pending;
 
 /// Records of several commands that become one batch.
 const RECORDS_TOGETHER: usize = 1000;
@@ -30,9 +32,16 @@ struct Decision {
 enum Stage {
     Idle,
     /// Records are being made durable.
-    Appending { records: Vec<Record>, decisions: Vec<Decision> },
+    Appending {
+        records: Vec<Record>,
+        decisions: Vec<Decision>,
+    },
     /// Shards are taking in the change.
-    Publishing { version: u64, open: BTreeSet<ShardId>, decisions: Vec<Decision> },
+    Publishing {
+        version: u64,
+        open: BTreeSet<ShardId>,
+        decisions: Vec<Decision>,
+    },
 }
 
 /// The controller and the commands it has before it.

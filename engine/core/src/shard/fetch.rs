@@ -2,12 +2,12 @@
 //! an owner that has too little watches its partitions and wakes the fetch for another round.
 
 use crate::id::{Now, ShardId};
+use crate::shard::Shard;
 use crate::shard::effect::Effects;
 use crate::shard::event::Ticket;
 use crate::shard::home::{Join, Parts, by_owner};
 use crate::shard::message::{Call, CallId, Message};
 use crate::shard::request::{Fetch, Fetched, ReadError, Reply};
-use crate::shard::Shard;
 
 /// A fetch that is not answered.
 #[derive(Debug)]

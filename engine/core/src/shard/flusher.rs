@@ -1,45 +1,23 @@
-//! The way from memory and journal into segments, and the release of the journal behind it:
-//! segment writes, then one barrier for all of them, then a manifest record, then release.
+//! The way from memory and journal into segments: what is flushed, and when.
 //!
-//! What is flushed when: partitions with a good deal of durable bytes; when the journal fills, those
-//! with entries in its oldest file, their unfinished blocks too; when a partition has been quiet for
-//! a while, or the broker stops, the rest.
+//! Partitions with a good deal of durable bytes; when the journal fills, those with entries in its
+//! oldest file, their unfinished blocks too; when a partition has been quiet for a while, or the
+//! broker stops, the rest. What has been flushed is released behind a barrier (`release`).
 
 use std::collections::{BTreeSet, VecDeque};
-
-use bytes::Bytes;
 
 use crate::id::{Instant, Now};
 use crate::journal::commit::Seq;
 use crate::limits::{
-    HOUSEKEEPING_MS, MANIFEST_MIN_BYTES, QUIET_MS, SEGMENT_WRITE_BYTES, SEGMENT_WRITES,
-    WORTH_FLUSHING,
+    HOUSEKEEPING_MS, QUIET_MS, SEGMENT_WRITE_BYTES, SEGMENT_WRITES, WORTH_FLUSHING,
 };
-use crate::log::{Finish, Sync, Telling};
-use crate::manifest::record::{Header, Record, encode};
+use crate::log::Finish;
 use crate::shard::effect::{Effects, FileAction, Notice, WriteSegment};
-use crate::shard::event::{Failure, FileName, Health, Outcome, Ticket};
+use crate::shard::event::{Failure, Health, Outcome, Ticket};
 use crate::shard::partition::{Queued, Slot};
+use crate::shard::release::Releasing;
 use crate::shard::request::Reply;
 use crate::shard::{Pending, Shard};
-
-/// Where the release of the journal stands.
-#[derive(Debug)]
-enum Release {
-    Idle,
-    /// A barrier is under way; these logs may be recorded when it has passed.
-    Barrier(Vec<(Slot, Sync)>),
-    /// A manifest write is under way.
-    Manifest { logs: Vec<(Slot, Sync)>, needed: Seq, write: ManifestWrite },
-    /// The manifest could not grow (the disk was full); to be tried again.
-    Waiting { logs: Vec<(Slot, Sync)>, needed: Seq, write: ManifestWrite },
-}
-
-#[derive(Clone, Debug)]
-enum ManifestWrite {
-    Append(Bytes),
-    Replace(Bytes),
-}
 
 /// Whether there is room on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +40,9 @@ pub(crate) struct Flusher {
     by_age: BTreeSet<(Seq, Slot)>,
     worthwhile: VecDeque<Slot>,
     /// Logs whose segments have more than the manifest says.
-    unsynced: BTreeSet<Slot>,
-    flushed_since_barrier: u64,
-    release: Release,
-    manifest_bytes: u64,
-    manifest_live: u64,
+    pub(super) unsynced: BTreeSet<Slot>,
+    pub(super) flushed_since_barrier: u64,
+    pub(super) releasing: Releasing,
     disk: Disk,
     evictable: VecDeque<Slot>,
     housekeeping: Option<Instant>,
@@ -92,9 +68,7 @@ impl Flusher {
             worthwhile: VecDeque::new(),
             unsynced: BTreeSet::new(),
             flushed_since_barrier: 0,
-            release: Release::Idle,
-            manifest_bytes,
-            manifest_live: manifest_bytes,
+            releasing: Releasing::new(manifest_bytes),
             disk: Disk::Free(u64::MAX),
             evictable: VecDeque::new(),
             housekeeping: None,
@@ -141,6 +115,11 @@ impl Flusher {
 
     pub(crate) fn stop(&mut self, ticket: Ticket) {
         self.stopping = Some(ticket);
+    }
+
+    /// Whether a barrier is wanted although the journal has room: time, or the end, says so.
+    pub(super) fn wants_barrier(&self) -> bool {
+        self.overdue == Overdue::Yes || self.stopping.is_some()
     }
 }
 
@@ -266,52 +245,6 @@ impl Shard {
         self.flushed(slot, fx);
     }
 
-    fn start_barrier(&mut self, fx: &mut Effects) {
-        let half_file = self.limits.journal_file_bytes / 2;
-        let due = self.commits.presses()
-            || self.flusher.flushed_since_barrier >= half_file
-            || self.flusher.overdue == Overdue::Yes
-            || self.flusher.stopping.is_some();
-        let idle = matches!(self.flusher.release, Release::Idle);
-        if !due || !idle || self.flusher.unsynced.is_empty() {
-            return;
-        }
-        let slots = std::mem::take(&mut self.flusher.unsynced);
-        let syncs = slots.into_iter().filter_map(|slot| {
-            let sync = self.partitions.get(&slot)?.log.unsynced()?;
-            Some((slot, sync))
-        });
-        let logs = syncs.collect();
-        self.flusher.flushed_since_barrier = 0;
-        self.flusher.release = Release::Barrier(logs);
-        let id = self.effect(Pending::Barrier);
-        fx.file(id, FileAction::Barrier);
-    }
-
-    /// The barrier has passed: what it covers goes into the manifest.
-    pub(super) fn on_barrier(&mut self, now: Now, outcome: &Outcome, fx: &mut Effects) {
-        let release = std::mem::replace(&mut self.flusher.release, Release::Idle);
-        let Release::Barrier(logs) = release else { return };
-        if let Outcome::Failed(failure) = outcome {
-            fx.notice(Notice::DirectoryOffline(FileName::Directory, *failure));
-            return self.go_offline(now, fx);
-        }
-        let needed = self.needed_after(&logs);
-        let write = self.manifest_write(&logs, needed);
-        self.write_manifest(logs, needed, write, fx);
-    }
-
-    /// The first commit that is needed once these logs are recorded.
-    fn needed_after(&mut self, logs: &[(Slot, Sync)]) -> Seq {
-        for (slot, sync) in logs {
-            let Some(partition) = self.partitions.get_mut(slot) else { continue };
-            for seq in partition.log.release_until(sync.place) {
-                self.commits.ring().release(seq);
-            }
-        }
-        self.commits.ring().needed()
-    }
-
     /// Sorts a log anew after a change of what is journaled or flushed.
     pub(super) fn age_again(&mut self, slot: Slot) {
         let Some(partition) = self.partitions.get_mut(&slot) else { return };
@@ -324,83 +257,6 @@ impl Shard {
                 self.flusher.by_age.insert((seq, slot));
             }
         }
-    }
-
-    fn manifest_write(&mut self, logs: &[(Slot, Sync)], needed: Seq) -> ManifestWrite {
-        let mut records = vec![Record::Needed(needed)];
-        for (slot, sync) in logs {
-            if let Some(partition) = self.partitions.get_mut(slot) {
-                records.extend(partition.log.records(*sync, Telling::News));
-            }
-        }
-        let news = encode(&records);
-        let limit = (self.flusher.manifest_live * 2).max(MANIFEST_MIN_BYTES);
-        if self.flusher.manifest_bytes + (news.len() as u64) < limit {
-            return ManifestWrite::Append(news);
-        }
-        ManifestWrite::Replace(self.whole_manifest(logs, needed))
-    }
-
-    fn whole_manifest(&mut self, logs: &[(Slot, Sync)], needed: Seq) -> Bytes {
-        let header = Header {
-            start: self.version.start,
-            shard: self.id,
-            shards: self.shards,
-            incarnation: self.commits.incarnation(),
-        };
-        let mut records = vec![Record::Header(header), Record::Needed(needed)];
-        for (slot, partition) in &mut self.partitions {
-            let fresh = logs.binary_search_by_key(slot, |(slot, _)| *slot).ok();
-            let sync = fresh.map_or_else(|| partition.log.recorded(), |at| logs[at].1);
-            records.extend(partition.log.records(sync, Telling::All));
-        }
-        encode(&records)
-    }
-
-    fn write_manifest(
-        &mut self,
-        logs: Vec<(Slot, Sync)>,
-        needed: Seq,
-        write: ManifestWrite,
-        fx: &mut Effects,
-    ) {
-        let action = match write.clone() {
-            ManifestWrite::Append(bytes) => FileAction::AppendManifest(bytes),
-            ManifestWrite::Replace(bytes) => FileAction::ReplaceManifest(bytes),
-        };
-        self.flusher.release = Release::Manifest { logs, needed, write };
-        let id = self.effect(Pending::Manifest);
-        fx.file(id, action);
-    }
-
-    /// The manifest is durable: the journal behind it may be overwritten.
-    pub(super) fn on_manifest(&mut self, now: Now, outcome: &Outcome, fx: &mut Effects) {
-        let release = std::mem::replace(&mut self.flusher.release, Release::Idle);
-        let Release::Manifest { logs, needed, write } = release else { return };
-        match outcome {
-            Outcome::Failed(Failure::Full) => {
-                self.flusher.release = Release::Waiting { logs, needed, write };
-                return self.disk_full(fx);
-            }
-            Outcome::Failed(failure) => {
-                fx.notice(Notice::DirectoryOffline(FileName::Manifest, *failure));
-                return self.go_offline(now, fx);
-            }
-            Outcome::Done | Outcome::Read(_) => {}
-        }
-        match write {
-            ManifestWrite::Append(bytes) => self.flusher.manifest_bytes += bytes.len() as u64,
-            ManifestWrite::Replace(bytes) => {
-                self.flusher.manifest_bytes = bytes.len() as u64;
-                self.flusher.manifest_live = bytes.len() as u64;
-            }
-        }
-        for (slot, sync) in logs {
-            if let Some(partition) = self.partitions.get_mut(&slot) {
-                partition.log.set_recorded(sync);
-            }
-        }
-        self.commits.ring().reclaim(needed);
     }
 
     /// Frees memory: the oldest flushed slabs first.
@@ -428,11 +284,11 @@ impl Shard {
         self.flusher.overdue = Overdue::Yes;
         let busy = !self.flusher.by_age.is_empty()
             || !self.flusher.unsynced.is_empty()
-            || !matches!(self.flusher.release, Release::Idle);
+            || !self.flusher.releasing.is_idle();
         self.flusher.housekeeping = busy.then(|| now.instant.plus_ms(HOUSEKEEPING_MS));
     }
 
-    fn disk_full(&mut self, fx: &mut Effects) {
+    pub(super) fn disk_full(&mut self, fx: &mut Effects) {
         if self.flusher.disk != Disk::Full {
             self.flusher.disk = Disk::Full;
             fx.notice(Notice::DiskFull);
@@ -453,13 +309,7 @@ impl Shard {
             (false, true) => fx.notice(Notice::DiskFreed),
             _ => {}
         }
-        let release = std::mem::replace(&mut self.flusher.release, Release::Idle);
-        match release {
-            Release::Waiting { logs, needed, write } => {
-                self.write_manifest(logs, needed, write, fx);
-            }
-            other => self.flusher.release = other,
-        }
+        self.retry_manifest(fx);
     }
 
     /// Answers a stop once everything is in segments and the manifest says so.
@@ -468,12 +318,13 @@ impl Shard {
             && self.flusher.writes == 0
             && self.flusher.by_age.is_empty()
             && self.flusher.unsynced.is_empty()
-            && matches!(self.flusher.release, Release::Idle);
+            && self.flusher.releasing.is_idle();
         let hopeless = self.directory.is_offline() || self.flusher.disk == Disk::Full;
-        if written || hopeless {
-            if let Some(ticket) = self.flusher.stopping.take() {
-                fx.reply(ticket, Reply::Stopped);
-            }
+        if !written && !hopeless {
+            return;
+        }
+        if let Some(ticket) = self.flusher.stopping.take() {
+            fx.reply(ticket, Reply::Stopped);
         }
     }
 

@@ -1,4 +1,5 @@
-//! As home: requests of this core's connections are split by owner, sent as calls, and joined again.
+//! As home: requests of this core's connections are split by owner, sent as calls, and joined
+//! again.
 //!
 //! A call uses one credit of its target; without a credit it waits here, in order, while this shard
 //! goes on serving others' calls. So two shards that call each other never wait for each other.
@@ -109,7 +110,13 @@ pub(crate) fn by_owner(
 }
 
 impl Shard {
-    pub(super) fn produce(&mut self, now: Now, ticket: Ticket, parts: Vec<Append>, fx: &mut Effects) {
+    pub(super) fn produce(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        parts: Vec<Append>,
+        fx: &mut Effects,
+    ) {
         if parts.is_empty() {
             return fx.reply(ticket, Reply::Produce(Vec::new()));
         }
@@ -124,7 +131,13 @@ impl Shard {
         }
     }
 
-    pub(super) fn look_up(&mut self, now: Now, ticket: Ticket, parts: Vec<Lookup>, fx: &mut Effects) {
+    pub(super) fn look_up(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        parts: Vec<Lookup>,
+        fx: &mut Effects,
+    ) {
         if parts.is_empty() {
             return fx.reply(ticket, Reply::Lookup(Vec::new()));
         }
@@ -206,7 +219,12 @@ impl Shard {
         }
     }
 
-    fn join_lookup(&mut self, id: CallId, results: Vec<Result<Found, ReadError>>, fx: &mut Effects) {
+    fn join_lookup(
+        &mut self,
+        id: CallId,
+        results: Vec<Result<Found, ReadError>>,
+        fx: &mut Effects,
+    ) {
         let Some(call) = self.home.calls.remove(&id) else { return };
         let Some(Join::Lookup(parts)) = self.home.joins.get_mut(&call.ticket) else { return };
         if parts.put(&call.indexes, results) {

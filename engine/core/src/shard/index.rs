@@ -7,13 +7,13 @@ use crate::id::{Now, Timestamp};
 use crate::log::{Place, Points, SegmentId, Window};
 use crate::record::BatchHeader;
 use crate::record::batch::HEADER_LEN;
+use crate::shard::Pending;
 use crate::shard::Shard;
 use crate::shard::effect::{Effects, FileAction, Notice};
 use crate::shard::event::Failure;
 use crate::shard::partition::Slot;
 use crate::shard::read::{Interrupted, Purpose};
 use crate::shard::request::ReadError;
-use crate::shard::Pending;
 
 /// Bytes that a rebuild looks at in one go.
 const REBUILD_WINDOW: u32 = 1 << 20;

@@ -1,5 +1,6 @@
-//! A shard: one core's share of the broker, as a state machine. `step` takes one event, `end_of_turn`
-//! builds the commit for everything that happened since the last one; both only fill [`Effects`].
+//! A shard: one core's share of the broker, as a state machine. `step` takes one event,
+//! `end_of_turn` builds the commit for everything that happened since the last one; both only fill
+//! [`Effects`].
 //!
 //! Two halves share it. As **home** it serves the connections of its core: it splits requests by
 //! owner, joins the answers and waits for long polls (`home`, `fetch`). As **owner** it keeps the
@@ -21,6 +22,7 @@ mod offline;
 mod owner;
 mod partition;
 mod read;
+mod release;
 pub mod request;
 pub mod setup;
 #[cfg(test)]

@@ -7,8 +7,8 @@ use crate::journal::commit::{buffer_for, largest_entry};
 use crate::log::PreparedAppend;
 use crate::producer::Verdict;
 use crate::shard::effect::Effects;
-use crate::shard::message::{Answer, Call, CallId, Message};
 use crate::shard::event::Health;
+use crate::shard::message::{Answer, Call, CallId, Message};
 use crate::shard::partition::{Ack, LastBlock, OwnerCall, Queued, Slot, Waiter};
 use crate::shard::request::{Append, AppendError, Appended};
 use crate::shard::{Map, Pending, Shard};
@@ -31,7 +31,14 @@ pub(crate) struct OwnerCalls {
 }
 
 impl Shard {
-    pub(super) fn on_call(&mut self, now: Now, from: ShardId, id: CallId, call: Call, fx: &mut Effects) {
+    pub(super) fn on_call(
+        &mut self,
+        now: Now,
+        from: ShardId,
+        id: CallId,
+        call: Call,
+        fx: &mut Effects,
+    ) {
         let owner_call = OwnerCall { from, id };
         match call {
             Call::Append(parts) => self.append_call(now, owner_call, parts, fx),

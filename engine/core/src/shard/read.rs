@@ -1,10 +1,11 @@
-//! As owner: reads. What memory and indexes tell is answered at once; the rest looks at stored bytes
-//! first. Readers that find too little watch their partitions.
+//! As owner: reads. What memory and indexes tell is answered at once; the rest looks at stored
+//! bytes first. Readers that find too little watch their partitions.
 
 use bytes::Bytes;
 
 use crate::id::Now;
 use crate::log::{Oversize, Plan, SegmentId, Want, Window};
+use crate::shard::Pending;
 use crate::shard::Shard;
 use crate::shard::effect::{Effects, FileAction, Notice, ReadFile};
 use crate::shard::event::{Failure, Health, Outcome};
@@ -13,7 +14,6 @@ use crate::shard::lookup::Search;
 use crate::shard::message::{Answer, Message};
 use crate::shard::partition::{OwnerCall, Slot};
 use crate::shard::request::{FetchPart, Fetched, ReadError};
-use crate::shard::Pending;
 
 /// A read call that is not answered.
 #[derive(Debug)]
@@ -180,7 +180,8 @@ impl Shard {
         then: Interrupted,
         fx: &mut Effects,
     ) {
-        let id = self.effect(Pending::Look(Look { slot, purpose: Purpose::Index { segment, then } }));
+        let id =
+            self.effect(Pending::Look(Look { slot, purpose: Purpose::Index { segment, then } }));
         fx.file(id, FileAction::ReadIndex(segment));
     }
 
@@ -196,7 +197,9 @@ impl Shard {
             Purpose::LastBlock => {
                 self.on_last_block(now, slot, bytes.as_deref().ok(), fx);
             }
-            Purpose::Read { reader, window } => self.on_window(now, slot, reader, window, bytes, fx),
+            Purpose::Read { reader, window } => {
+                self.on_window(now, slot, reader, window, bytes, fx)
+            }
             Purpose::Index { segment, then } => self.on_index(now, slot, segment, then, bytes, fx),
             Purpose::Rebuild { rebuild, then } => {
                 self.on_rebuild(now, slot, rebuild, then, bytes, fx);
@@ -326,4 +329,3 @@ impl Shard {
         }
     }
 }
-

@@ -141,7 +141,7 @@ impl Splices {
     }
 
     /// Closes the pipes whose sockets have taken nothing for too long.
-    pub(super) fn expire(&mut self, now: Instant) {
+    pub(super) fn expire(&mut self, now: Instant, ring: &mut Ring<Work>) {
         while let Some((at, number, wait)) = self.patience.front().copied() {
             if at > now {
                 return;
@@ -150,9 +150,9 @@ impl Splices {
             let job = self.jobs[number].as_mut();
             if let Some(job) = job.filter(|job| job.step == Step::Polling && job.wait == wait) {
                 job.held = 0;
-                if job.pipe.take().is_some() {
-                    self.pipes += 1;
-                }
+                // What the pipe holds is lost with it, and spliced again when the socket is ready.
+                drop(job.pipe.take());
+                self.pipe_is_free(ring);
             }
         }
     }
@@ -230,10 +230,14 @@ impl Splices {
         job.splice.done.send(result);
     }
 
-    /// Whoever waits longest for a pipe gets the next one, if its socket still takes something: it
-    /// was writable when it queued, and a wrong guess costs one step.
     fn return_pipe(&mut self, pipe: PipePair, ring: &mut Ring<Work>) {
         self.pool.give_back(pipe);
+        self.pipe_is_free(ring);
+    }
+
+    /// Whoever waits longest gets it. Its socket was writable when it queued; a wrong guess costs
+    /// one step.
+    fn pipe_is_free(&mut self, ring: &mut Ring<Work>) {
         self.pipes += 1;
         if let Some(number) = self.queue.pop_front() {
             self.fill(number, ring);

@@ -318,13 +318,13 @@ impl<T> Completion<T> {
             Err(_) => Err(io::Error::from_raw_os_error(entry.result().wrapping_neg())),
         };
         match op {
-            Op::Open { .. } => Self::opened(token, payload, op, result),
-            Op::Close(fd) => Self::closed(token, payload, fd, result),
+            Op::Open { .. } => Self::of_open(token, payload, op, result),
+            Op::Close(fd) => Self::of_close(token, payload, fd, result),
             _ => Completion { token, payload, op, result, opened: None },
         }
     }
 
-    fn opened(token: Token, payload: T, op: Op, result: io::Result<u32>) -> Completion<T> {
+    fn of_open(token: Token, payload: T, op: Op, result: io::Result<u32>) -> Completion<T> {
         // SAFETY: the kernel has just opened it for this operation, and nobody else knows it.
         let own = |fd: u32| unsafe { OwnedFd::from_raw_fd(fd.cast_signed()) };
         let (result, opened) = match result {
@@ -336,7 +336,7 @@ impl<T> Completion<T> {
 
     /// The kernel closes a descriptor whatever it reports, unless the operation never ran; then
     /// dropping our handle closes it.
-    fn closed(token: Token, payload: T, fd: OwnedFd, result: io::Result<u32>) -> Completion<T> {
+    fn of_close(token: Token, payload: T, fd: OwnedFd, result: io::Result<u32>) -> Completion<T> {
         let ran = !matches!(&result, Err(e) if e.raw_os_error() == Some(libc::ECANCELED));
         if ran {
             let _ = fd.into_raw_fd();

@@ -28,8 +28,8 @@ pub(crate) fn command(node: &Node, topics: Vec<NewTopic>, mode: Mode) -> Command
     })
 }
 
-/// A random topic id. Like Kafka's it starts with no dash, which tools would take for a flag, and is
-/// none of the reserved ones.
+/// A random topic id. Like Kafka's it starts with no dash, which tools would take for a flag, and
+/// is none of the reserved ones.
 pub(crate) fn topic_id(node: &Node) -> TopicId {
     loop {
         let id = TopicId(node.shard.random());

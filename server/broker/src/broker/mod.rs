@@ -1,5 +1,5 @@
-//! The Kafka front: sessions take frames apart, one file per API turns requests into engine requests
-//! and replies into responses.
+//! The Kafka front: sessions take frames apart, one file per API turns requests into engine
+//! requests and replies into responses.
 //!
 //! ```text
 //! frame → header → API and version known → decode → validate → engine → response

@@ -9,7 +9,7 @@
 //! once by a second signal. 2: wrong flags or settings.
 
 mod start;
-pub(crate) use start::start;
+pub(crate) use start::{MISCONFIGURED, start};
 
 mod ready;
 mod run_settings;

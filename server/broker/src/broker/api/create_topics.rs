@@ -56,7 +56,8 @@ pub(crate) fn handle(
     })
 }
 
-/// Checks the settings of a topic that does not exist yet: for one that does, Kafka says that first.
+/// Checks the settings of a topic that does not exist yet: for one that does, Kafka says that
+/// first.
 fn check_configs(node: &Rc<Node>, wanted: &CreatableTopic) -> Result<(), Told> {
     if node.image().topic(&wanted.name).is_some() {
         return Ok(());
@@ -107,7 +108,7 @@ fn created_topic(node: &Node, name: Str, created: &Created) -> CreatableTopicRes
     });
     let clamped = created.clamped_from.map(|factor| {
         let now = created.replication_factor;
-        Str::from(format!("The replication factor {factor} was lowered to {now}: there are no more brokers."))
+        Str::from(format!("Replication factor {factor} was lowered to {now}: there are no more brokers."))
     });
     CreatableTopicResult {
         name,

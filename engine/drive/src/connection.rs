@@ -1,0 +1,256 @@
+//! One connection: frames in, responses out, in order. One task with two halves: the receiving half
+//! hands frames to the session and queues what is to be answered; the sending half answers from the
+//! front of the queue. Whichever ends first ends the connection, and everything in flight with it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use corelog_engine::shard::request::Piece;
+use futures_lite::{AsyncRead, future};
+use glommio::net::TcpStream;
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+
+use crate::budget::Budget;
+use crate::pulse::{Pulse, Receiving};
+use crate::receive::{BadSize, Receiver};
+use crate::serve::{End, Server};
+use crate::service::{Close, Response, Session};
+use crate::signal::Signal;
+
+/// Requests of one connection that may be unanswered at a time.
+const IN_FLIGHT: usize = 64;
+
+/// Memory bytes of responses that are sent together.
+const COALESCED: u64 = 256 << 10;
+
+/// Missing bytes of a frame that are received to where they belong, rather than through the
+/// shard's scratch memory.
+const WORTH_RECEIVING_DIRECTLY: usize = 16 << 10;
+
+/// Bytes of the scratch memory that a shard's connections share.
+pub(crate) const SCRATCH: usize = 64 << 10;
+
+/// What a connection's task is made of.
+pub(crate) struct Connection<S> {
+    pub(crate) session: S,
+    pub(crate) server: Server,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) max_frame_bytes: u32,
+    pub(crate) scratch: Rc<RefCell<Vec<u8>>>,
+}
+
+impl<S: Session> Connection<S> {
+    /// Serves it to its end, which is an error only when it is worth telling.
+    pub(crate) async fn serve(self) -> Result<(), End> {
+        let Connection { session, server, budget, max_frame_bytes, scratch } = self;
+        let pulse = server.pulse.clone();
+        let line = Line::new(pulse.clone());
+        let inward = Inward {
+            frames: Receiver::new(budget.clone(), max_frame_bytes),
+            stream: server.stream.clone(),
+            pulse: pulse.clone(),
+            budget,
+            scratch,
+            line: &line,
+        };
+        let ended = async { Err(End::Close(pulse.ended().await)) };
+        let halves = future::or(inward.run(session, &server), answer_all(&line, &server));
+        future::or(ended, halves).await
+    }
+}
+
+/// Responses that are to be sent, in order.
+struct Line {
+    responses: RefCell<VecDeque<Response>>,
+    /// Those, and the ones being sent.
+    in_flight: Cell<usize>,
+    /// Raised when a response is sent.
+    sent: Signal,
+    /// Raised when the first response is queued.
+    queued: Signal,
+    pulse: Rc<Pulse>,
+}
+
+impl Line {
+    fn new(pulse: Rc<Pulse>) -> Line {
+        let (responses, in_flight) = (RefCell::default(), Cell::new(0));
+        Line { responses, in_flight, sent: Signal::default(), queued: Signal::default(), pulse }
+    }
+
+    fn push(&self, response: Response) {
+        self.responses.borrow_mut().push_back(response);
+        self.set_in_flight(self.in_flight.get() + 1);
+        self.queued.raise();
+    }
+
+    fn set_in_flight(&self, requests: usize) {
+        self.in_flight.set(requests);
+        self.pulse.set_in_flight(requests);
+    }
+
+    fn sent(&self, responses: usize) {
+        self.set_in_flight(self.in_flight.get() - responses);
+        self.sent.raise();
+    }
+
+    /// Waits until so few requests are in flight.
+    async fn until_below(&self, requests: usize) {
+        if self.in_flight.get() >= requests {
+            self.pulse.set_receiving(Receiving::Paused);
+            self.sent.until(|| self.in_flight.get() < requests).await;
+        }
+    }
+
+    /// The first response, if it is ready; it leaves the queue then.
+    fn poll_first(&self, cx: &mut Context<'_>) -> Poll<Result<Vec<Piece>, Close>> {
+        let Some(mut first) = self.responses.borrow_mut().pop_front() else {
+            return Poll::Pending;
+        };
+        let polled = first.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.responses.borrow_mut().push_front(first);
+        }
+        polled
+    }
+
+    async fn first(&self) -> Result<Vec<Piece>, Close> {
+        self.queued.until(|| !self.responses.borrow().is_empty()).await;
+        poll_fn(|cx| self.poll_first(cx)).await
+    }
+
+    /// The first response if it is ready now.
+    async fn first_if_ready(&self) -> Option<Result<Vec<Piece>, Close>> {
+        poll_fn(|cx| match self.poll_first(cx) {
+            Poll::Ready(response) => Poll::Ready(Some(response)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+}
+
+/// The sending half. Responses that are ready together leave together.
+async fn answer_all(line: &Line, server: &Server) -> Result<(), End> {
+    loop {
+        let mut pieces = line.first().await?;
+        let mut responses = 1;
+        while memory_bytes(&pieces) < COALESCED {
+            let Some(more) = line.first_if_ready().await else { break };
+            pieces.extend(more?);
+            responses += 1;
+        }
+        server.send(pieces).await?;
+        line.sent(responses);
+    }
+}
+
+fn memory_bytes(pieces: &[Piece]) -> u64 {
+    let memory = |piece: &Piece| match piece {
+        Piece::Memory(bytes) => bytes.len() as u64,
+        // A file is worth a send of its own.
+        Piece::File { .. } => COALESCED,
+    };
+    pieces.iter().map(memory).sum()
+}
+
+/// The receiving half.
+struct Inward<'a> {
+    frames: Receiver,
+    stream: Rc<RefCell<TcpStream>>,
+    pulse: Rc<Pulse>,
+    budget: Arc<Budget>,
+    scratch: Rc<RefCell<Vec<u8>>>,
+    line: &'a Line,
+}
+
+/// What waiting for bytes has come to.
+enum Arrival {
+    Bytes,
+    /// The peer sends no more.
+    Ended,
+    /// We want no more.
+    Draining,
+}
+
+impl Inward<'_> {
+    async fn run(mut self, mut session: impl Session, server: &Server) -> Result<(), End> {
+        loop {
+            while let Some(frame) = self.frames.next() {
+                self.line.until_below(IN_FLIGHT).await;
+                if let Some(response) = session.request(frame).await? {
+                    self.line.push(response);
+                }
+            }
+            if self.frames.is_out_of_budget() {
+                self.pulse.set_receiving(Receiving::Paused);
+                self.budget.released().await;
+                self.frames.retry().map_err(bad_size)?;
+                continue;
+            }
+            match self.arrival(server).await? {
+                Arrival::Bytes => {}
+                Arrival::Ended => return Ok(()),
+                Arrival::Draining => {
+                    self.line.until_below(1).await;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Takes in what arrives next.
+    async fn arrival(&mut self, server: &Server) -> Result<Arrival, End> {
+        glommio::executor().yield_if_needed().await;
+        if let Some(arrival) = self.receive_directly(server)? {
+            return Ok(arrival);
+        }
+        let amid = self.frames.is_amid_frame();
+        self.pulse.set_receiving(if amid { Receiving::AmidFrame } else { Receiving::Nothing });
+        let (stream, scratch, pulse) = (&self.stream, &self.scratch, &self.pulse);
+        let frames = &mut self.frames;
+        let arrival = poll_fn(|cx| {
+            if pulse.is_draining() {
+                return Poll::Ready(Ok(Arrival::Draining));
+            }
+            let mut scratch = scratch.borrow_mut();
+            let mut stream = stream.borrow_mut();
+            match Pin::new(&mut *stream).poll_read(cx, &mut scratch) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Ok(0)) => Poll::Ready(Ok(Arrival::Ended)),
+                Poll::Ready(Ok(count)) => {
+                    let taken = frames.take_in(&scratch[..count]);
+                    Poll::Ready(taken.map(|()| Arrival::Bytes).map_err(bad_size))
+                }
+                Poll::Ready(Err(error)) => Poll::Ready(Err(End::Peer(error))),
+            }
+        })
+        .await?;
+        self.pulse.received();
+        Ok(arrival)
+    }
+
+    /// Receives the rest of a large frame to where it belongs, as far as it has arrived.
+    fn receive_directly(&mut self, server: &Server) -> Result<Option<Arrival>, End> {
+        let Some(bytes) = self.frames.direct(WORTH_RECEIVING_DIRECTLY) else { return Ok(None) };
+        match recv(&*server.socket, spare_capacity(bytes), RecvFlags::DONTWAIT) {
+            Ok((0, _)) => Ok(Some(Arrival::Ended)),
+            Ok(_) => {
+                self.frames.received().map_err(bad_size)?;
+                self.pulse.received();
+                Ok(Some(Arrival::Bytes))
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+            Err(error) => Err(End::Peer(error.into())),
+        }
+    }
+}
+
+fn bad_size(size: BadSize) -> End {
+    End::Close(Close::because(size.to_string()))
+}

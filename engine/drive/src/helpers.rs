@@ -1,0 +1,86 @@
+//! The threads beside the shards, two for each. They end, and are waited for, when this is dropped:
+//! after the shards have let go of them.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use corelog_engine::boot::effect::ManifestName;
+use corelog_engine::id::ShardId;
+use corelog_os::cpu::CoreId;
+
+use crate::bulk::{Bulk, BulkSetup};
+use crate::error::RunError;
+use crate::files::{Files, FilesSetup};
+use crate::layout::Layout;
+use crate::mesh::Mailbox;
+use crate::sweep::Sweeper;
+use crate::written::Written;
+
+/// Pipes of 1 MiB for all shards together: three quarters of what the kernel grants an ordinary
+/// user by default (`pipe-user-pages-soft`). Beyond that, pipes get smaller, not fewer.
+const PIPES: usize = 48;
+
+/// A shard has at least so many.
+const PIPES_OF_SHARD: usize = 2;
+
+/// What all helpers share.
+pub(crate) struct HelperSetup {
+    pub(crate) layout: Layout,
+    pub(crate) sweeper: Arc<Sweeper>,
+    /// Where they may run.
+    pub(crate) cores: Vec<CoreId>,
+    pub(crate) journal_bytes: u64,
+    pub(crate) start: u32,
+    pub(crate) shards: usize,
+}
+
+/// The threads that have been started.
+#[derive(Default)]
+pub(crate) struct Helpers {
+    bulks: Vec<(Bulk, JoinHandle<()>)>,
+    files: Vec<JoinHandle<()>>,
+}
+
+impl Helpers {
+    /// Starts those of one shard.
+    pub(crate) fn start(
+        &mut self,
+        setup: &HelperSetup,
+        shard: ShardId,
+        mailbox: &Arc<Mailbox>,
+    ) -> Result<(Bulk, Files), RunError> {
+        let written = Arc::new(Written::default());
+        let (bulk, thread) = Bulk::start(BulkSetup {
+            shard,
+            layout: setup.layout.clone(),
+            cores: setup.cores.clone(),
+            mailbox: mailbox.clone(),
+            written: written.clone(),
+            pipes: (PIPES / setup.shards).max(PIPES_OF_SHARD),
+        })?;
+        self.bulks.push((bulk.clone(), thread));
+        let (files, thread) = Files::start(FilesSetup {
+            manifest: ManifestName { start: setup.start, shard },
+            layout: setup.layout.clone(),
+            journal_bytes: setup.journal_bytes,
+            mailbox: mailbox.clone(),
+            bulk: bulk.clone(),
+            written,
+            sweeper: setup.sweeper.clone(),
+        })?;
+        self.files.push(thread);
+        Ok((bulk, files))
+    }
+}
+
+impl Drop for Helpers {
+    fn drop(&mut self) {
+        // A files thread may still ask its bulk thread, so it goes first. A thread that has
+        // panicked has taken the process with it.
+        self.files.drain(..).for_each(|thread| drop(thread.join()));
+        for (bulk, thread) in self.bulks.drain(..) {
+            bulk.stop();
+            drop(thread.join());
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! A connection as its surroundings see it: what it does, since when, and how it is told to end.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Poll, Waker};
+
+use corelog_engine::id::Instant;
+use corelog_os::SharedFd;
+use rustix::net::{Shutdown, shutdown};
+
+use crate::clock::Clock;
+use crate::service::Close;
+
+/// Milliseconds without a byte after which a peer that is amid a frame, or does not take what it is
+/// sent, is given up. A stalled reader pins deleted files, a stalled writer pins budget.
+const STALLED_MS: u64 = 30_000;
+
+/// What a connection's receiving half does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receiving {
+    /// Nothing has arrived of the next frame.
+    Nothing,
+    /// The rest of a frame is awaited.
+    AmidFrame,
+    /// It does not read now: of its own choice, so no silence counts.
+    Paused,
+}
+
+/// What a connection's sending half does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sending {
+    Nothing,
+    /// The peer is to take bytes.
+    Bytes,
+}
+
+#[derive(Clone, Debug)]
+enum Order {
+    GoOn,
+    /// Answer what is in flight and end.
+    Drain,
+    End(Close),
+}
+
+/// Shared by a connection's task and its registry.
+pub(crate) struct Pulse {
+    pub(crate) peer: SocketAddr,
+    socket: SharedFd,
+    clock: Clock,
+    receiving: Cell<Receiving>,
+    sending: Cell<Sending>,
+    /// Requests that are not answered.
+    in_flight: Cell<usize>,
+    received_at: Cell<Instant>,
+    sent_at: Cell<Instant>,
+    /// Bytes spliced, told by another thread, and how many the last look saw.
+    spliced: Arc<AtomicU64>,
+    spliced_seen: Cell<u64>,
+    order: RefCell<Order>,
+    task: RefCell<Option<Waker>>,
+}
+
+impl Pulse {
+    pub(crate) fn new(peer: SocketAddr, socket: SharedFd, clock: Clock) -> Pulse {
+        let now = clock.instant();
+        Pulse {
+            peer,
+            socket,
+            clock,
+            receiving: Cell::new(Receiving::Nothing),
+            sending: Cell::new(Sending::Nothing),
+            in_flight: Cell::new(0),
+            received_at: Cell::new(now),
+            sent_at: Cell::new(now),
+            spliced: Arc::default(),
+            spliced_seen: Cell::new(0),
+            order: RefCell::new(Order::GoOn),
+            task: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn spliced(&self) -> Arc<AtomicU64> {
+        self.spliced.clone()
+    }
+
+    pub(crate) fn set_receiving(&self, receiving: Receiving) {
+        self.receiving.set(receiving);
+    }
+
+    pub(crate) fn received(&self) {
+        self.received_at.set(self.clock.instant());
+    }
+
+    pub(crate) fn set_sending(&self, sending: Sending) {
+        self.sending.set(sending);
+        self.sent();
+    }
+
+    pub(crate) fn sent(&self) {
+        self.sent_at.set(self.clock.instant());
+    }
+
+    pub(crate) fn set_in_flight(&self, requests: usize) {
+        self.in_flight.set(requests);
+    }
+
+    /// Asks the connection to end once nothing is in flight.
+    pub(crate) fn drain(&self) {
+        if matches!(*self.order.borrow(), Order::GoOn) {
+            self.give(Order::Drain);
+        }
+    }
+
+    /// Ends the connection.
+    pub(crate) fn end(&self, why: Close) {
+        self.give(Order::End(why));
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        !matches!(*self.order.borrow(), Order::GoOn)
+    }
+
+    fn give(&self, order: Order) {
+        *self.order.borrow_mut() = order;
+        if let Some(task) = self.task.borrow_mut().take() {
+            task.wake();
+        }
+    }
+
+    /// Resolves when the connection is to end now.
+    pub(crate) async fn ended(&self) -> Close {
+        poll_fn(|cx| {
+            let mut task = self.task.borrow_mut();
+            if task.as_ref().is_none_or(|task| !task.will_wake(cx.waker())) {
+                *task = Some(cx.waker().clone());
+            }
+            match &*self.order.borrow() {
+                Order::End(why) => Poll::Ready(why.clone()),
+                Order::GoOn | Order::Drain => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Closes the socket for everybody who still has it: a splice under way fails.
+    pub(crate) fn hang_up(&self) {
+        // The peer may have been faster.
+        let _ = shutdown(&self.socket, Shutdown::Both);
+    }
+
+    /// Why the connection should end, if it has been silent for too long.
+    pub(crate) fn overdue(&self, now: Instant, idle_ms: u64) -> Option<Close> {
+        let spliced = self.spliced.load(Ordering::Relaxed);
+        if self.spliced_seen.replace(spliced) != spliced {
+            self.sent_at.set(now);
+        }
+        let sent_ms = now.ms_since(self.sent_at.get());
+        let received_ms = now.ms_since(self.received_at.get());
+        if self.sending.get() == Sending::Bytes && sent_ms > STALLED_MS {
+            return Some(Close::because("it takes nothing of what it is sent"));
+        }
+        match self.receiving.get() {
+            Receiving::AmidFrame if received_ms > STALLED_MS => {
+                Some(Close::because("the rest of a frame does not come"))
+            }
+            Receiving::Nothing
+                if self.in_flight.get() == 0
+                    && self.sending.get() == Sending::Nothing
+                    && sent_ms.min(received_ms) > idle_ms =>
+            {
+                Some(Close::because("idle"))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use corelog_os::event::EventFd;
+
+    #[test]
+    fn silence_counts_only_when_something_is_expected() {
+        let idle = 1_000;
+        let (none, amid, paused) = (Receiving::Nothing, Receiving::AmidFrame, Receiving::Paused);
+        let rows = [
+            ("idle", none, Sending::Nothing, 0, 1_001, Some("idle")),
+            ("not yet idle", none, Sending::Nothing, 0, 1_000, None),
+            ("waits for an answer", none, Sending::Nothing, 1, 100_000, None),
+            ("half a frame", amid, Sending::Nothing, 0, 30_001, Some("the rest of a frame does not come")),
+            ("half a frame, lately", amid, Sending::Nothing, 0, 30_000, None),
+            ("we do not read", paused, Sending::Nothing, 5, 100_000, None),
+            ("takes nothing", none, Sending::Bytes, 1, 30_001, Some("it takes nothing of what it is sent")),
+            ("takes nothing, lately", none, Sending::Bytes, 1, 30_000, None),
+        ];
+        for (name, receiving, sending, in_flight, after_ms, expected) in rows {
+            let socket = EventFd::new().expect("eventfd").descriptor();
+            let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+            let pulse = Pulse::new(peer, socket, Clock::start());
+            pulse.set_receiving(receiving);
+            pulse.set_sending(sending);
+            pulse.set_in_flight(in_flight);
+            let start = pulse.sent_at.get().max(pulse.received_at.get());
+            pulse.sent_at.set(start);
+            pulse.received_at.set(start);
+            let found = pulse.overdue(start.plus_ms(after_ms), idle);
+            assert_eq!(found.map(|close| close.0), expected.map(Into::into), "{name}");
+            pulse.spliced().fetch_add(1, Ordering::Relaxed);
+            let moved = pulse.overdue(start.plus_ms(after_ms), idle).map(|close| close.0);
+            let stalled = Some("it takes nothing of what it is sent".into());
+            assert!(moved.is_none() || moved != stalled, "{name}: bytes have moved");
+        }
+    }
+}

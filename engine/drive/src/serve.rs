@@ -1,0 +1,228 @@
+//! Sending responses: memory by vectored sends, long file ranges by splice, short ones read first.
+//!
+//! All files of a response are open before its first byte leaves. An error after that can only end
+//! the connection, for the size that was announced can no longer be kept.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+
+use bytes::{Buf, Bytes};
+use corelog_engine::log::SegmentId;
+use corelog_engine::shard::request::Piece;
+use corelog_os::{SharedFd, net};
+use futures_lite::AsyncWrite;
+use glommio::net::TcpStream;
+
+use crate::bulk::{Bulk, Splice, SpliceError};
+use crate::disk::{Disk, FileKind};
+use crate::oneshot::channel;
+use crate::pulse::{Pulse, Sending};
+use crate::service::Close;
+
+/// File ranges from this length on are spliced: measured, below it the way through the kernel's
+/// workers costs more than a copy.
+const WORTH_SPLICING: u64 = 64 << 10;
+
+/// Bytes of files that a connection has in memory at a time.
+const MATERIALISED: u64 = 256 << 10;
+
+/// Bytes handed to the socket in one call, which copies them on the shard's thread.
+const ONE_SEND: usize = 256 << 10;
+
+/// Pieces handed to the socket in one call.
+const ONE_SEND_PIECES: usize = 256;
+
+/// Why a connection ends.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The peer has closed it, or the network has lost it.
+    Peer(io::Error),
+    /// We close it.
+    Close(Close),
+}
+
+impl From<Close> for End {
+    fn from(close: Close) -> End {
+        End::Close(close)
+    }
+}
+
+/// A part of a response, its file open.
+enum Part {
+    Memory(Bytes),
+    Read { file: SharedFd, at: u64, len: u64 },
+    Splice { file: SharedFd, at: u64, len: u64 },
+}
+
+/// A connection's sending half.
+pub(crate) struct Server {
+    pub(crate) socket: SharedFd,
+    /// The same socket, for glommio to wait on.
+    pub(crate) stream: Rc<RefCell<TcpStream>>,
+    pub(crate) disk: Rc<RefCell<Disk>>,
+    pub(crate) bulk: Bulk,
+    pub(crate) pulse: Rc<Pulse>,
+}
+
+impl Server {
+    /// Sends pieces, one behind the other.
+    pub(crate) async fn send(&self, pieces: Vec<Piece>) -> Result<(), End> {
+        let parts = self.open(pieces).await?;
+        let mut ready = VecDeque::with_capacity(parts.len());
+        let mut materialised = 0;
+        for part in parts {
+            match part {
+                Part::Memory(bytes) => ready.push_back(bytes),
+                Part::Read { file, at, len } => {
+                    if materialised + len > MATERIALISED {
+                        self.send_memory(&mut ready).await?;
+                        materialised = 0;
+                    }
+                    ready.push_back(self.read(file, at, len).await?);
+                    materialised += len;
+                }
+                Part::Splice { file, at, len } => {
+                    self.send_memory(&mut ready).await?;
+                    materialised = 0;
+                    self.splice(file, at, len).await?;
+                }
+            }
+        }
+        self.send_memory(&mut ready).await
+    }
+
+    async fn open(&self, pieces: Vec<Piece>) -> Result<Vec<Part>, End> {
+        let mut parts = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            parts.push(match piece {
+                Piece::Memory(bytes) => Part::Memory(bytes),
+                Piece::File { segment, at, len } if len >= WORTH_SPLICING => {
+                    Part::Splice { file: self.file(segment, FileKind::Buffered).await?, at, len }
+                }
+                Piece::File { segment, at, len } => {
+                    Part::Read { file: self.file(segment, FileKind::Direct).await?, at, len }
+                }
+            });
+        }
+        Ok(parts)
+    }
+
+    async fn file(&self, segment: SegmentId, kind: FileKind) -> Result<SharedFd, End> {
+        let opening = self.disk.borrow_mut().open(segment, kind);
+        match opening.await {
+            Ok(Ok(file)) => Ok(file),
+            Ok(Err(error)) => Err(unreadable(&format!("cannot open {segment:?}: {:?}", error.0))),
+            Err(gone) => Err(unreadable(&format!("cannot open {segment:?}: {gone:?}"))),
+        }
+    }
+
+    async fn read(&self, file: SharedFd, at: u64, len: u64) -> Result<Bytes, End> {
+        let reading = self.disk.borrow_mut().read(file, at, len as usize);
+        match reading.await {
+            Ok(Ok(bytes)) if bytes.len() as u64 == len => Ok(bytes),
+            Ok(Ok(bytes)) => Err(unreadable(&format!("a file has {} of {len} bytes", bytes.len()))),
+            Ok(Err(error)) => Err(unreadable(&format!("cannot read a file: {:?}", error.0))),
+            Err(gone) => Err(unreadable(&format!("cannot read a file: {gone:?}"))),
+        }
+    }
+
+    /// Sends all of `pieces` and leaves them empty.
+    async fn send_memory(&self, pieces: &mut VecDeque<Bytes>) -> Result<(), End> {
+        pieces.retain(|piece| !piece.is_empty());
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        self.pulse.set_sending(Sending::Bytes);
+        while let Some(first) = pieces.front() {
+            let sent = match send_some(&self.socket, pieces) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let first = first.slice(..first.len().min(ONE_SEND));
+                    self.write_when_writable(&first).await
+                }
+                sent => sent,
+            };
+            advance(pieces, sent.map_err(End::Peer)?);
+            self.pulse.sent();
+            glommio::executor().yield_if_needed().await;
+        }
+        self.pulse.set_sending(Sending::Nothing);
+        Ok(())
+    }
+
+    async fn write_when_writable(&self, bytes: &[u8]) -> io::Result<usize> {
+        poll_fn(|cx| Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, bytes)).await
+    }
+
+    async fn splice(&self, file: SharedFd, at: u64, len: u64) -> Result<(), End> {
+        self.pulse.set_sending(Sending::Bytes);
+        let (done, ended) = channel();
+        self.bulk.splice(Splice {
+            file,
+            at,
+            end: at + len,
+            socket: self.socket.clone(),
+            progress: self.pulse.spliced(),
+            done,
+        });
+        let result = match ended.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(SpliceError::FileEnded)) => Err(unreadable("a file ends before its range")),
+            Ok(Err(SpliceError::Io(error))) => Err(End::Peer(error)),
+            Err(gone) => Err(unreadable(&format!("cannot splice a file: {gone:?}"))),
+        };
+        self.pulse.set_sending(Sending::Nothing);
+        result
+    }
+}
+
+fn unreadable(why: &str) -> End {
+    End::Close(Close::because(format!("a response cannot be completed: {why}")))
+}
+
+/// Sends as much of the first pieces as the socket takes, within bounds.
+fn send_some(socket: &SharedFd, pieces: &VecDeque<Bytes>) -> io::Result<usize> {
+    if let [only] = pieces.as_slices().0 {
+        if pieces.len() == 1 {
+            return net::send_vectored(socket, &[IoSlice::new(&only[..only.len().min(ONE_SEND)])]);
+        }
+    }
+    let mut room = ONE_SEND;
+    let slices = pieces.iter().take(ONE_SEND_PIECES).map_while(|piece| {
+        let len = piece.len().min(room);
+        room -= len;
+        (len > 0).then(|| IoSlice::new(&piece[..len]))
+    });
+    net::send_vectored(socket, &slices.collect::<Vec<_>>())
+}
+
+/// Takes off what has been sent.
+fn advance(pieces: &mut VecDeque<Bytes>, mut sent: usize) {
+    while let Some(first) = pieces.front_mut() {
+        if first.len() > sent {
+            return first.advance(sent);
+        }
+        sent -= first.len();
+        pieces.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sent_is_taken_off_wherever_it_ended() {
+        for (sent, left) in
+            [(0, "abc de f"), (1, "bc de f"), (3, "de f"), (4, "e f"), (5, "f"), (6, "")]
+        {
+            let mut pieces: VecDeque<_> = ["abc", "de", "f"].map(Bytes::from_static).into();
+            advance(&mut pieces, sent);
+            let pieces: Vec<_> = pieces.iter().map(|p| str::from_utf8(p).expect("text")).collect();
+            assert_eq!(pieces.join(" "), left, "{sent}");
+        }
+    }
+}

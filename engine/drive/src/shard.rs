@@ -1,0 +1,272 @@
+//! The loop of a shard: gather what has happened, let the core take it in, carry out what it wants;
+//! then the same again, or sleep. One turn takes in everything that is there, so that one commit
+//! holds it.
+//!
+//! Everybody who has something for the loop rings its bell. It sleeps only when, with its bell
+//! armed, it has looked everywhere once more.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use corelog_engine::id::{Instant, Now};
+use corelog_engine::shard::Shard;
+use corelog_engine::shard::effect::{Effects, Notice};
+use corelog_engine::shard::event::{Event, Outcome};
+use corelog_engine::shard::request::Reply;
+use glommio::timer::Timer;
+
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::ending::{Connections, Core, Phase, Step, Together, View};
+use crate::handle::Desk;
+use crate::mesh::Letter;
+use crate::net::Net;
+use crate::perform::Hands;
+use crate::service::Service;
+use crate::stop::Stop;
+
+/// Letters taken in by one turn.
+const LETTERS: usize = 4096;
+
+/// How often the free space of the disk is looked at while there is something to do.
+const MEASURE_MS: u64 = 1_000;
+
+/// Whether the core takes the disk for full. Then it is looked at although nothing happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DiskState {
+    Room,
+    Full,
+}
+
+/// A shard's loop and all that it holds.
+pub(crate) struct ShardLoop<S> {
+    pub(crate) shard: Shard,
+    pub(crate) clock: Clock,
+    pub(crate) desk: Rc<Desk>,
+    pub(crate) disk: Rc<RefCell<Disk>>,
+    pub(crate) hands: Hands<S>,
+    pub(crate) net: Rc<Net<S>>,
+    pub(crate) stop: Stop,
+    pub(crate) together: Arc<Together>,
+    pub(crate) turn: Turn,
+}
+
+/// What a turn works with, kept from one to the next.
+pub(crate) struct Turn {
+    events: Vec<Event>,
+    effects: Effects,
+    phase: Phase,
+    measured: Instant,
+    disk: DiskState,
+    timer: Option<(Instant, Timer)>,
+}
+
+impl Turn {
+    pub(crate) fn new(now: Instant) -> Turn {
+        Turn {
+            events: Vec::new(),
+            effects: Effects::default(),
+            phase: Phase::Running,
+            measured: now,
+            disk: DiskState::Room,
+            timer: None,
+        }
+    }
+}
+
+impl<S: Service> ShardLoop<S> {
+    /// Runs until the shard may leave.
+    ///
+    /// # Errors
+    /// When the kernel takes no disk operations any more.
+    pub(crate) async fn run(mut self) -> io::Result<()> {
+        self.hands.files.measure();
+        self.shard.start(&mut self.turn.effects);
+        self.perform()?;
+        while self.turn.phase != Phase::Over {
+            let now = self.clock.now();
+            self.advance_phase(now.instant);
+            self.gather(now)?;
+            if !self.turn.events.is_empty() {
+                self.take_turn(now)?;
+            } else if self.turn.disk == DiskState::Full {
+                self.measure_disk(now.instant);
+            }
+            self.sleep(now.instant).await;
+        }
+        Ok(())
+    }
+
+    fn gather(&mut self, now: Now) -> io::Result<()> {
+        let events = &mut self.turn.events;
+        let mut disk = self.disk.borrow_mut();
+        disk.complete(events);
+        for _ in 0..LETTERS {
+            let Some(letter) = self.desk.mailbox().take() else { break };
+            events.push(match letter {
+                Letter::Message(from, message) => Event::Message(from, message),
+                Letter::Done(id, outcome) => Event::Done(id, outcome),
+                Letter::JournalReady(id, slot, file) => {
+                    disk.set_journal(slot, file);
+                    Event::Done(id, Outcome::Done)
+                }
+                Letter::DiskFree(bytes) => Event::DiskFree(bytes),
+            });
+        }
+        if disk.has_queued() {
+            disk.flush()?;
+        }
+        self.desk.take_events(events);
+        if self.shard.next_deadline().is_some_and(|deadline| deadline <= now.instant) {
+            events.push(Event::Tick);
+        }
+        Ok(())
+    }
+
+    fn take_turn(&mut self, now: Now) -> io::Result<()> {
+        let Turn { events, effects, .. } = &mut self.turn;
+        for event in events.drain(..) {
+            self.shard.step(now, event, effects);
+        }
+        self.shard.end_of_turn(now, effects);
+        self.desk.set_pressure(self.shard.pressure());
+        self.perform()?;
+        self.measure_disk(now.instant);
+        Ok(())
+    }
+
+    fn perform(&mut self) -> io::Result<()> {
+        for notice in self.hands.perform(&mut self.turn.effects)? {
+            match notice {
+                Notice::DiskFull => self.turn.disk = DiskState::Full,
+                Notice::DiskFreed => self.turn.disk = DiskState::Room,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn measure_disk(&mut self, now: Instant) {
+        if now.ms_since(self.turn.measured) >= MEASURE_MS {
+            self.turn.measured = now;
+            self.hands.files.measure();
+        }
+    }
+
+    fn view(&self, now: Instant) -> View {
+        let core_stopped = match self.turn.phase {
+            Phase::Stopping(ticket) => self.desk.is_answered(ticket),
+            _ => false,
+        };
+        let alone = self.net.registry.is_empty();
+        View {
+            now,
+            urgency: self.stop.urgency(),
+            shards: usize::from(self.desk.shards()),
+            connections: if alone { Connections::None } else { Connections::Some },
+            core: if core_stopped { Core::Stopped } else { Core::Working },
+        }
+    }
+
+    fn next_step(&self, now: Instant) -> Option<Step> {
+        self.turn.phase.step(self.view(now), &self.together)
+    }
+
+    fn advance_phase(&mut self, now: Instant) {
+        while let Some(step) = self.next_step(now) {
+            self.turn.phase = match step {
+                Step::Drain => {
+                    self.net.drain();
+                    Phase::draining(now)
+                }
+                Step::Drained => {
+                    self.net.registry.end_all();
+                    self.together.one_drained();
+                    self.stop.ring();
+                    Phase::Drained
+                }
+                Step::Stop => {
+                    let ticket = self.desk.open_ticket();
+                    self.desk.push(Event::Stop(ticket));
+                    Phase::Stopping(ticket)
+                }
+                Step::Stopped => {
+                    self.together.one_stopped();
+                    self.stop.ring();
+                    Phase::Stopped
+                }
+                Step::Leave => {
+                    self.net.drain();
+                    self.net.registry.end_all();
+                    Phase::Over
+                }
+            };
+        }
+    }
+
+    /// Lets other tasks run, then sleeps until the bell rings or time has come.
+    async fn sleep(&mut self, now: Instant) {
+        self.set_timer(now);
+        let mut asked = 0u32;
+        poll_fn(|cx| {
+            asked += 1;
+            self.poll_sleep(asked, cx)
+        })
+        .await;
+        self.desk.mailbox().bell().disarm();
+    }
+
+    fn poll_sleep(&mut self, asked: u32, cx: &mut Context<'_>) -> Poll<()> {
+        let in_time = self.is_in_time(cx);
+        let bell = self.desk.mailbox().bell();
+        if asked > 1 {
+            return if in_time && bell.is_armed() { Poll::Pending } else { Poll::Ready(()) };
+        }
+        bell.arm(cx.waker());
+        if !in_time || self.has_work() {
+            // The others first: what they have to say is taken in together.
+            bell.ring();
+        }
+        Poll::Pending
+    }
+
+    /// Whether the timer has not run out; it wakes the loop when it does.
+    fn is_in_time(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some((_, timer)) = &mut self.turn.timer else { return true };
+        let in_time = Pin::new(timer).poll(cx).is_pending();
+        if !in_time {
+            self.turn.timer = None;
+        }
+        in_time
+    }
+
+    fn has_work(&self) -> bool {
+        self.desk.has_events()
+            || !self.desk.mailbox().is_empty()
+            || self.disk.borrow_mut().has_work()
+            || self.turn.phase == Phase::Over
+            || self.next_step(self.clock.instant()).is_some()
+    }
+
+    /// Sets the timer to the next thing that time alone brings about.
+    fn set_timer(&mut self, now: Instant) {
+        let measure = match self.turn.disk {
+            DiskState::Full => Some(self.turn.measured.plus_ms(MEASURE_MS)),
+            DiskState::Room => None,
+        };
+        let deadlines = [self.shard.next_deadline(), self.turn.phase.deadline(), measure];
+        let next = deadlines.into_iter().flatten().min();
+        if self.turn.timer.as_ref().map(|(at, _)| *at) != next {
+            self.turn.timer = next.map(|at| {
+                let wait = Duration::from_micros(at.0.saturating_sub(now.0));
+                (at, Timer::new(wait))
+            });
+        }
+    }
+}

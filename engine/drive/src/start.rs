@@ -1,0 +1,182 @@
+//! A shard's beginning and end, on its own thread: its ring, its descriptors, its tasks, its loop.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use corelog_engine::boot::effect::JournalFile;
+use corelog_engine::metadata::Image;
+use corelog_engine::shard::Shard;
+use corelog_engine::shard::setup::ShardSetup;
+use corelog_os::cpu::CoreId;
+use corelog_os::event::{EventFd, adopt};
+use glommio::io::BufferedFile;
+use glommio::spawn_local;
+
+use crate::abort::AbortOnPanic;
+use crate::budget::Budget;
+use crate::bulk::Bulk;
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::ending::Together;
+use crate::error::{IoContext, RunError};
+use crate::files::{Files, open_journal};
+use crate::handle::{Desk, Identity, ShardHandle};
+use crate::layout::Layout;
+use crate::mesh::Mailbox;
+use crate::net::{Net, scratch};
+use crate::perform::Hands;
+use crate::registry::{Places, Registry};
+use crate::service::Service;
+use crate::shard::{ShardLoop, Turn};
+use crate::stop::Stop;
+
+/// Rounds of the executor in which the tasks of ended connections come to their end.
+const LAST_ROUNDS: usize = 1000;
+
+/// What every shard starts with.
+#[derive(Clone)]
+pub(crate) struct Common {
+    pub(crate) layout: Layout,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) image: Arc<Image>,
+    pub(crate) clock: Clock,
+    /// Of all shards, in order.
+    pub(crate) mailboxes: Arc<[Arc<Mailbox>]>,
+    pub(crate) stop: Stop,
+    pub(crate) together: Arc<Together>,
+    pub(crate) places: Arc<Places>,
+    /// Where the kernel's threads may run.
+    pub(crate) cores: Vec<CoreId>,
+    pub(crate) request_bytes: u64,
+    pub(crate) max_frame_bytes: u32,
+    pub(crate) idle_connection_ms: u64,
+}
+
+/// What one shard starts with.
+pub(crate) struct ShardParts {
+    pub(crate) common: Common,
+    pub(crate) setup: ShardSetup,
+    pub(crate) bulk: Bulk,
+    pub(crate) files: Files,
+    pub(crate) listeners: Vec<OwnedFd>,
+}
+
+/// Runs a shard to its end. `started` is told once it accepts, or why it does not.
+pub(crate) async fn run_shard<S: Service>(
+    parts: ShardParts,
+    service: impl Fn(ShardHandle) -> S,
+    started: Sender<Result<(), RunError>>,
+) -> Result<(), RunError> {
+    let _abort = AbortOnPanic;
+    let (stop, layout) = (parts.common.stop.clone(), parts.common.layout.clone());
+    let (running, completions) = match prepare(parts, service) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            // Whoever starts shards waits for this, and then ends the others.
+            let _ = started.send(Err(error));
+            return Ok(());
+        }
+    };
+    let (mailbox, registry) = (running.desk.mailbox().clone(), running.net.registry.clone());
+    let bridge = Bridge::start(&completions, mailbox).context("watching the ring of", layout.root());
+    let bridge = match bridge {
+        Ok(bridge) => bridge,
+        Err(error) => {
+            let _ = started.send(Err(error));
+            return Ok(());
+        }
+    };
+    let tasks = running.net.start();
+    let _ = started.send(Ok(()));
+    drop(started);
+    let result = running.run().await;
+    if result.is_err() {
+        stop.now();
+    }
+    registry.end_all();
+    for task in tasks {
+        task.cancel().await;
+    }
+    for _ in 0..LAST_ROUNDS {
+        if registry.is_empty() {
+            break;
+        }
+        glommio::executor().yield_now().await;
+    }
+    bridge.end(&completions).await;
+    result.context("driving the disk of", layout.root())
+}
+
+fn prepare<S: Service>(
+    parts: ShardParts,
+    service: impl Fn(ShardHandle) -> S,
+) -> Result<(ShardLoop<S>, EventFd), RunError> {
+    let ShardParts { common, setup, bulk, files, listeners } = parts;
+    let Common { layout, identity, image, clock, mailboxes, stop, together, places, .. } = common;
+    let mailbox = mailboxes[usize::from(setup.id.0)].clone();
+    let disk = Disk::new(layout.clone(), &common.cores, mailbox.clone());
+    let (mut disk, completions) = disk.context("making a ring for", layout.root())?;
+    for slot in &setup.formatted {
+        let journal = JournalFile { shard: setup.id, slot: slot.0 };
+        let file = open_journal(&layout, journal).context("opening", layout.journal(journal))?;
+        disk.set_journal(slot.0, file);
+    }
+    let disk = Rc::new(RefCell::new(disk));
+    let desk = Desk::new(setup.id, setup.shards, identity, clock, mailbox.clone(), image);
+    let desk = Rc::new(desk);
+    let service = Rc::new(service(ShardHandle::new(desk.clone())));
+    let registry = Rc::new(Registry::new(places, clock, common.idle_connection_ms, mailbox));
+    let net = Rc::new(Net {
+        service: service.clone(),
+        disk: disk.clone(),
+        bulk: bulk.clone(),
+        budget: Budget::new(common.request_bytes),
+        registry,
+        clock,
+        max_frame_bytes: common.max_frame_bytes,
+        listeners: listeners.into_iter().map(Arc::new).collect(),
+        scratch: scratch(),
+    });
+    let hands = Hands { disk: disk.clone(), bulk, files, mailboxes, desk: desk.clone(), service };
+    let turn = Turn::new(clock.instant());
+    let shard = Shard::new(setup);
+    Ok((ShardLoop { shard, clock, desk, disk, hands, net, stop, together, turn }, completions))
+}
+
+/// The way from the ring's completions to the loop's bell: a task that reads the ring's eventfd
+/// through the executor, which sleeps in it.
+struct Bridge {
+    task: glommio::Task<()>,
+    ending: Rc<Cell<bool>>,
+}
+
+impl Bridge {
+    fn start(completions: &EventFd, mailbox: Arc<Mailbox>) -> io::Result<Bridge> {
+        let file: BufferedFile = adopt(completions.duplicate()?);
+        let ending = Rc::new(Cell::new(false));
+        let over = ending.clone();
+        let task = spawn_local(async move {
+            while !over.get() {
+                if let Err(error) = file.read_at(0, size_of::<u64>()).await {
+                    tracing::error!(%error, "the ring's completions cannot be watched");
+                    break;
+                }
+                mailbox.ring();
+            }
+            // Nothing was written through it.
+            let _ = file.close().await;
+        });
+        Ok(Bridge { task, ending })
+    }
+
+    async fn end(self, completions: &EventFd) {
+        self.ending.set(true);
+        if completions.notify().is_ok() {
+            self.task.await;
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The files thread of a shard: one act after the other.
+
+
+use bytes::Bytes;
+use corelog_engine::boot::effect::JournalFile;
+use corelog_engine::id::ShardId;
+use corelog_engine::shard::effect::FileAction;
+use corelog_engine::shard::event::{EffectId, Event, Failure, Outcome};
+
+use super::perform::EIO;
+use super::{Due, Step, World};
+use crate::sim::disk::{Cover, Landing, Name, Op};
+
+/// An act under way.
+#[derive(Debug)]
+pub(super) struct Doing {
+    id: EffectId,
+    act: Act,
+    fails: bool,
+}
+
+#[derive(Debug)]
+enum Act {
+    /// Changes of the disk that take so many bytes more.
+    Change { ops: Vec<Op>, landing: Landing, grows: u64 },
+    /// As above; the manifest ends there when it is done.
+    Manifest { op: Op, grows: u64, end: u64 },
+    Barrier(Cover),
+    ReadIndex(Name),
+}
+
+impl World {
+    /// Begins the next act, unless one is under way.
+    pub(super) fn next_file(&mut self, shard: ShardId) -> Step<()> {
+        let host = self.host(shard);
+        if host.doing.is_some() {
+            return Ok(());
+        }
+        let Some((effect, cover)) = host.files.pop_front() else { return Ok(()) };
+        self.burn()?;
+        let errors = self.faults.errors;
+        let odds = match &effect.action {
+            FileAction::Barrier => errors.barrier,
+            FileAction::AppendManifest(_) | FileAction::ReplaceManifest(_) => errors.manifest,
+            FileAction::ReadIndex(_) => errors.read,
+            FileAction::FormatJournal(_) => errors.journal,
+            _ => errors.segment,
+        };
+        let fails = self.rng.faults.one_in(odds);
+        let act = self.begin(shard, effect.action, cover);
+        self.host(shard).doing = Some(Doing { id: effect.id, act, fails });
+        let at = self.now + self.latency();
+        self.schedule(at, Due::File(shard));
+        Ok(())
+    }
+
+    fn begin(&mut self, shard: ShardId, action: FileAction, cover: Cover) -> Act {
+        let manifest = self.host(shard).manifest;
+        match action {
+            FileAction::FormatJournal(slot) => {
+                let bytes = self.geometry.limits.journal_file_bytes;
+                let zeros = Bytes::from(vec![0; bytes as usize]);
+                let op = self.disk.write(Name::Journal(JournalFile { shard, slot }), 0, zeros);
+                Act::Change { ops: vec![op], landing: Landing::Durable, grows: bytes }
+            }
+            FileAction::Barrier => Act::Barrier(cover),
+            FileAction::AppendManifest(bytes) => {
+                let (at, grows) = (self.host(shard).manifest_end, bytes.len() as u64);
+                let op = self.disk.write(Name::Manifest(manifest), at, bytes);
+                Act::Manifest { op, grows, end: at + grows }
+            }
+            FileAction::ReplaceManifest(bytes) => {
+                let end = bytes.len() as u64;
+                let op = self.disk.replace(Name::Manifest(manifest), &bytes);
+                Act::Manifest { op, grows: end, end }
+            }
+            FileAction::Truncate(segment, len) => {
+                self.change(|disk| disk.cut(Name::Segment(segment), len))
+            }
+            FileAction::WriteIndex(segment, bytes) => {
+                let grows = bytes.len() as u64;
+                let op = self.disk.write(Name::Index(segment), 0, bytes);
+                Act::Change { ops: vec![op], landing: Landing::Volatile, grows }
+            }
+            FileAction::ReadIndex(segment) => Act::ReadIndex(Name::Index(segment)),
+            FileAction::RemoveSegment(segment) => self.change(|disk| {
+                disk.remove(|name| name == Name::Segment(segment) || name == Name::Index(segment))
+            }),
+            FileAction::RemovePartition(partition) => {
+                self.change(|disk| disk.remove(|name| name.partition() == Some(partition)))
+            }
+            FileAction::Rescue(pieces) => {
+                let grows = pieces.iter().map(|(_, _, bytes)| bytes.len() as u64).sum();
+                let write = |(segment, at, bytes)| {
+                    self.disk.write(Name::Rescue(segment, at), 0, bytes)
+                };
+                let ops = pieces.into_iter().map(write).collect();
+                Act::Change { ops, landing: Landing::Durable, grows }
+            }
+        }
+    }
+
+    fn change(&mut self, begin: impl FnOnce(&mut crate::sim::disk::Disk) -> Op) -> Act {
+        let op = begin(&mut self.disk);
+        Act::Change { ops: vec![op], landing: Landing::Volatile, grows: 0 }
+    }
+
+    /// The act under way ends.
+    pub(super) fn file_done(&mut self, shard: ShardId) -> Step<()> {
+        let Some(Doing { id, act, fails }) = self.host(shard).doing.take() else { return Ok(()) };
+        let mut reports = Vec::new();
+        let outcome = match act {
+            Act::Barrier(cover) if fails => {
+                self.disk.fail_barrier(cover, &mut self.rng.disk);
+                Outcome::Failed(Failure::Io(EIO))
+            }
+            Act::Barrier(cover) => {
+                self.disk.settle(cover);
+                Outcome::Done
+            }
+            Act::ReadIndex(_) if fails => Outcome::Failed(Failure::Io(EIO)),
+            Act::ReadIndex(name) => match self.disk.find(name) {
+                Some(inode) => Outcome::Read(self.disk.read(inode, 0, u64::MAX >> 1)),
+                None => Outcome::Failed(Failure::Missing),
+            },
+            Act::Change { ops, landing, grows } => {
+                let outcome = self.end_change(&ops, landing, grows, fails);
+                reports = ops;
+                outcome
+            }
+            Act::Manifest { op, grows, end } => {
+                let outcome = self.end_change(&[op], Landing::Durable, grows, fails);
+                if matches!(outcome, Outcome::Done) {
+                    self.host(shard).manifest_end = end;
+                }
+                outcome
+            }
+        };
+        if matches!(outcome, Outcome::Failed(_)) {
+            reports.clear();
+        }
+        self.arrive(shard, Event::Done(id, outcome), reports);
+        self.next_file(shard)
+    }
+
+    fn end_change(&mut self, ops: &[Op], landing: Landing, grows: u64, fails: bool) -> Outcome {
+        let full = grows > self.disk.free();
+        for op in ops {
+            if fails {
+                self.disk.spoil(*op, &mut self.rng.disk);
+            } else if full {
+                self.disk.overflow(*op, &mut self.rng.disk);
+            } else {
+                self.disk.land(*op, landing);
+            }
+        }
+        match (fails, full) {
+            (true, _) => Outcome::Failed(Failure::Io(EIO)),
+            (_, true) => Outcome::Failed(Failure::Full),
+            _ => Outcome::Done,
+        }
+    }
+}
+
