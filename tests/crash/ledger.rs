@@ -47,9 +47,10 @@ pub(crate) struct Ledger {
 /// What a check found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Checked {
+    /// Batches in the log.
     pub(crate) stored: usize,
-    pub(crate) acknowledged: usize,
-    pub(crate) end: i64,
+    /// Of these, first found now although nobody was told.
+    pub(crate) unanswered: usize,
 }
 
 /// What is wrong with a partition.
@@ -175,6 +176,7 @@ impl Ledger {
             faults.extend(self.recognize(batch).err());
             found.entry(batch.id).or_default().push(batch.offset);
         }
+        let unanswered = self.count_unanswered(log);
         let at: BTreeMap<i64, BatchId> = log.iter().map(|batch| (batch.offset, batch.id)).collect();
         for (&offset, &id) in &self.known {
             let instead = at.get(&offset).copied();
@@ -190,11 +192,16 @@ impl Ledger {
             return Err(faults);
         }
         self.known = at;
-        Ok(Checked {
-            stored: log.len(),
-            acknowledged: self.sent.values().filter(|sent| sent.acknowledged.is_some()).count(),
-            end: log.last().map_or(0, Stored::next_offset),
-        })
+        Ok(Checked { stored: log.len(), unanswered })
+    }
+
+    fn count_unanswered(&self, log: &[Stored]) -> usize {
+        let told = |batch: &&Stored| {
+            let sent = self.sent.get(&batch.id);
+            self.known.contains_key(&batch.offset)
+                || sent.is_some_and(|sent| sent.acknowledged == Some(batch.offset))
+        };
+        log.len() - log.iter().filter(told).count()
     }
 }
 
@@ -297,9 +304,11 @@ mod tests {
     fn any_prefix_with_all_acknowledged_batches_is_right() {
         let all = batches(6);
         for stored in 3..=6 {
-            let checked = ledger(&all, 3).check(&all[..stored]).unwrap();
-            assert_eq!(checked.stored, stored);
-            assert_eq!(checked.end, all[stored - 1].next_offset());
+            let mut ledger = ledger(&all, 3);
+            let checked = ledger.check(&all[..stored]).unwrap();
+            assert_eq!(checked, Checked { stored, unanswered: stored - 3 });
+            let checked = ledger.check(&all[..stored]).unwrap();
+            assert_eq!(checked, Checked { stored, unanswered: 0 });
         }
     }
 

@@ -40,6 +40,8 @@ pub(super) enum Failure {
         "partition {partition} of `{topic}` has no offset {offset}, it has {earliest} to {latest}"
     )]
     NoOffset { topic: String, partition: i32, offset: i64, earliest: i64, latest: i64 },
+    #[error("an offset is one of a partition, and `{topic}` has {count} of them: add --partition")]
+    WhichPartition { topic: String, count: usize },
     /// What is stored, or came over the network, is not a record batch.
     #[error("the batch at offset {offset} of partition {partition} cannot be read: {why}")]
     BadBatch { partition: i32, offset: i64, why: String },

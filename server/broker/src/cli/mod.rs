@@ -10,6 +10,7 @@ mod start;
 mod client;
 mod failure;
 mod output;
+mod separator;
 
 mod consume;
 mod produce;

@@ -3,16 +3,19 @@
 //! - [`connection`]: a broker, and which versions it speaks
 //! - [`cluster`]: which broker to ask
 //! - [`offsets`]: where a partition begins and ends
+//! - [`retries`]: asking again
 
 mod cluster;
 mod connection;
 mod error;
 mod offsets;
+mod retries;
 
 pub(super) use cluster::{Cluster, Partition, Topic, by_leader};
 pub(super) use connection::{Connection, Pending};
 pub(super) use error::ClientError;
 pub(super) use offsets::{EARLIEST, Found, LATEST};
+pub(super) use retries::Retries;
 
 use clap::Args;
 

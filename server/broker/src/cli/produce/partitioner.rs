@@ -1,32 +1,52 @@
 //! Which partition a record goes to, as Kafka's Java producer chooses: by the hash of its key, so
 //! that all clients agree; without a key one partition for a whole batch, then the next.
 
+use crate::cli::client::Topic;
+
 /// Chooses among the partitions of one topic.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Partitioner {
-    partitions: i32,
-    /// Where records without a key go.
-    sticky: i32,
+#[derive(Clone, Debug)]
+pub(super) enum Partitioner {
+    /// Everything goes to one.
+    Fixed(i32),
+    /// Records with a key go where its hash says.
+    ByKey {
+        /// How many partitions there are.
+        count: i32,
+        /// Those that have a leader, for records without a key; not empty.
+        led: Vec<i32>,
+        /// Which of them is next.
+        at: usize,
+    },
 }
 
 impl Partitioner {
-    /// Among `partitions`, which is positive; records without a key begin anywhere.
-    pub(super) fn new(partitions: i32, start: u64) -> Partitioner {
-        let sticky = start % u64::from(partitions.unsigned_abs());
-        Partitioner { partitions, sticky: i32::try_from(sticky).unwrap_or(0) }
+    /// Among all partitions of `topic`; records without a key begin anywhere, at `start`.
+    pub(super) fn by_key(topic: &Topic, start: u64) -> Partitioner {
+        let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+        let led = topic.partitions.iter().filter(|partition| partition.leader.is_some());
+        let mut led: Vec<i32> = led.map(|partition| partition.index).collect();
+        if led.is_empty() {
+            // Sending to it fails with the reason.
+            led.push(0);
+        }
+        let at = usize::try_from(start % led.len() as u64).unwrap_or(0);
+        Partitioner::ByKey { count: count.max(1), led, at }
     }
 
     /// The partition of a record.
     pub(super) fn partition(&self, key: Option<&[u8]>) -> i32 {
-        match key {
-            Some(key) => (murmur2(key) & i32::MAX) % self.partitions,
-            None => self.sticky,
+        match (self, key) {
+            (Partitioner::Fixed(partition), _) => *partition,
+            (Partitioner::ByKey { count, .. }, Some(key)) => (murmur2(key) & i32::MAX) % count,
+            (Partitioner::ByKey { led, at, .. }, None) => led[*at],
         }
     }
 
     /// A batch was sent: the next one goes elsewhere.
     pub(super) fn next_batch(&mut self) {
-        self.sticky = (self.sticky + 1) % self.partitions;
+        if let Partitioner::ByKey { led, at, .. } = self {
+            *at = (*at + 1) % led.len();
+        }
     }
 }
 
@@ -38,20 +58,22 @@ fn murmur2(bytes: &[u8]) -> i32 {
     let mut hash = SEED ^ bytes.len() as u32;
     for word in words {
         let word = u32::from_le_bytes(*word).wrapping_mul(MIX);
-        let word = (word ^ word >> 24).wrapping_mul(MIX);
+        let word = (word ^ (word >> 24)).wrapping_mul(MIX);
         hash = hash.wrapping_mul(MIX) ^ word;
     }
     if !tail.is_empty() {
-        let rest = tail.iter().rev().fold(0, |rest, byte| rest << 8 | u32::from(*byte));
+        let rest = tail.iter().rev().fold(0, |rest, byte| (rest << 8) | u32::from(*byte));
         hash = (hash ^ rest).wrapping_mul(MIX);
     }
-    hash = (hash ^ hash >> 13).wrapping_mul(MIX);
-    (hash ^ hash >> 15).cast_signed()
+    hash = (hash ^ (hash >> 13)).wrapping_mul(MIX);
+    (hash ^ (hash >> 15)).cast_signed()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::client::Partition;
+    use corelog_wire::uuid::Uuid;
 
     /// Hashes that Kafka's own tests list.
     #[test]
@@ -68,16 +90,41 @@ mod tests {
         }
     }
 
-    #[test]
-    fn keys_choose_their_partition_and_others_go_round() {
-        let mut partitioner = Partitioner::new(3, 8);
-        let foobar = (-790_332_482 & i32::MAX) % 3;
-        let mut chosen = Vec::new();
-        for _ in 0..4 {
-            assert_eq!(partitioner.partition(Some(b"foobar")), foobar);
-            chosen.push(partitioner.partition(None));
-            partitioner.next_batch();
+    fn topic(leaders: &[Option<i32>]) -> Topic {
+        let partition = |(index, leader): (i32, &Option<i32>)| Partition {
+            index,
+            leader: *leader,
+            replicas: vec![1],
+            in_sync: vec![1],
+        };
+        Topic {
+            name: "t".to_owned(),
+            id: Uuid::ZERO,
+            internal: false,
+            partitions: (0..).zip(leaders).map(partition).collect(),
         }
-        assert_eq!(chosen, [2, 0, 1, 2]);
+    }
+
+    fn chosen(mut partitioner: Partitioner, key: Option<&[u8]>) -> Vec<i32> {
+        let mut next = || {
+            let partition = partitioner.partition(key);
+            partitioner.next_batch();
+            partition
+        };
+        vec![next(), next(), next(), next()]
+    }
+
+    #[test]
+    fn keys_choose_their_partition_and_others_go_round_those_that_are_led() {
+        let topic = topic(&[Some(1), None, Some(1), Some(1)]);
+        let foobar = (-790_332_482 & i32::MAX) % 4;
+        assert_eq!(chosen(Partitioner::by_key(&topic, 7), Some(b"foobar")), [foobar; 4]);
+        assert_eq!(chosen(Partitioner::by_key(&topic, 7), None), [2, 3, 0, 2]);
+        assert_eq!(chosen(Partitioner::Fixed(1), Some(b"foobar")), [1; 4]);
+    }
+
+    #[test]
+    fn without_any_leader_the_first_partition_is_tried() {
+        assert_eq!(chosen(Partitioner::by_key(&topic(&[None, None]), 1), None), [0; 4]);
     }
 }
