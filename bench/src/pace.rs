@@ -35,8 +35,9 @@ impl Schedule {
 pub(crate) enum Pace {
     /// As long as fewer than `in_flight` requests are unanswered.
     Closed { in_flight: usize, until: Until },
-    /// Each at its time, or as soon as fewer than `in_flight` are unanswered.
-    Open { schedule: Schedule, in_flight: usize, stop: Instant },
+    /// Each at its time, or as soon as fewer than `in_flight` are unanswered, for all that are due
+    /// before `stop`. What could not be sent before `give_up` is not sent.
+    Open { schedule: Schedule, in_flight: usize, stop: Instant, give_up: Instant },
 }
 
 /// How long a closed loop goes on.
@@ -75,12 +76,24 @@ impl Pace {
                     () => Turn::Answer,
                 }
             }
-            Pace::Open { schedule, in_flight, stop } => match schedule.due(sent) {
-                due if due >= stop => Turn::Over,
+            Pace::Open { schedule, in_flight, stop, give_up } => match schedule.due(sent) {
+                due if due >= stop || now >= give_up => Turn::Over,
                 due if due > now => Turn::At(due),
                 _ if unanswered >= in_flight => Turn::Answer,
                 due => Turn::Send(due),
             },
+        }
+    }
+}
+
+impl Pace {
+    /// How many requests should have been sent but were not, of an open loop that is over.
+    pub(crate) fn missed(&self, sent: u64) -> u64 {
+        match *self {
+            Pace::Closed { .. } => 0,
+            Pace::Open { schedule, stop, .. } => {
+                (sent..).take_while(|number| schedule.due(*number) < stop).count() as u64
+            }
         }
     }
 }
@@ -114,7 +127,9 @@ mod tests {
         let stop = start + 10 * MS;
         let timed = Pace::Closed { in_flight: 2, until: Until::Instant(stop) };
         let counted = Pace::Closed { in_flight: 2, until: Until::Requests(5) };
-        let open = Pace::Open { schedule: schedule(start, 1000, 1, 0), in_flight: 2, stop };
+        let give_up = stop + 10 * MS;
+        let schedule = schedule(start, 1000, 1, 0);
+        let open = Pace::Open { schedule, in_flight: 2, stop, give_up };
         let now = start + 3 * MS;
         for (pace, now, sent, unanswered, expected) in [
             (timed, now, 100, 1, Turn::Send(now)),
@@ -128,9 +143,11 @@ mod tests {
             (open, now, 1, 2, Turn::Answer),
             (open, stop + MS, 9, 1, Turn::Send(start + 9 * MS)),
             (open, now, 10, 0, Turn::Over),
+            (open, give_up, 9, 0, Turn::Over),
         ] {
             assert_eq!(pace.turn(now, sent, unanswered), expected, "{pace:?} {sent} {unanswered}");
         }
+        assert_eq!([open.missed(10), open.missed(7), timed.missed(0)], [0, 3, 0]);
     }
 
     /// Latencies of a connection whose broker answers in no time, except that it stands still
@@ -158,6 +175,7 @@ mod tests {
             schedule: schedule(start, 1000, 1, 0),
             in_flight: 1,
             stop: start + 400 * MS,
+            give_up: start + 800 * MS,
         });
         assert_eq!(open.len(), 400);
         let late = open.iter().filter(|latency| **latency > 10 * MS).count();

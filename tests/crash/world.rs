@@ -168,7 +168,8 @@ impl Topics {
     pub(crate) fn live(&self) -> impl Iterator<Item = Partition> {
         let live = self.by_id.iter().filter(|(_, topic)| topic.state == TopicState::Live);
         live.flat_map(|(&id, topic)| {
-            (0..topic.partitions.len()).map(move |index| Partition { topic: id, index: index as i32 })
+            (0..topic.partitions.len())
+                .map(move |index| Partition { topic: id, index: index as i32 })
         })
     }
 

@@ -100,8 +100,8 @@ impl Writer {
     }
 
     fn session(&mut self, address: SocketAddr, world: &World) -> Result<(), CallError> {
-        let mut client = Client::connect(address, PATIENCE)
-            .map_err(|error| CallError::Client(error.into()))?;
+        let mut client =
+            Client::connect(address, PATIENCE).map_err(|error| CallError::Client(error.into()))?;
         match self.delivery {
             Delivery::Plain => self.forget_half(),
             Delivery::Idempotent if self.producer.is_none() => {

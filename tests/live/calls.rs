@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use corelog_engine::record::FrameError as BatchFrameError;
 use corelog_wire::error_code::ErrorCode;
 use corelog_wire::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
@@ -51,6 +52,8 @@ pub enum CallError {
     Refused(ErrorCode),
     /// The response leaves out what was asked for.
     Missing,
+    /// Records that are no batches.
+    Batches(BatchFrameError),
 }
 
 impl fmt::Display for CallError {
@@ -59,6 +62,7 @@ impl fmt::Display for CallError {
             CallError::Client(error) => error.fmt(f),
             CallError::Refused(code) => code.fmt(f),
             CallError::Missing => f.write_str("the response leaves out what was asked for"),
+            CallError::Batches(error) => error.fmt(f),
         }
     }
 }
@@ -117,11 +121,8 @@ pub fn create_topic(client: &mut Client, topic: NewTopic<'_>) -> Result<Uuid, Ca
 /// No response, or it is an error.
 pub fn delete_topic(client: &mut Client, topic_id: Uuid) -> Result<(), CallError> {
     let topics = vec![DeleteTopicState { name: None, topic_id }];
-    let request = DeleteTopicsRequest {
-        topics,
-        timeout_ms: TIMEOUT_MS,
-        ..DeleteTopicsRequest::default()
-    };
+    let request =
+        DeleteTopicsRequest { topics, timeout_ms: TIMEOUT_MS, ..DeleteTopicsRequest::default() };
     let response = client.call(DELETE_TOPICS, &request)?;
     accepted(response.responses.first().ok_or(CallError::Missing)?.error_code)
 }
@@ -263,7 +264,11 @@ pub fn fetch_request(places: &[Place], limits: Limits) -> FetchRequest {
 ///
 /// # Errors
 /// No response, or it is an error.
-pub fn fetch(client: &mut Client, place: Place, limits: Limits) -> Result<PartitionData, CallError> {
+pub fn fetch(
+    client: &mut Client,
+    place: Place,
+    limits: Limits,
+) -> Result<PartitionData, CallError> {
     let mut response = client.call(FETCH, &fetch_request(&[place], limits))?;
     accepted(response.error_code)?;
     let data = response.responses.pop().and_then(|mut topic| topic.partitions.pop());

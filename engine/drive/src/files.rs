@@ -19,6 +19,7 @@ use corelog_engine::shard::event::Outcome;
 use corelog_os::file::{self, Access, Existence};
 use corelog_os::lock::{LockError, Patience, lock_exclusive};
 use corelog_os::SharedFd;
+use corelog_os::cpu::{CoreId, pin_current_thread};
 
 use crate::abort::AbortOnPanic;
 use crate::bulk::{Bulk, Removed};
@@ -38,6 +39,8 @@ pub(crate) struct FilesSetup {
     /// This start's manifest of the shard.
     pub(crate) manifest: ManifestName,
     pub(crate) layout: Layout,
+    /// Where this thread may run.
+    pub(crate) cores: Vec<CoreId>,
     pub(crate) journal_bytes: u64,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) bulk: Bulk,
@@ -107,6 +110,9 @@ struct Worker {
 impl Worker {
     fn run(mut self, jobs: &Receiver<Job>) {
         let _abort = AbortOnPanic;
+        if let Err(error) = pin_current_thread(&self.setup.cores) {
+            tracing::warn!(%error, "a helper thread runs on any core");
+        }
         while let Ok(job) = jobs.recv() {
             let letter = match job {
                 Job::Effect(effect) => self.carry_out(effect),

@@ -62,6 +62,7 @@ impl Helpers {
         let (files, thread) = Files::start(FilesSetup {
             manifest: ManifestName { start: setup.start, shard },
             layout: setup.layout.clone(),
+            cores: setup.cores.clone(),
             journal_bytes: setup.journal_bytes,
             mailbox: mailbox.clone(),
             bulk: bulk.clone(),

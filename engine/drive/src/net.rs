@@ -132,7 +132,7 @@ impl<S: Service> Net<S> {
         let local = net::local_address(&socket)?;
         let stream: TcpStream = adopt(socket.try_clone()?);
         let socket: SharedFd = Arc::new(socket);
-        let pulse = Rc::new(Pulse::new(peer, socket.clone(), self.clock));
+        let pulse = Rc::new(Pulse::new(socket.clone(), self.clock));
         let Some(registered) = self.registry.enter(pulse.clone()) else { return Ok(false) };
         let connection = Connection {
             session: self.service.connect(peer, local),

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Poll, Waker};
@@ -47,7 +46,6 @@ enum Order {
 
 /// Shared by a connection's task and its registry.
 pub(crate) struct Pulse {
-    pub(crate) peer: SocketAddr,
     socket: SharedFd,
     clock: Clock,
     receiving: Cell<Receiving>,
@@ -64,10 +62,9 @@ pub(crate) struct Pulse {
 }
 
 impl Pulse {
-    pub(crate) fn new(peer: SocketAddr, socket: SharedFd, clock: Clock) -> Pulse {
+    pub(crate) fn new(socket: SharedFd, clock: Clock) -> Pulse {
         let now = clock.instant();
         Pulse {
-            peer,
             socket,
             clock,
             receiving: Cell::new(Receiving::Nothing),
@@ -199,8 +196,7 @@ mod tests {
         ];
         for (name, receiving, sending, in_flight, after_ms, expected) in rows {
             let socket = EventFd::new().expect("eventfd").descriptor();
-            let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-            let pulse = Pulse::new(peer, socket, Clock::start());
+            let pulse = Pulse::new(socket, Clock::start());
             pulse.set_receiving(receiving);
             pulse.set_sending(sending);
             pulse.set_in_flight(in_flight);

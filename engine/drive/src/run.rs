@@ -20,7 +20,6 @@ use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 use crate::boot;
 use crate::clock::Clock;
 use crate::directory::Directory;
-use crate::ending::Together;
 use crate::error::{IoContext, RunError};
 use crate::handle::{Identity, ShardHandle, random};
 use crate::helpers::{HelperSetup, Helpers};

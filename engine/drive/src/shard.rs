@@ -18,7 +18,6 @@ use corelog_engine::id::{Instant, Now};
 use corelog_engine::shard::Shard;
 use corelog_engine::shard::effect::{Effects, Notice};
 use corelog_engine::shard::event::{Event, Outcome};
-use corelog_engine::shard::request::Reply;
 use glommio::timer::Timer;
 
 use crate::clock::Clock;

@@ -74,7 +74,8 @@ def serve(adapter, code_of):
     os.dup2(2, 1)  # a client that prints must not break the protocol
     loop = asyncio.new_event_loop()
     for line in sys.stdin:
-        print(json.dumps(answer(adapter, json.loads(line), code_of, loop)), file=replies, flush=True)
+        reply = answer(adapter, json.loads(line), code_of, loop)
+        print(json.dumps(reply), file=replies, flush=True)
 
 
 def answer(adapter, request, code_of, loop):

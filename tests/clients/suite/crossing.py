@@ -20,7 +20,8 @@ def certified(writer):
     """Records whose value opens with the SHA-256 of the rest."""
     def payload(index):
         size = index * index * 3
-        return noise(index, size) if index % 2 else (writer.encode() + b" wrote this\n") * (size // 20)
+        words = b"%s was here\n" % writer.encode()
+        return noise(index, size) if index % 2 else words * (size // len(words))
 
     return [
         Record(hashlib.sha256(payload(i)).hexdigest().encode() + payload(i),
@@ -111,7 +112,8 @@ def source_lines():
     """Lines that console tools keep as they are: kcat drops empty ones, Kafka's decodes UTF-8."""
     root = subprocess.run(["go", "env", "GOROOT"], check=True, capture_output=True, text=True)
     for path in itertools.cycle(sorted(pathlib.Path(root.stdout.strip(), "src").rglob("*.go"))):
-        with contextlib.suppress(UnicodeDecodeError), open(path, encoding="utf-8", newline="") as file:
-            for line in file:
+        lines = path.open(encoding="utf-8", newline="")
+        with lines, contextlib.suppress(UnicodeDecodeError):
+            for line in lines:
                 if line.endswith("\n") and line != "\n" and "\r" not in line:
                     yield line.encode()

@@ -156,7 +156,7 @@ def produce_to_missing_topic(client, topic):
     settings = client.helper.call("broker_configs")
     if settings["auto.create.topics.enable"] == "true" and client.creates_topics:
         client.produce(topic, [Record(b"first", b"k")])
-        expect(client.partitions(topic), int(settings["num.partitions"]), "partitions of the topic made by produce")
+        expect(client.partitions(topic), int(settings["num.partitions"]), "partitions it made")
     else:
         expect_code(UNKNOWN_TOPIC_OR_PARTITION, lambda: client.produce(topic, assorted(1)))
         expect(client.partitions(topic), 0, "partitions of the missing topic")
@@ -298,7 +298,7 @@ def many_partitions(client, topic):
         by_key.setdefault(record.key, []).append((record.partition, int(record.value)))
     for key, places in by_key.items():
         first = int(key.removeprefix(b"key-"))
-        expect([value for _, value in places], list(range(first, 2_400, 600)), f"values of {key}")
+        expect([n for _, n in places], list(range(first, 2_400, 600)), f"values of {key}")
         expect(len({partition for partition, _ in places}), 1, f"partitions of {key}")
     expect(len(by_key), 600, "keys read")
     used = len({record.partition for record in found})

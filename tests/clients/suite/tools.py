@@ -104,7 +104,8 @@ def kafka_topics_errors(tools, helper, topic):
 @tool_test
 def kafka_configs(tools, helper, topic):
     helper.create(topic, 1, retention_ms="12345678")
-    found = tools.run(CONFIGS, "--describe", "--all", "--entity-type", "topics", "--entity-name", topic)
+    found = tools.run(CONFIGS, "--describe", "--all", "--entity-type", "topics", "--entity-name",
+                      topic)
     contains(found, "retention.ms=12345678", "cleanup.policy=delete", "segment.bytes=")
 
 
@@ -145,11 +146,12 @@ def console_consumer(tools, helper, topic):
     ten_records(helper, topic)
     shown = ["--formatter-property", "print.key=true", "--formatter-property", "print.offset=true",
              "--formatter-property", "print.headers=true"]
-    for offset, first in (("earliest", 0), ("4", 4)):
-        found = tools.run(CONSOLE_CONSUMER, "--topic", topic, "--partition", "0", "--offset",
-                          offset, "--max-messages", str(10 - first), "--timeout-ms", "20000", *shown)
-        expect(found.splitlines(), [f"Offset:{i}\th:x\tkey-{i}\tvalue-{i}" for i in range(first, 10)],
-               f"output from {offset}")
+    lines = [f"Offset:{i}\th:x\tkey-{i}\tvalue-{i}" for i in range(10)]
+    for offset, wanted in (("earliest", lines), ("4", lines[4:])):
+        found = tools.run(
+            CONSOLE_CONSUMER, "--topic", topic, "--partition", "0", "--offset", offset,
+            "--max-messages", str(len(wanted)), "--timeout-ms", "20000", *shown)
+        expect(found.splitlines(), wanted, f"output from {offset}")
 
 
 @tool_test

@@ -128,9 +128,10 @@ impl Replay {
         Replay { partition, image, frontier, partial, touched: Touched::Yes, written: 0 }
     }
 
-    /// The least length that the file of the active segment must have, in bytes.
+    /// The least length that the file of the active segment must have, in bytes. Not whole blocks: it
+    /// may have been sealed since.
     pub(super) fn needed_length(&self) -> (Offset, u64) {
-        (self.frontier.segment, align_up(self.frontier.at as usize) as u64)
+        (self.frontier.segment, self.frontier.at)
     }
 
     /// Judges the next entry in order of version and place.

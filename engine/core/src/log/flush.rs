@@ -101,8 +101,11 @@ impl Log {
     fn set_flushed(&mut self, place: Place) {
         self.marks.set_flushed(place);
         let end = self.marks.end();
+        let closed = self.closed_end(place).filter(|closed| closed.place == place);
         let mark = self.tail.last_mark_to(place).filter(|m| m.place > self.flushed_boundary.place);
-        if place == end.place {
+        if let Some(closed) = closed {
+            self.flushed_boundary = closed;
+        } else if place == end.place {
             self.flushed_boundary = end;
         } else if let Some(mark) = mark {
             self.flushed_boundary = Boundary { offset: mark.offset, place: mark.place };

@@ -2,6 +2,8 @@
 //! unless the first alone is larger. What the index in memory does not tell is learnt from a window
 //! of stored bytes, which the caller fetches.
 
+use std::borrow::Cow;
+
 use crate::id::{Offset, Timestamp};
 use crate::log::watermarks::Boundary;
 use crate::log::{Index, Log, Place, Points, Segment, SegmentId};
@@ -39,6 +41,8 @@ pub struct Window {
     pub place: Place,
     /// How many.
     pub len: u32,
+    /// How many of them the file holds; what follows is in memory.
+    pub stored: u32,
 }
 
 /// The next step of a read.
@@ -77,8 +81,11 @@ impl Log {
 
     /// Goes on with a read: `bytes` were found at the window's place.
     pub fn plan_in(&self, want: Want, window: Window, bytes: &[u8]) -> Result<Plan, ReadError> {
+        let Some(bytes) = self.complete(window, bytes) else {
+            return Ok(self.look(window.place));
+        };
         let mut at = 0;
-        while let Some(header) = header_at(bytes, at)? {
+        while let Some(header) = header_at(&bytes, at)? {
             if header.next_offset() > want.offset {
                 let start = window.place.plus(at as u64);
                 return Ok(self.answer(start, want, Some(&bytes[at..])));
@@ -92,7 +99,37 @@ impl Log {
     }
 
     fn look(&self, place: Place) -> Plan {
-        Plan::Look(Window { place, len: WINDOW })
+        Plan::Look(self.window(place, WINDOW))
+    }
+
+    /// A window of `len` bytes. Behind what is flushed, the file holds zeros or nothing.
+    #[must_use]
+    pub fn window(&self, place: Place, len: u32) -> Window {
+        let flushed = self.marks.flushed();
+        let stored = match flushed.segment == place.segment {
+            true => flushed.at.saturating_sub(place.at).min(u64::from(len)) as u32,
+            false => len,
+        };
+        Window { place, len, stored }
+    }
+
+    /// The readable bytes of a window, of which the file has given `stored`. `None` when memory
+    /// behind those was flushed and evicted meanwhile: look again.
+    #[must_use]
+    pub fn complete<'a>(&self, window: Window, stored: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        let readable = self.readable_end(window.place).at.saturating_sub(window.place.at);
+        let len = readable.min(u64::from(window.len)) as usize;
+        let stored = &stored[..stored.len().min(window.stored as usize).min(len)];
+        let behind = window.place.plus(stored.len() as u64);
+        if stored.len() == len {
+            return Some(Cow::Borrowed(stored));
+        }
+        if self.tail.holds(behind) {
+            let memory = self.tail.bytes(behind, window.place.plus(len as u64)).concat();
+            return Some(Cow::Owned([stored, &memory].concat()));
+        }
+        let outdated = self.window(window.place, window.len).stored > window.stored;
+        (!outdated).then_some(Cow::Borrowed(stored))
     }
 
     /// Whether the offset is one that can be read, now or next.

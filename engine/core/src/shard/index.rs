@@ -70,7 +70,7 @@ impl Shard {
 
     fn rebuild(&mut self, slot: Slot, rebuild: Rebuild, then: Interrupted, fx: &mut Effects) {
         let place = Place { segment: rebuild.segment.base, at: rebuild.at };
-        let window = Window { place, len: REBUILD_WINDOW };
+        let window = Window { place, len: REBUILD_WINDOW, stored: REBUILD_WINDOW };
         self.look(slot, window, Purpose::Rebuild { rebuild, then }, fx);
     }
 

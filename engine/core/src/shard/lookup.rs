@@ -164,7 +164,7 @@ impl Shard {
                 (place, len) = (next, WINDOW);
             }
             let Some(bytes) = log.in_memory(place, len) else {
-                let window = Window { place, len };
+                let window = log.window(place, len);
                 return self.look(slot, window, Purpose::Search { search, window }, fx);
             };
             match search.goal.step(place, &bytes) {
@@ -195,9 +195,11 @@ impl Shard {
         let (Some(log), Ok(bytes)) = (log, bytes) else {
             return self.search_done(now, search, Err(ReadError::Offline), fx);
         };
-        let readable = log.end_of_segment(window.place).at - window.place.at;
-        let bytes = &bytes[..bytes.len().min(readable as usize)];
-        match search.goal.step(window.place, bytes) {
+        let Some(bytes) = log.complete(window, &bytes) else {
+            let Window { place, len, .. } = window;
+            return self.search_from(now, slot, search, place, len, fx);
+        };
+        match search.goal.step(window.place, &bytes) {
             Step::Found(offset, timestamp) => {
                 self.search_done(now, search, Ok(Some((offset, timestamp))), fx);
             }

@@ -169,7 +169,7 @@ impl Shard {
         let Some(partition) = self.partitions.get(&slot) else { return };
         let segment = partition.log.segment_id(window.place.segment);
         let id = self.effect(Pending::Look(Look { slot, purpose }));
-        fx.reads.push(ReadFile { id, segment, at: window.place.at, len: window.len });
+        fx.reads.push(ReadFile { id, segment, at: window.place.at, len: window.stored });
     }
 
     /// Reads a closed segment's index file.

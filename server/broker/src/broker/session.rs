@@ -56,7 +56,7 @@ impl Service for Broker {
     }
 
     fn notice(&self, notice: &Notice) {
-        notice::log(notice);
+        notice::log(self.node.shard.shard(), &self.node.image(), notice);
     }
 }
 

@@ -12,7 +12,6 @@ mod offsets;
 mod retries;
 
 pub(super) use cluster::{Cluster, Partition, Topic, by_leader};
-pub(super) use connection::{Connection, Pending};
 pub(super) use error::ClientError;
 pub(super) use offsets::{EARLIEST, Found, LATEST};
 pub(super) use retries::Retries;
