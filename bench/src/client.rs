@@ -6,7 +6,8 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use corelog_wire::api::{ApiKey, Request};
@@ -21,6 +22,7 @@ use corelog_wire::writer::{Frame, Piece};
 pub(crate) const CLIENT_ID: &str = "corelog-bench";
 /// A broker that says nothing for so long is taken for dead.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(2);
 /// The largest response that is read.
 pub(crate) const MAX_RESPONSE: usize = 1 << 30;
 
@@ -74,6 +76,8 @@ pub(crate) enum ClientError {
     Order { expected: i32, got: i32 },
     #[error("the broker serves no version of {0} that is known here")]
     NoVersion(ApiKey),
+    #[error("the answer to {api} lacks what was asked for")]
+    Missing { api: ApiKey },
     #[error("{api}: {code}")]
     Refused { api: ApiKey, code: ErrorCode },
 }
@@ -83,6 +87,27 @@ pub(crate) fn accepted(api: ApiKey, code: ErrorCode) -> Result<(), ClientError> 
     match code {
         ErrorCode::None => Ok(()),
         code => Err(ClientError::Refused { api, code }),
+    }
+}
+
+/// Does something again until the broker no longer asks to try again, as it does while it takes up
+/// what was just made.
+///
+/// # Errors
+/// The first error of another kind; or the last one when it has not come to an end in time.
+pub(crate) fn persist<T>(
+    mut attempt: impl FnMut() -> Result<T, ClientError>,
+) -> Result<T, ClientError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match attempt() {
+            Err(ClientError::Refused { code, .. })
+                if code.retriable() && Instant::now() < deadline =>
+            {
+                thread::sleep(BETWEEN_ATTEMPTS);
+            }
+            result => return result,
+        }
     }
 }
 
@@ -101,8 +126,8 @@ impl Connection {
     /// Nobody answers there, or not as a Kafka broker does.
     pub(crate) fn open(address: &Address) -> Result<Connection, ClientError> {
         let connect = TcpStream::connect((address.host.as_str(), address.port));
-        let stream = connect
-            .map_err(|source| ClientError::Connect { address: address.clone(), source })?;
+        let stream =
+            connect.map_err(|source| ClientError::Connect { address: address.clone(), source })?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;

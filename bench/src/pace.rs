@@ -25,7 +25,8 @@ impl Schedule {
     /// When the request with this number, from 0, is due.
     pub(crate) fn due(&self, number: u64) -> Instant {
         let number_of_all = u128::from(number) * u128::from(self.connections);
-        let nanos = (number_of_all + u128::from(self.place)) * 1_000_000_000 / u128::from(self.rate);
+        let nanos =
+            (number_of_all + u128::from(self.place)) * 1_000_000_000 / u128::from(self.rate);
         self.start + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }

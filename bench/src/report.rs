@@ -65,10 +65,11 @@ impl Report {
         self.errors = errors;
     }
 
-    /// Bytes per second, and what a gigabyte of them cost.
+    /// Bytes per second, and the processor time that a gigabyte of them took.
     pub(crate) fn throughput(&mut self, bytes: u64, elapsed: Duration, cpu: CpuUse) {
         self.reading("throughput", mb_per_second(bytes, elapsed), "MB/s");
-        self.cost(cpu, "s/GB", bytes as f64 / 1e9);
+        let gigabytes = bytes as f64 / 1e9;
+        self.cost(cpu, gigabytes, ["client cpu per GB", "broker cpu per GB"]);
     }
 
     /// Events of a kind per second.
@@ -78,16 +79,17 @@ impl Report {
 
     /// Processor time for a million requests.
     pub(crate) fn request_cost(&mut self, cpu: CpuUse, requests: u64) {
-        self.cost(cpu, "s/million requests", requests as f64 / 1e6);
+        let millions = requests as f64 / 1e6;
+        self.cost(cpu, millions, ["client cpu per 1M requests", "broker cpu per 1M requests"]);
     }
 
-    fn cost(&mut self, cpu: CpuUse, unit: &'static str, amount: f64) {
+    fn cost(&mut self, cpu: CpuUse, amount: f64, [client, broker]: [&'static str; 2]) {
         if amount == 0.0 {
             return;
         }
-        self.reading("client cpu", cpu.client.as_secs_f64() / amount, unit);
-        if let Some(broker) = cpu.broker {
-            self.reading("broker cpu", broker.as_secs_f64() / amount, unit);
+        self.reading(client, cpu.client.as_secs_f64() / amount, "s");
+        if let Some(used) = cpu.broker {
+            self.reading(broker, used.as_secs_f64() / amount, "s");
         }
     }
 

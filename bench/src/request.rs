@@ -49,7 +49,11 @@ pub(crate) enum Stamp {
     /// Producer and sequences, as an idempotent producer does.
     Sequence(Producer),
     /// When it should have been sent, written into values of so many bytes.
-    Mark { run: u64, epoch: Instant, value_len: usize },
+    Mark {
+        run: u64,
+        epoch: Instant,
+        value_len: usize,
+    },
 }
 
 /// A request that only waits to be sent.
@@ -83,21 +87,7 @@ impl Prepared {
         batch: &Batch,
         stamp: Stamp,
     ) -> Result<Prepared, EncodeError> {
-        let partition_data = partitions.iter().map(|index| PartitionProduceData {
-            index: *index,
-            records: Some(batch.bytes.clone()),
-        });
-        let topic = TopicProduceData {
-            name: topic.name.clone(),
-            topic_id: topic.id,
-            partition_data: partition_data.collect(),
-        };
-        let request = ProduceRequest {
-            transactional_id: None,
-            acks: acks.code(),
-            timeout_ms: TIMEOUT_MS,
-            topic_data: vec![topic],
-        };
+        let request = produce_request(topic, acks, partitions, batch);
         let frame = encode_request(version, 0, Some(CLIENT_ID), &request)?;
         Ok(match stamp {
             Stamp::Nothing => Prepared::shared(frame, batch),
@@ -157,13 +147,37 @@ impl Prepared {
         mut skip: usize,
         slices: &mut [IoSlice<'a>; MAX_SLICES],
     ) -> usize {
-        let pieces = std::iter::once(&self.head[..]).chain(self.rest.iter().map(|piece| &piece[..]));
+        let pieces =
+            std::iter::once(&self.head[..]).chain(self.rest.iter().map(|piece| &piece[..]));
         let left = pieces.filter_map(|piece| {
             let skipped = skip.min(piece.len());
             skip -= skipped;
             Some(&piece[skipped..]).filter(|left| !left.is_empty())
         });
         slices.iter_mut().zip(left).map(|(slice, piece)| *slice = IoSlice::new(piece)).count()
+    }
+}
+
+/// The same batch for each of `partitions`.
+pub(crate) fn produce_request(
+    topic: &Topic,
+    acks: Acks,
+    partitions: &[i32],
+    batch: &Batch,
+) -> ProduceRequest {
+    let partition_data = partitions
+        .iter()
+        .map(|&index| PartitionProduceData { index, records: Some(batch.bytes.clone()) });
+    let topic = TopicProduceData {
+        name: topic.name.clone(),
+        topic_id: topic.id,
+        partition_data: partition_data.collect(),
+    };
+    ProduceRequest {
+        transactional_id: None,
+        acks: acks.code(),
+        timeout_ms: TIMEOUT_MS,
+        topic_data: vec![topic],
     }
 }
 
@@ -217,7 +231,8 @@ pub(crate) mod tests {
     fn a_prepared_request_is_what_the_codec_would_write() {
         let now = Instant::now();
         let stamps = [Stamp::Nothing, Stamp::Sequence(Producer { id: 9, epoch: 1 })];
-        for (version, size, stamp) in [(3, 10, stamps[0]), (9, 5000, stamps[0]), (13, 5000, stamps[1])]
+        for (version, size, stamp) in
+            [(3, 10, stamps[0]), (9, 5000, stamps[0]), (13, 5000, stamps[1])]
         {
             let batch = batch(size);
             let mut prepared = prepare(version, &batch, stamp);

@@ -1,8 +1,6 @@
 //! The topic under load: made if it is missing, with who leads each of its partitions.
 
 use std::collections::BTreeMap;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use clap::Args;
 use corelog_wire::api::ApiKey;
@@ -17,10 +15,10 @@ use corelog_wire::text::Str;
 use corelog_wire::uuid::Uuid;
 use serde::Serialize;
 
-use crate::client::{Address, ClientError, Connection, accepted};
+use crate::client::{Address, ClientError, Connection, accepted, persist};
+use crate::offsets::{End, offsets};
 
-/// How long a new topic may take until all its partitions have leaders.
-const ELECTION: Duration = Duration::from_secs(60);
+const UNKNOWN: ErrorCode = ErrorCode::UnknownTopicOrPartition;
 
 /// Which broker and which topic.
 #[derive(Args, Clone, Debug, Serialize)]
@@ -39,6 +37,18 @@ pub(crate) struct TopicArgs {
     pub(crate) configs: Vec<(String, String)>,
 }
 
+impl TopicArgs {
+    /// A topic with so many partitions.
+    pub(crate) fn of(bootstrap: &Address, topic: &str, partitions: u32) -> TopicArgs {
+        TopicArgs {
+            bootstrap: bootstrap.clone(),
+            topic: topic.to_owned(),
+            partitions: Some(partitions),
+            configs: Vec::new(),
+        }
+    }
+}
+
 fn name_and_value(text: &str) -> Result<(String, String), String> {
     let parts = text.split_once('=').ok_or_else(|| format!("`{text}` is not name=value"))?;
     Ok((parts.0.to_owned(), parts.1.to_owned()))
@@ -51,9 +61,9 @@ pub(crate) enum TopicError {
     Client(#[from] ClientError),
     #[error("topic {topic} has {there} partitions, not {asked}")]
     Partitions { topic: String, there: usize, asked: u32 },
-    #[error("the partitions of {0} have no leaders")]
-    NoLeaders(String),
-    #[error("{leaders} brokers lead partitions, which takes as many connections, not {connections}")]
+    #[error(
+        "{leaders} brokers lead partitions, which takes as many connections, not {connections}"
+    )]
     Connections { leaders: usize, connections: usize },
 }
 
@@ -73,23 +83,23 @@ pub(crate) struct Share {
 }
 
 impl Topic {
-    /// Finds the topic, or makes it.
+    /// Finds the topic, or makes it, and waits until its leaders serve it.
     ///
     /// # Errors
     /// It has another number of partitions, or the cluster does not do its part.
     pub(crate) fn prepare(args: &TopicArgs) -> Result<Topic, TopicError> {
         let mut connection = Connection::open(&args.bootstrap)?;
-        if find(&mut connection, args)?.is_none() {
+        let mut found = find(&mut connection, args);
+        if matches!(found, Err(ClientError::Refused { code, .. }) if code == UNKNOWN) {
             create(&mut connection, args)?;
+            found = persist(|| find(&mut connection, args));
         }
-        let deadline = Instant::now() + ELECTION;
-        while Instant::now() < deadline {
-            if let Some(topic) = find(&mut connection, args)?.and_then(|found| found) {
-                return topic.checked(args);
-            }
-            thread::sleep(Duration::from_millis(20));
+        let topic = found?.checked(args)?;
+        for share in topic.shares(topic.leaders())? {
+            let mut connection = Connection::open(&share.leader)?;
+            persist(|| offsets(&mut connection, &topic, &share.partitions, End::Last))?;
         }
-        Err(TopicError::NoLeaders(args.topic.clone()))
+        Ok(topic)
     }
 
     fn checked(self, args: &TopicArgs) -> Result<Topic, TopicError> {
@@ -115,13 +125,18 @@ impl Topic {
         self.leaders.values().map(Vec::len).sum()
     }
 
+    /// How many brokers lead its partitions.
+    pub(crate) fn leaders(&self) -> usize {
+        self.leaders.len()
+    }
+
     /// Divides the partitions among so many connections. A partition has one connection, unless
     /// there are more connections than partitions.
     ///
     /// # Errors
     /// Fewer connections than leaders.
     pub(crate) fn shares(&self, connections: usize) -> Result<Vec<Share>, TopicError> {
-        let leaders = self.leaders.len();
+        let leaders = self.leaders();
         if connections < leaders {
             return Err(TopicError::Connections { leaders, connections });
         }
@@ -142,11 +157,8 @@ fn dealt(partitions: &[i32], hands: usize, nth: usize) -> Vec<i32> {
     partitions.iter().copied().skip(nth % hands).step_by(hands).collect()
 }
 
-/// `None`: no such topic. `Some(None)`: it has partitions without a leader yet.
-fn find(
-    connection: &mut Connection,
-    args: &TopicArgs,
-) -> Result<Option<Option<Topic>>, ClientError> {
+/// The topic, if there is one whose partitions have leaders.
+fn find(connection: &mut Connection, args: &TopicArgs) -> Result<Topic, ClientError> {
     let topic = MetadataRequestTopic {
         name: Some(args.topic.as_str().into()),
         ..MetadataRequestTopic::default()
@@ -156,18 +168,17 @@ fn find(
         allow_auto_topic_creation: false,
         ..MetadataRequest::default()
     })?;
-    let Some(found) = response.topics.first() else { return Ok(None) };
-    match found.error_code {
-        ErrorCode::UnknownTopicOrPartition => Ok(None),
-        ErrorCode::LeaderNotAvailable => Ok(Some(None)),
-        code => accepted(ApiKey::Metadata, code).map(|()| Some(with_leaders(&response, found))),
-    }
+    let refused = |code| ClientError::Refused { api: ApiKey::Metadata, code };
+    let found = response.topics.first().ok_or(refused(UNKNOWN))?;
+    accepted(ApiKey::Metadata, found.error_code)?;
+    with_leaders(&response, found).ok_or(refused(ErrorCode::LeaderNotAvailable))
 }
 
 fn with_leaders(response: &MetadataResponse, found: &MetadataResponseTopic) -> Option<Topic> {
     let mut leaders: BTreeMap<Address, Vec<i32>> = BTreeMap::new();
     for partition in &found.partitions {
-        let broker = response.brokers.iter().find(|broker| broker.node_id == partition.leader_id)?;
+        let broker =
+            response.brokers.iter().find(|broker| broker.node_id == partition.leader_id)?;
         let port = u16::try_from(broker.port).ok()?;
         let address = Address { host: broker.host.to_string(), port };
         leaders.entry(address).or_default().push(partition.partition_index);
@@ -203,7 +214,8 @@ mod tests {
     use corelog_wire::messages::metadata::{MetadataResponseBroker, MetadataResponsePartition};
 
     fn topic(leaders: &[(u16, &[i32])]) -> Topic {
-        let leaders = leaders.iter().map(|(port, partitions)| (address(*port), partitions.to_vec()));
+        let leaders =
+            leaders.iter().map(|(port, partitions)| (address(*port), partitions.to_vec()));
         Topic { name: "t".into(), id: Uuid::ZERO, leaders: leaders.collect() }
     }
 
@@ -252,10 +264,8 @@ mod tests {
                 partitions: vec![partition(1, leader_of_second), partition(0, 7)],
                 ..MetadataResponseTopic::default()
             };
-            let response = MetadataResponse {
-                brokers: vec![broker.clone()],
-                ..MetadataResponse::default()
-            };
+            let response =
+                MetadataResponse { brokers: vec![broker.clone()], ..MetadataResponse::default() };
             assert_eq!(with_leaders(&response, &found), expected);
         }
     }

@@ -17,7 +17,8 @@ const SUFFIXES: [(&str, u64); 10] = [
 
 /// Bytes: a whole number, alone or with `B`, `KB`, `KiB`, `MB`, `MiB`, `GB` or `GiB`.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
-    let suffix = SUFFIXES.iter().find_map(|(name, factor)| Some((text.strip_suffix(name)?, factor)));
+    let suffix =
+        SUFFIXES.iter().find_map(|(name, factor)| Some((text.strip_suffix(name)?, factor)));
     let (digits, factor) = suffix.unwrap_or((text, &1));
     let number: u64 = digits.trim().parse().map_err(|_| format!("`{text}` is not a size"))?;
     number.checked_mul(*factor).ok_or_else(|| format!("`{text}` is too large"))

@@ -17,10 +17,10 @@ const TOPICS_MAX: usize = 10;
 const PARTITIONS_MAX: usize = 8;
 /// Between two commands, at most.
 const PAUSE_MS_MAX: usize = 150;
-/// Segments roll all the time, or never; batches' timestamps are their numbers, hence no retention.
+/// Segments roll all the time, or never.
 const CONFIGS: [&[(&str, &str)]; 2] = [
-    &[("retention.ms", "-1"), ("file.delete.delay.ms", "100"), ("segment.bytes", "1048576")],
-    &[("retention.ms", "-1"), ("file.delete.delay.ms", "100")],
+    &[("file.delete.delay.ms", "100"), ("segment.bytes", "1048576")],
+    &[("file.delete.delay.ms", "100")],
 ];
 
 /// Works until the broker is killed or told to drain.

@@ -5,27 +5,24 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::thread::{scope, sleep};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use corelog_tests::live::process::{Broker, Launch};
 use corelog_tests::live::report::{NotPassed, Outcome, Report};
 use corelog_wire::populate::Seed;
 
-use crate::ledger::Delivery;
+use crate::load::{self, load};
 use crate::options::Options;
 use crate::verify::{Compared, verify};
 use crate::world::{Phase, World};
 use crate::writer::Writer;
-use crate::{admin, tail};
 
 /// A start that takes longer has failed.
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
 /// For one answer to the checks.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-const WRITERS: [Delivery; 4] =
-    [Delivery::Plain, Delivery::Idempotent, Delivery::Plain, Delivery::Idempotent];
 const LOAD_MS_MIN: usize = 100;
 const LOAD_MS_MAX: usize = 3_000;
 /// A start is killed once in so many times, within this time; then it is started again.
@@ -84,9 +81,8 @@ impl Campaign {
         let cores = CORES[seed.below(CORES.len())];
         let (broker, _) = launch.ready(cores, READY_WITHIN)?;
         let world = World::new(&mut seed);
-        let writers = WRITERS.map(|delivery| Writer::new(delivery, seed.next_u64()));
-        let (broker, writers) = (Some(broker), writers.into());
-        Ok(Campaign { dir, launch, broker, cores, world, writers, seed })
+        let writers = load::writers(&mut seed);
+        Ok(Campaign { dir, launch, broker: Some(broker), cores, world, writers, seed })
     }
 
     fn round(&mut self) -> Outcome {
@@ -113,21 +109,14 @@ impl Campaign {
 
     /// Lets everybody work for a while, then kills the broker under them.
     fn load_and_kill(&mut self) -> Result<Duration, NotPassed> {
-        let load = LOAD_MS_MIN + self.seed.below(LOAD_MS_MAX - LOAD_MS_MIN);
-        let mut admin_seed = Seed(self.seed.next_u64());
+        let time = LOAD_MS_MIN + self.seed.below(LOAD_MS_MAX - LOAD_MS_MIN);
+        let topics = Seed(self.seed.next_u64());
         let Some(mut broker) = self.broker.take() else {
             return Err(NotPassed::Failed("there is no broker".into()));
         };
         let (world, address) = (&self.world, broker.address);
-        world.begin_load();
-        let began = Instant::now();
-        scope(|scope| {
-            for writer in &mut self.writers {
-                scope.spawn(|| writer.run(address, world));
-            }
-            scope.spawn(|| tail::run(address, world));
-            scope.spawn(|| admin::run(address, world, &mut admin_seed));
-            sleep(Duration::from_millis(load as u64));
+        let (time, began) = (Duration::from_millis(time as u64), Instant::now());
+        load(address, world, &mut self.writers, Some(topics), time, || {
             let alive = broker.check_alive();
             world.enter(Phase::Killed);
             alive.and_then(|()| broker.kill())

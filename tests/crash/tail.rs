@@ -55,7 +55,7 @@ fn take(partition: Partition, data: &PartitionData, world: &World) {
     match data.error_code {
         ErrorCode::None => {}
         // Being deleted, or so new that word has not gone around.
-        ErrorCode::UnknownTopicId | ErrorCode::UnknownTopicOrPartition => return,
+        code if calls::is_transient(code) => return,
         code => return world.fault(format!("tail of {partition:?}: {code}")),
     }
     let empty = Bytes::new();

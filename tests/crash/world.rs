@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use corelog_tests::live::calls::Place;
 use corelog_wire::error_code::ErrorCode;
@@ -76,7 +77,9 @@ impl World {
             topics: Mutex::new(topics),
             faults: Mutex::default(),
             phase: Mutex::new(Phase::Load),
-            next_id: AtomicI64::new(1),
+            // Batches' numbers are their timestamps. From now on, so that no producer looks expired;
+            // an hour ahead of the clock is allowed, which is 3.6 million batches.
+            next_id: AtomicI64::new(now_ms()),
             acknowledged: AtomicU64::new(0),
             sent_bytes: AtomicU64::new(0),
             maker: Maker::new(seed),
@@ -257,6 +260,11 @@ impl Topics {
         self.by_id.values_mut().for_each(|topic| topic.state = TopicState::Live);
         faults
     }
+}
+
+fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(1, |time| time.as_millis() as i64)
 }
 
 #[cfg(test)]

@@ -41,13 +41,22 @@ struct Pending {
     bytes: Bytes,
 }
 
+/// A writer's progress in a partition.
+#[derive(Clone, Copy, Default)]
+struct Sequence {
+    /// Of the next record.
+    next: i32,
+    /// The broker has accepted a batch. Until then there is one in flight at most: Kafka takes any
+    /// sequence for a producer's first, so that a later batch could overtake a refused first one.
+    established: bool,
+}
+
 /// A producer. Outlives connections and brokers.
 pub(crate) struct Writer {
     delivery: Delivery,
     seed: Seed,
     producer: Option<i64>,
-    /// Of the next record, by partition.
-    sequences: BTreeMap<Partition, i32>,
+    sequences: BTreeMap<Partition, Sequence>,
     pending: BTreeMap<BatchId, Pending>,
     accepted: Instant,
 }
@@ -105,7 +114,7 @@ impl Writer {
         match self.delivery {
             Delivery::Plain => self.forget_half(),
             Delivery::Idempotent if self.producer.is_none() => {
-                self.producer = Some(calls::producer_id(&mut client)?);
+                self.producer = Some(producer_id(&mut client)?);
             }
             Delivery::Idempotent => {}
         }
@@ -131,17 +140,22 @@ impl Writer {
     /// New batches for some partitions.
     fn make(&mut self, world: &World) -> Vec<BatchId> {
         let wanted = 1 + self.seed.below(PARTITIONS_PER_REQUEST);
-        let partitions = world.topics().pick(wanted, &mut self.seed);
+        let mut partitions = world.topics().pick(wanted, &mut self.seed);
+        if self.delivery == Delivery::Idempotent {
+            partitions
+                .retain(|p| self.sequences.get(p).is_none_or(|sequence| sequence.established));
+        }
         partitions.into_iter().map(|partition| self.make_for(partition, world)).collect()
     }
 
     fn make_for(&mut self, partition: Partition, world: &World) -> BatchId {
         let id = world.new_batch_id();
-        let next = self.sequences.entry(partition).or_default();
-        let stamp = self.producer.map(|producer| Stamp { producer, first: *next });
+        let sequence = self.sequences.entry(partition).or_default();
+        let first = sequence.next;
+        let stamp = self.producer.map(|producer| Stamp { producer, first });
         let bytes = world.maker.make(id, stamp, &mut self.seed);
         let records = Stored::of(&bytes, 0).map_or(0, |batch| batch.records);
-        *next += records as i32;
+        sequence.next += records as i32;
         self.pending.insert(id, Pending { partition, bytes });
         id
     }
@@ -255,27 +269,22 @@ impl Session<'_> {
     fn accepted(&mut self, partition: Partition, id: BatchId, offset: i64) {
         self.world.acknowledged(partition, id, offset);
         self.writer.pending.remove(&id);
+        self.writer.sequences.entry(partition).or_default().established = true;
         self.writer.accepted = Instant::now();
     }
 
     fn not_accepted(&mut self, partition: Partition, id: BatchId, code: ErrorCode) {
-        use ErrorCode::{
-            OutOfOrderSequenceNumber, ThrottlingQuotaExceeded, UnknownTopicId,
-            UnknownTopicOrPartition,
-        };
+        use ErrorCode::{OutOfOrderSequenceNumber, UnknownTopicId, UnknownTopicOrPartition};
         let gone = !self.world.topics().is_live(partition.topic);
         match code {
             UnknownTopicId | UnknownTopicOrPartition if gone => {
                 self.writer.pending.remove(&id);
             }
-            // Word of a new topic may not have gone around; too much may be waiting for the disk.
-            UnknownTopicId | UnknownTopicOrPartition | ThrottlingQuotaExceeded => {
-                self.refused_for_now(partition, id, code);
-            }
             // It follows one that was refused.
             OutOfOrderSequenceNumber if self.is_behind_another(partition, id) => {
                 self.refused_for_now(partition, id, code);
             }
+            code if calls::is_transient(code) => self.refused_for_now(partition, id, code),
             code => {
                 self.world.fault(format!("{id} for {partition:?} refused: {code}"));
                 self.writer.pending.remove(&id);
@@ -295,7 +304,21 @@ impl Session<'_> {
         }
     }
 
+    /// Whether one of an earlier request for the same partition has no answer yet, or was refused.
     fn is_behind_another(&self, partition: Partition, id: BatchId) -> bool {
         self.writer.pending.range(..id).any(|(_, pending)| pending.partition == partition)
+    }
+}
+
+/// A new producer's id, from a broker that may need a moment to give one.
+fn producer_id(client: &mut Client) -> Result<i64, CallError> {
+    let asked = Instant::now();
+    loop {
+        match calls::producer_id(client) {
+            Err(CallError::Refused(code))
+                if calls::is_transient(code) && asked.elapsed() < REFUSALS_MAX => {}
+            done => return done,
+        }
+        sleep(RETRY_PAUSE);
     }
 }

@@ -75,6 +75,26 @@ impl From<ClientError> for CallError {
     }
 }
 
+/// Whether the code means: not yet, ask again. A broker may say so for a moment after its start or
+/// after a topic's creation, or while too much waits for its disk.
+#[must_use]
+pub fn is_transient(code: ErrorCode) -> bool {
+    use ErrorCode::{
+        CoordinatorLoadInProgress, CoordinatorNotAvailable, LeaderNotAvailable,
+        NotLeaderOrFollower, ThrottlingQuotaExceeded, UnknownTopicId, UnknownTopicOrPartition,
+    };
+    [
+        CoordinatorLoadInProgress,
+        CoordinatorNotAvailable,
+        LeaderNotAvailable,
+        NotLeaderOrFollower,
+        ThrottlingQuotaExceeded,
+        UnknownTopicId,
+        UnknownTopicOrPartition,
+    ]
+    .contains(&code)
+}
+
 fn accepted(code: ErrorCode) -> Result<(), CallError> {
     match code {
         ErrorCode::None => Ok(()),

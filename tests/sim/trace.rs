@@ -10,7 +10,7 @@ use crate::sim::rng::mix;
 const LINES: usize = 60;
 
 /// Characters kept of a line.
-const WIDTH: usize = 260;
+const WIDTH: usize = 600;
 
 /// How much of a run is kept for reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

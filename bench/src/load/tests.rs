@@ -55,16 +55,15 @@ fn serve(mut socket: TcpStream, mood: Mood) -> Seen {
         }
         let mut frame = vec![0; i32::from_be_bytes(prefix) as usize];
         socket.read_exact(&mut frame).expect("a whole request");
-        for bytes in respond(frame.into(), mood, &mut seen) {
-            if socket.write_all(&bytes).is_err() {
-                return seen;
-            }
+        let answer = respond(frame.into(), mood, &mut seen);
+        if socket.write_all(&answer).is_err() {
+            return seen;
         }
     }
     seen
 }
 
-fn respond(frame: Bytes, mood: Mood, seen: &mut Seen) -> Option<Bytes> {
+fn respond(frame: Bytes, mood: Mood, seen: &mut Seen) -> Bytes {
     let (header, request) = decode(frame);
     let mut answer = TopicProduceResponse::default();
     for data in &request.topic_data[0].partition_data {
@@ -81,7 +80,7 @@ fn respond(frame: Bytes, mood: Mood, seen: &mut Seen) -> Option<Bytes> {
     }
     let response = ProduceResponse { responses: vec![answer], ..ProduceResponse::default() };
     let frame = encode_response(header.version, header.correlation_id, &response);
-    frame.expect("a response").into_bytes()
+    frame.expect("a response").into_bytes().expect("no holes")
 }
 
 /// A load on partitions 0 to 3, one a request.
@@ -98,8 +97,18 @@ fn load(socket: TcpStream, pace: Pace, record_size: u64, stamp: Stamp) -> Load {
         order: Order::InTurn,
         stamp,
         pace,
-        measure_from: Instant::now(),
+        measure_from: match pace {
+            Pace::Closed { .. } => Instant::now(),
+            Pace::Open { schedule, .. } => schedule.start,
+        },
     }
+}
+
+/// 1,000 requests per second for so long from now on.
+fn open(time: Duration, in_flight: usize, grace: Duration) -> Pace {
+    let schedule = Schedule { start: Instant::now(), rate: 1000, connections: 1, place: 0 };
+    let stop = schedule.start + time;
+    Pace::Open { schedule, in_flight, stop, give_up: stop + grace }
 }
 
 fn closed(in_flight: usize, requests: u64) -> Pace {
@@ -122,10 +131,7 @@ fn a_closed_loop_sends_every_request_whole_and_in_turn() {
 #[test]
 fn an_open_loop_charges_a_stall_to_everything_that_was_due() {
     let (socket, broker) = broker(Mood::Stalls(50, 200 * MS));
-    let start = Instant::now();
-    let schedule = Schedule { start, rate: 1000, connections: 1, place: 0 };
-    let stop = start + 400 * MS;
-    let pace = Pace::Open { schedule, in_flight: usize::MAX, stop, give_up: stop + 10_000 * MS };
+    let pace = open(400 * MS, usize::MAX, 10_000 * MS);
     let tally = load(socket, pace, 100_000, Stamp::Nothing).run().expect("a broker");
     assert_eq!((tally.requests, broker.join().expect("valid requests").len()), (400, 400));
     assert!(tally.answers.at(1.0) >= 195 * MS, "{:?}", tally.answers.at(1.0));
@@ -136,11 +142,9 @@ fn an_open_loop_charges_a_stall_to_everything_that_was_due() {
 #[test]
 fn what_could_not_be_sent_in_time_is_told() {
     let (socket, broker) = broker(Mood::Stalls(1, 150 * MS));
-    let start = Instant::now();
-    let schedule = Schedule { start, rate: 1000, connections: 1, place: 0 };
-    let stop = start + 100 * MS;
-    let pace = Pace::Open { schedule, in_flight: 1, stop, give_up: stop };
-    let tally = load(socket, pace, 10, Stamp::Nothing).run().expect("a broker");
+    let tally = load(socket, open(100 * MS, 1, Duration::ZERO), 10, Stamp::Nothing)
+        .run()
+        .expect("a broker");
     let missed = tally.errors["not sent in time"];
     assert_eq!(missed + tally.requests, 100);
     assert_eq!(broker.join().expect("valid requests").len() as u64, tally.requests);
@@ -149,15 +153,9 @@ fn what_could_not_be_sent_in_time_is_told() {
 #[test]
 fn the_warm_up_is_sent_and_not_counted() {
     let (socket, broker) = broker(Mood::Willing);
-    let start = Instant::now();
-    let schedule = Schedule { start, rate: 1000, connections: 1, place: 0 };
-    let stop = start + 100 * MS;
-    let pace = Pace::Open { schedule, in_flight: usize::MAX, stop, give_up: stop + stop.elapsed() };
+    let pace = open(100 * MS, usize::MAX, 10_000 * MS);
     let mut load = load(socket, pace, 10, Stamp::Nothing);
-    load.measure_from = start + 60 * MS;
-    if let Pace::Open { give_up, .. } = &mut load.pace {
-        *give_up = stop + 10_000 * MS;
-    }
+    load.measure_from += 60 * MS;
     let tally = load.run().expect("a broker");
     assert_eq!((tally.requests, tally.answers.summary().count), (40, 40));
     assert_eq!(broker.join().expect("valid requests").len(), 100);

@@ -158,10 +158,10 @@ impl Receiver {
 
     fn parse(&mut self, mut bytes: &[u8]) -> Result<(), BadSize> {
         while !bytes.is_empty() {
-            if self.growing.is_none() {
+            let Some(growing) = &mut self.growing else {
                 bytes = self.parse_prefix(bytes)?;
-            }
-            let Some(growing) = &mut self.growing else { return Ok(()) };
+                continue;
+            };
             if !growing.make_room() {
                 self.held_back.extend_from_slice(bytes);
                 return Ok(());

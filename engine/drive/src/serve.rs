@@ -219,7 +219,7 @@ mod tests {
         for (sent, left) in
             [(0, "abc de f"), (1, "bc de f"), (3, "de f"), (4, "e f"), (5, "f"), (6, "")]
         {
-            let mut pieces: VecDeque<_> = ["abc", "de", "f"].map(Bytes::from_static).into();
+            let mut pieces: VecDeque<_> = ["abc", "de", "f"].map(Bytes::from).into();
             advance(&mut pieces, sent);
             let pieces: Vec<_> = pieces.iter().map(|p| str::from_utf8(p).expect("text")).collect();
             assert_eq!(pieces.join(" "), left, "{sent}");

@@ -2,20 +2,21 @@
 
 An adapter is a process that drives one stock client. It reads one JSON request per line and
 answers each with one line: `{"ok": result}`, `{"code": n}` when the client reports Kafka's error
-code n, `{"unsupported": why}` when the client lacks the feature, `{"error": text}` otherwise.
+code n or an error of its own that stands for it, `{"unsupported": why}` when the client lacks the
+feature, `{"error": text}` otherwise.
 
-Operations (adapters in other languages take the same names and fields):
-  create   topic, partitions, replication, configs
-  delete   topic
-  partitions  topic                     number of partitions, 0 when the topic does not exist
-  configs  topic                        {name: value}
-  offset   topic, partition, at         at: earliest, latest, max_timestamp or milliseconds;
+Operations, the same in every language:
+  create      topic, partitions, replication, configs
+  delete      topic
+  partitions  topic                     how many, 0 when the topic does not exist
+  configs     topic                     {name: value}
+  offset      topic, partition, at      at: earliest, latest, max_timestamp or milliseconds;
                                         -1 when no record is that late
-  produce  topic, records, codec, acks, idempotent, max_bytes
+  produce     topic, records, codec, acks, idempotent, max_bytes
                                         the offsets acknowledged, null when the client hides them
-  consume  topic, start, count, reset, fetch_bytes, wait_ms
+  consume     topic, start, count, reset, fetch_bytes, wait_ms
                                         start: [[partition, offset]], -2 earliest, -1 latest;
-                                        returns at `count` records or after wait_ms
+                                        the records read at `count` of them or after wait_ms
 """
 
 import asyncio

@@ -14,6 +14,7 @@ from tools import CONSOLE_CONSUMER, CONSOLE_PRODUCER, checked
 
 RECORDS = 60
 BULK_S = 900
+LINE_CHARACTERS = 100_000
 
 
 def certified(writer):
@@ -67,8 +68,9 @@ def corpus(report, tools, helper, prefix, cache, megabytes):
 
     def console_producer_writes(topic, path):
         with open(path, "rb") as lines:
-            checked(tools.command(CONSOLE_PRODUCER, "--topic", topic, "--compression-codec", "lz4"),
-                    BULK_S, stdin=lines)
+            checked(tools.command(
+                CONSOLE_PRODUCER, "--topic", topic, "--compression-codec", "lz4",
+                "--request-timeout-ms", "30000"), BULK_S, stdin=lines)
 
     for write in (kcat_writes, console_producer_writes):
         name = write.__name__.replace("_", "-")
@@ -109,11 +111,12 @@ def corpus_file(cache, megabytes):
 
 
 def source_lines():
-    """Lines that console tools keep as they are: kcat drops empty ones, Kafka's decodes UTF-8."""
+    """Lines that console tools take as they are: no empty, no huge one, nothing but UTF-8."""
     root = subprocess.run(["go", "env", "GOROOT"], check=True, capture_output=True, text=True)
-    for path in itertools.cycle(sorted(pathlib.Path(root.stdout.strip(), "src").rglob("*.go"))):
+    source = sorted(pathlib.Path(root.stdout.strip(), "src").rglob("*.go"))
+    for path in itertools.cycle(filter(pathlib.Path.is_file, source)):
         lines = path.open(encoding="utf-8", newline="")
         with lines, contextlib.suppress(UnicodeDecodeError):
             for line in lines:
-                if line.endswith("\n") and line != "\n" and "\r" not in line:
+                if line.endswith("\n") and "\r" not in line and 1 < len(line) < LINE_CHARACTERS:
                     yield line.encode()

@@ -51,7 +51,9 @@ impl File {
         self.changes[at].act.apply(&mut self.view);
         self.changes[at].stage = Stage::Landed;
         if landing == Landing::Durable {
-            self.changes.remove(at).act.apply(&mut self.stable);
+            // Whatever landed in this file before is older than what is durable now.
+            let landed = self.changes.extract_if(..=at, |change| change.stage != Stage::Flying);
+            landed.for_each(|change| change.act.apply(&mut self.stable));
         }
     }
 

@@ -263,11 +263,15 @@ impl Disk {
     /// The operation has been carried out.
     pub fn land(&mut self, op: Op, landing: Landing) {
         let targets = self.open.get(&op).cloned().unwrap_or_default();
-        for inode in targets.files {
-            self.files.entry(inode).or_default().land(op, landing);
+        for inode in &targets.files {
+            self.files.entry(*inode).or_default().land(op, landing);
         }
         for name in targets.names {
             self.names.entry(name).or_default().land(op, landing);
+        }
+        if landing == Landing::Durable {
+            let entries = self.names.values_mut().filter(|entry| entry.leads_to(&targets.files));
+            entries.for_each(|entry| entry.settle(|stage| stage != Stage::Flying));
         }
         if landing == Landing::Durable {
             self.open.remove(&op);
@@ -304,9 +308,12 @@ impl Disk {
                 restage(&mut file.changes, op, stage);
             }
         }
-        for name in &targets.names {
-            if let Some(entry) = self.names.get_mut(name) {
+        for (name, entry) in &mut self.names {
+            if targets.names.contains(name) {
                 restage(&mut entry.changes, op, stage);
+            } else if entry.leads_to(&targets.files) {
+                let landed = entry.changes.iter_mut().filter(|c| c.stage == Stage::Landed);
+                landed.for_each(|change| change.stage = stage);
             }
         }
     }
@@ -434,6 +441,11 @@ fn restage<T>(changes: &mut [Change<T>], op: Op, stage: Stage) {
 }
 
 impl Entry {
+    /// An earlier, failed operation may have made the name of a file.
+    fn leads_to(&self, files: &[Inode]) -> bool {
+        self.view.is_some_and(|inode| files.contains(&inode))
+    }
+
     fn land(&mut self, op: Op, landing: Landing) {
         let Some(at) = self.changes.iter().position(|change| change.op == op) else { return };
         self.changes[at].stage = Stage::Landed;

@@ -271,6 +271,15 @@ impl Workload {
         }
     }
 
+    /// What must be written cannot be yet: the patience with it starts anew.
+    pub fn excuse_commands(&mut self, now: u64) {
+        for open in self.open.values_mut() {
+            if matches!(open.wish, Wish::Create(_) | Wish::Delete(_) | Wish::ProducerIds) {
+                open.answerable = Some(now);
+            }
+        }
+    }
+
     /// An append to `partition` is acknowledged: fetches that wait for it can be answered.
     fn wake_readers(&mut self, partition: TopicPartition, end: i64, now: u64) {
         for open in self.open.values_mut() {

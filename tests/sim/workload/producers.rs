@@ -85,8 +85,9 @@ impl Workload {
             self.producers.get_mut(which)?.begin_anew();
         }
         let producer = self.producers.get_mut(which)?;
-        producer.lanes.retain(|partition, _| model.state(*partition) == TopicState::Live);
-        let known: Vec<_> = producer.lanes.keys().copied().collect();
+        producer.lanes.retain(|partition, _| model.state(*partition) != TopicState::Gone);
+        let live = |partition: &TopicPartition| model.state(*partition) == TopicState::Live;
+        let known: Vec<_> = producer.lanes.keys().copied().filter(live).collect();
         let partition = match known.as_slice() {
             [_, ..] if !self.rng.one_in(5) => self.rng.pick(&known),
             _ => self.any_partition(model)?,

@@ -373,19 +373,22 @@ impl World {
         Ok(())
     }
 
+    /// A journal that finds no room at the start keeps its shard offline.
+    fn excuse_errors(&mut self, notice: &Notice) {
+        let excuses = &mut self.model.excuses;
+        if let Notice::ShardOffline(_, Failure::Full) = notice {
+            excuses.offline |= excuses.full;
+        }
+    }
+
     fn notice(&mut self, shard: ShardId, notice: &Notice) -> Step<()> {
         self.notices += 1;
         self.trace.note(self.now, "notice", &[u64::from(shard.0)], notice);
         let excused = match notice {
-            Notice::ShardOffline(_, failure)
-            | Notice::DirectoryOffline(_, failure)
-            | Notice::PartitionOffline(_, failure) => {
+            Notice::ShardOffline(..) | Notice::DirectoryOffline(..) | Notice::PartitionOffline(..) => {
                 let at = self.now + self.rng.crash.spread(1_000..=8_000_000);
                 self.restart_at.get_or_insert(at);
-                // A journal that finds no room at the start keeps its shard offline.
-                let excuses = &mut self.model.excuses;
-                excuses.offline |= excuses.full && *failure == Failure::Full;
-                excuses.offline
+                self.model.excuses.offline
             }
             Notice::DiskFull => self.model.excuses.full,
             Notice::DiskFreed => true,

@@ -18,6 +18,7 @@ pub(super) const EIO: i32 = 5;
 impl World {
     /// Carries out the effects of a turn, in the order that is promised.
     pub(super) fn perform(&mut self, shard: ShardId, effects: Effects) -> Step<()> {
+        effects.notices.iter().for_each(|notice| self.excuse_errors(notice));
         for write in effects.journal {
             self.burn()?;
             self.write_journal(shard, &write)?;

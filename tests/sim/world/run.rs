@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use corelog_engine::boot::effect::ManifestName;
+use corelog_engine::boot::effect::{JournalFile, ManifestName};
 use corelog_engine::boot::{BootRefusal, Recovered};
 use corelog_engine::id::ShardId;
 use corelog_engine::shard::Shard;
@@ -63,11 +63,11 @@ pub fn run(seed: u64, scenario: Scenario, detail: Detail) -> Result<Summary, Bro
             events: world.events,
             starts: world.model.start,
         }),
-        Err(why) => Err(Broken {
+        Err(why) => { if std::env::var("SIM_DUMP").is_ok() { for host in &world.hosts { eprintln!("{:#?}", host.shard); } } Err(Broken {
             why,
             hash: world.trace.hash(),
             lines: world.trace.lines().map(str::to_owned).collect(),
-        }),
+        })},
     }
 }
 
@@ -212,9 +212,24 @@ impl World {
         }
         while self.steps > 0 && self.restart_at.is_none_or(|at| self.now < at) {
             self.advance()?;
+            if self.disk.capacity.is_some() && !self.has_journals() {
+                self.workload.excuse_commands(self.now);
+            }
             check(self.workload.check_prompt(self.now))?;
         }
         Ok(())
+    }
+
+    /// Whether every shard has found room for a journal since it started.
+    fn has_journals(&self) -> bool {
+        let bytes = self.geometry.limits.journal_file_bytes;
+        let has = |shard: ShardId| {
+            (0..self.geometry.limits.journal_files).any(|slot| {
+                let len = self.disk.len(Name::Journal(JournalFile { shard, slot }));
+                len == Some(bytes)
+            })
+        };
+        (0..self.hosts.len() as u16).map(ShardId).all(has)
     }
 
     /// Stops the broker as an operator does.

@@ -118,6 +118,10 @@ impl Reading {
             read.entry(name.start).or_insert_with(Vec::new).push(state);
         }
         let complete = read.iter().rev().find(|(_, states)| is_complete(states));
+        if complete.is_none() && self.journals.is_empty() {
+            // No shard has ever run: the first start did not get that far.
+            return Ok(());
+        }
         let newest = complete.or(read.iter().next_back()).map(|(start, _)| *start);
         if let Some(states) = newest.and_then(|start| read.remove(&start)) {
             let whole = is_complete(&states) && states.iter().all(Option::is_some);

@@ -129,6 +129,7 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 #[derive(Debug)]
 pub struct CommitBuilder {
     buffer: SlabWriter,
+    limit: usize,
     entries: u32,
 }
 
@@ -138,19 +139,30 @@ impl CommitBuilder {
     pub fn new(mut buffer: SlabWriter) -> CommitBuilder {
         debug_assert!(buffer.is_empty());
         buffer.append_zeros(COMMIT_HEADER);
-        CommitBuilder { buffer, entries: 0 }
+        let limit = buffer.capacity();
+        CommitBuilder { buffer, limit, entries: 0 }
+    }
+
+    /// The same, to become no larger than `limit` bytes: at least one block, whole ones.
+    #[must_use]
+    pub fn limited(self, limit: usize) -> CommitBuilder {
+        CommitBuilder { limit: limit.min(self.limit), ..self }
+    }
+
+    fn left(&self) -> usize {
+        self.limit.saturating_sub(self.buffer.len())
     }
 
     /// Bytes of payload that one more entry may have.
     #[must_use]
     pub fn room(&self) -> usize {
-        self.buffer.room().saturating_sub(ENTRY_HEADER)
+        self.left().saturating_sub(ENTRY_HEADER)
     }
 
     /// Whether one more entry, if without payload, fits.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.buffer.room() >= ENTRY_HEADER
+        self.left() >= ENTRY_HEADER
     }
 
     /// Adds an entry; its pieces are `head.len` bytes together and fit (see [`room`](Self::room)).

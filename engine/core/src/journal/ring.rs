@@ -81,6 +81,14 @@ impl Ring {
         size <= self.room() || (size <= self.file_bytes && !self.free.is_empty())
     }
 
+    /// Bytes of the file that a commit of `size` bytes would go to, from there on; `None` when it
+    /// cannot be placed now.
+    #[must_use]
+    pub fn room_for(&self, size: u64) -> Option<u64> {
+        let room = if size <= self.room() { self.room() } else { self.file_bytes };
+        self.fits(size).then_some(room)
+    }
+
     /// Bytes that can be placed before a file must be released.
     #[must_use]
     pub fn space(&self) -> u64 {
@@ -130,6 +138,12 @@ impl Ring {
         }
     }
 
+    /// Whether a file comes free once a manifest that names `needed` is durable.
+    #[must_use]
+    pub fn would_free(&self, needed: Seq) -> bool {
+        self.used.get(1).is_some_and(|file| file.first <= needed)
+    }
+
     /// The seqs of the oldest file that is still needed, if it is not the one being filled: what
     /// must be flushed for a file to come free.
     #[must_use]
@@ -153,6 +167,7 @@ mod tests {
         let places: Vec<_> = spots.iter().map(|s| (s.slot.0, s.at, s.seq.0)).collect();
         assert_eq!(places, [(0, 0, 1), (0, 40, 2), (1, 0, 3), (1, 40, 4), (2, 0, 5)]);
         assert!(ring.fits(60) && !ring.fits(61));
+        assert_eq!((ring.room_for(60), ring.room_for(61)), (Some(60), None));
         assert!(ring.place(61, 1).is_none());
         assert_eq!(ring.space(), 60);
     }
@@ -185,6 +200,18 @@ mod tests {
         assert_eq!(ring.needed(), Seq(1));
         ring.reclaim(ring.needed());
         assert_eq!(ring.free_files(), 0);
+    }
+
+    #[test]
+    fn a_file_released_while_it_is_filled_comes_free_behind_the_next_one() {
+        let mut ring = ring();
+        ring.place(40, 1);
+        ring.release(Seq(1));
+        ring.reclaim(ring.needed());
+        ring.place(70, 1);
+        assert!(!ring.would_free(Seq(1)) && ring.would_free(ring.needed()));
+        ring.reclaim(ring.needed());
+        assert_eq!(ring.free_files(), 2);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::journal::commit::{CommitBuilder, Incarnation, Seq, buffer_for};
 use crate::journal::ring::{Ring, Slot as FileSlot};
 use crate::limits::{JOURNAL_BUFFER, SEAL_AFTER_MS};
 use crate::log::Boundary;
-use crate::shard::effect::{Effects, WriteJournal};
-use crate::shard::event::{EffectId, FileName, Outcome};
+use crate::shard::effect::{Effects, FileAction, WriteJournal};
+use crate::shard::event::{EffectId, Failure, FileName, Outcome};
 use crate::shard::partition::{Queued, Slot};
 use crate::shard::setup::ShardSetup;
 use crate::shard::{Pending, Shard};
@@ -44,6 +44,8 @@ pub(crate) struct Commits {
     file_bytes: u64,
     files: usize,
     formatted: Vec<FileSlot>,
+    /// Files that the disk had no room for.
+    unmade: Vec<FileSlot>,
     incarnation: Incarnation,
     in_flight: VecDeque<InFlight>,
     max_in_flight: usize,
@@ -64,6 +66,7 @@ impl Commits {
             file_bytes,
             files: usize::from(setup.limits.journal_files),
             formatted: setup.formatted.clone(),
+            unmade: Vec::new(),
             incarnation: setup.incarnation,
             in_flight: VecDeque::new(),
             max_in_flight: setup.limits.commits_in_flight.max(1),
@@ -148,12 +151,10 @@ impl Shard {
     fn build_commit(&mut self, now: Now, fx: &mut Effects) -> bool {
         let Some(first) = self.next_queued() else { return false };
         let payload = self.partitions.get(&first).map_or(0, |p| p.log.smallest_entry());
-        let size =
-            (buffer_for(payload as usize).max(JOURNAL_BUFFER) as u64).min(self.commits.file_bytes);
-        if !self.commits.ring.fits(size) {
-            return false;
-        }
-        let mut builder = CommitBuilder::new(self.commits.buffer(payload));
+        let least = buffer_for(payload as usize) as u64;
+        let Some(room) = self.commits.ring.room_for(least) else { return false };
+        let buffer = self.commits.buffer(payload);
+        let mut builder = CommitBuilder::new(buffer).limited(room as usize);
         let mut logs = Vec::new();
         let seq = self.commits.ring.next_seq();
         while let Some(slot) = self.next_queued() {
@@ -292,6 +293,10 @@ impl Shard {
         fx: &mut Effects,
     ) {
         match outcome {
+            Outcome::Failed(Failure::Full) => {
+                self.commits.unmade.push(slot);
+                self.disk_full(fx);
+            }
             Outcome::Failed(failure) if self.commits.formatted.is_empty() => {
                 let name = FileName::Journal(slot.0);
                 fx.notice(super::effect::Notice::ShardOffline(name, *failure));
@@ -303,6 +308,16 @@ impl Shard {
                 self.commits.formatted.push(slot);
                 self.commits.ring.add(slot);
             }
+        }
+    }
+
+    /// The disk has this much room: tries again to make the files that it had none for.
+    pub(super) fn retry_formats(&mut self, free: u64, fx: &mut Effects) {
+        let fit = free / self.limits.journal_file_bytes;
+        let count = self.commits.unmade.len().min(usize::try_from(fit).unwrap_or(usize::MAX));
+        for slot in self.commits.unmade.drain(..count).collect::<Vec<_>>() {
+            let id = self.effect(Pending::Format(slot));
+            fx.file(id, FileAction::FormatJournal(slot.0));
         }
     }
 

@@ -310,6 +310,7 @@ impl Shard {
             _ => {}
         }
         self.retry_manifest(fx);
+        self.retry_formats(bytes.saturating_sub(reserve), fx);
     }
 
     /// Answers a stop once everything is in segments and the manifest says so.

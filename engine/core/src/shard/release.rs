@@ -66,8 +66,11 @@ impl Shard {
             || self.flusher.flushed_since_barrier >= half_file
             || self.flusher.wants_barrier();
         let idle = self.flusher.releasing.is_idle();
-        if !due || !idle || self.flusher.unsynced.is_empty() {
+        if !due || !idle {
             return;
+        }
+        if self.flusher.unsynced.is_empty() {
+            return self.record_needed(fx);
         }
         let slots = std::mem::take(&mut self.flusher.unsynced);
         let syncs = slots.into_iter().filter_map(|slot| {
@@ -79,6 +82,16 @@ impl Shard {
         self.flusher.releasing.stage = Stage::Barrier(logs);
         let id = self.effect(Pending::Barrier);
         fx.file(id, FileAction::Barrier);
+    }
+
+    /// Entries may have been released without a manifest that lets their file go: they were in the
+    /// file being filled, or their topic is gone.
+    fn record_needed(&mut self, fx: &mut Effects) {
+        let needed = self.commits.ring().needed();
+        if self.commits.ring().would_free(needed) {
+            let write = self.manifest_write(&[], needed);
+            self.write_manifest(Vec::new(), needed, write, fx);
+        }
     }
 
     /// The barrier has passed: what it covers goes into the manifest.

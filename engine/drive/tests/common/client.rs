@@ -14,15 +14,15 @@ use super::service::{APPEND, CREATE, DELETE, ECHO, FETCH, FILE, LATEST, TOPICS, 
 /// No test waits longer for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub struct Client {
-    pub stream: TcpStream,
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
 }
 
 /// An answer that is no success, in the broker's words.
-pub type Refused = String;
+pub(crate) type Refused = String;
 
 impl Client {
-    pub fn connect(address: SocketAddr) -> Client {
+    pub(crate) fn connect(address: SocketAddr) -> Client {
         let stream = TcpStream::connect(address).expect("connect");
         stream.set_nodelay(true).expect("nodelay");
         stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
@@ -30,7 +30,7 @@ impl Client {
     }
 
     /// Connects until the connection is served by this shard.
-    pub fn connect_to_shard(address: SocketAddr, shard: u16) -> Client {
+    pub(crate) fn connect_to_shard(address: SocketAddr, shard: u16) -> Client {
         for _ in 0..1000 {
             let mut client = Client::connect(address);
             client.send(&[WHERE]);
@@ -41,17 +41,17 @@ impl Client {
         panic!("no connection to shard {shard}")
     }
 
-    pub fn send(&mut self, body: &[u8]) {
+    pub(crate) fn send(&mut self, body: &[u8]) {
         let mut frame = (body.len() as u32).to_be_bytes().to_vec();
         frame.extend_from_slice(body);
         self.stream.write_all(&frame).expect("send");
     }
 
-    pub fn receive(&mut self) -> Result<Vec<u8>, Refused> {
+    pub(crate) fn receive(&mut self) -> Result<Vec<u8>, Refused> {
         self.try_receive().expect("an answer")
     }
 
-    pub fn try_receive(&mut self) -> io::Result<Result<Vec<u8>, Refused>> {
+    pub(crate) fn try_receive(&mut self) -> io::Result<Result<Vec<u8>, Refused>> {
         let mut size = [0; 4];
         self.stream.read_exact(&mut size)?;
         let mut body = vec![0; u32::from_be_bytes(size) as usize];
@@ -63,27 +63,27 @@ impl Client {
         })
     }
 
-    pub fn ask(&mut self, body: &[u8]) -> Result<Vec<u8>, Refused> {
+    pub(crate) fn ask(&mut self, body: &[u8]) -> Result<Vec<u8>, Refused> {
         self.send(body);
         self.receive()
     }
 
-    pub fn create(&mut self, name: &str, partitions: u32) -> TopicId {
+    pub(crate) fn create(&mut self, name: &str, partitions: u32) -> TopicId {
         let body = [&[CREATE][..], &partitions.to_le_bytes(), name.as_bytes()].concat();
         let id = self.ask(&body).expect("created");
         TopicId(id.try_into().expect("an id"))
     }
 
-    pub fn delete(&mut self, topic: TopicId) {
+    pub(crate) fn delete(&mut self, topic: TopicId) {
         self.ask(&[&[DELETE][..], &topic.0].concat()).expect("deleted");
     }
 
-    pub fn append(&mut self, partition: TopicPartition, batch: &[u8]) -> Result<i64, Refused> {
+    pub(crate) fn append(&mut self, partition: TopicPartition, batch: &[u8]) -> Result<i64, Refused> {
         self.ask(&append_body(partition, batch)).map(|base| number(&base))
     }
 
     /// The high watermark and what follows `offset`, waiting for something to.
-    pub fn fetch(
+    pub(crate) fn fetch(
         &mut self,
         partition: TopicPartition,
         offset: i64,
@@ -96,13 +96,13 @@ impl Client {
     }
 
     /// All batches from `offset` up to the high watermark.
-    pub fn fetch_all(&mut self, partition: TopicPartition, mut offset: i64) -> Vec<Bytes> {
+    pub(crate) fn fetch_all(&mut self, partition: TopicPartition, mut offset: i64) -> Vec<Bytes> {
         let mut all = Vec::new();
         loop {
             let (high, batches) = self.fetch(partition, offset, 1 << 20, 0).expect("fetched");
-            for batch in split(Bytes::from(batches)) {
-                let batch = batch.expect("whole batches");
-                offset = batch_end(&batch);
+            for batch in split(&Bytes::from(batches)) {
+                let (header, batch) = batch.expect("whole batches");
+                offset = header.base_offset.0 + i64::from(header.last_offset_delta) + 1;
                 all.push(batch);
             }
             if offset >= high {
@@ -111,34 +111,34 @@ impl Client {
         }
     }
 
-    pub fn latest(&mut self, partition: TopicPartition) -> Result<i64, Refused> {
+    pub(crate) fn latest(&mut self, partition: TopicPartition) -> Result<i64, Refused> {
         self.ask(&[&[LATEST][..], &name(partition)].concat()).map(|offset| number(&offset))
     }
 
-    pub fn topics(&mut self) -> i64 {
+    pub(crate) fn topics(&mut self) -> i64 {
         number(&self.ask(&[TOPICS]).expect("counted"))
     }
 
-    pub fn echo(&mut self, payload: &[u8]) -> Vec<u8> {
+    pub(crate) fn echo(&mut self, payload: &[u8]) -> Vec<u8> {
         self.ask(&[&[ECHO][..], payload].concat()).expect("echoed")
     }
 }
 
-pub fn file_body(partition: TopicPartition, base: i64, at: u64, len: u64) -> Vec<u8> {
+pub(crate) fn file_body(partition: TopicPartition, base: i64, at: u64, len: u64) -> Vec<u8> {
     let (base, at, len) = (base.to_le_bytes(), at.to_le_bytes(), len.to_le_bytes());
     [&[FILE][..], &name(partition), &base, &at, &len].concat()
 }
 
-pub fn append_body(partition: TopicPartition, batch: &[u8]) -> Vec<u8> {
+pub(crate) fn append_body(partition: TopicPartition, batch: &[u8]) -> Vec<u8> {
     [&[APPEND][..], &name(partition), batch].concat()
 }
 
-pub fn fetch_body(partition: TopicPartition, offset: i64, max: u32, wait_ms: u32) -> Vec<u8> {
+pub(crate) fn fetch_body(partition: TopicPartition, offset: i64, max: u32, wait_ms: u32) -> Vec<u8> {
     let (offset, max, wait) = (offset.to_le_bytes(), max.to_le_bytes(), wait_ms.to_le_bytes());
     [&[FETCH][..], &name(partition), &offset, &max, &wait].concat()
 }
 
-pub fn partition(topic: TopicId, index: u32) -> TopicPartition {
+pub(crate) fn partition(topic: TopicId, index: u32) -> TopicPartition {
     TopicPartition { topic, index: PartitionIndex(index) }
 }
 
@@ -151,7 +151,7 @@ fn number(bytes: &[u8]) -> i64 {
 }
 
 /// A batch of one record, which says which one it is.
-pub fn batch(number: u64, len: usize) -> Bytes {
+pub(crate) fn batch(number: u64, len: usize) -> Bytes {
     let value: Vec<u8> = (0..len).map(|i| (i as u64 ^ number) as u8).collect();
     let key = number.to_le_bytes();
     let mut builder = BatchBuilder::new(Codec::None);
@@ -161,11 +161,6 @@ pub fn batch(number: u64, len: usize) -> Bytes {
 }
 
 /// What producers make of a batch: without the fields that the broker writes.
-pub fn producers_part(batch: &[u8]) -> &[u8] {
+pub(crate) fn producers_part(batch: &[u8]) -> &[u8] {
     &batch[21..]
-}
-
-fn batch_end(batch: &[u8]) -> i64 {
-    let header = corelog_engine::record::BatchHeader::parse(batch).expect("a header");
-    header.base_offset.0 + i64::from(header.last_offset_delta) + 1
 }

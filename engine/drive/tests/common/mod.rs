@@ -2,9 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
-pub mod client;
-pub mod dir;
-pub mod service;
+pub(crate) mod client;
+pub(crate) mod dir;
+pub(crate) mod service;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -20,7 +20,7 @@ use corelog_engine::shard::setup::ShardLimits;
 use service::Tiny;
 
 /// Settings that make rare things common: small files, small memory.
-pub fn settings(dir: &Path, shards: usize) -> Settings {
+pub(crate) fn settings(dir: &Path, shards: usize) -> Settings {
     let cores = corelog_os::cpu::allowed_cores().expect("affinity");
     Settings {
         data_dir: dir.to_path_buf(),
@@ -46,18 +46,18 @@ pub fn settings(dir: &Path, shards: usize) -> Settings {
 }
 
 /// A broker in threads of this process. Stopped when dropped.
-pub struct Broker {
-    pub ready: Ready,
+pub(crate) struct Broker {
+    pub(crate) ready: Ready,
     stop: Stop,
     thread: Option<JoinHandle<Result<(), RunError>>>,
 }
 
 impl Broker {
-    pub fn start(settings: Settings) -> Broker {
+    pub(crate) fn start(settings: Settings) -> Broker {
         Broker::try_start(settings).expect("the broker starts")
     }
 
-    pub fn try_start(settings: Settings) -> Result<Broker, RunError> {
+    pub(crate) fn try_start(settings: Settings) -> Result<Broker, RunError> {
         let stop = Stop::new();
         let (sender, receiver) = channel();
         let for_run = stop.clone();
@@ -71,22 +71,22 @@ impl Broker {
         }
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.ready.addresses[0]
     }
 
-    pub fn stop_handle(&self) -> Stop {
+    pub(crate) fn stop_handle(&self) -> Stop {
         self.stop.clone()
     }
 
     /// Stops it gracefully.
-    pub fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         self.stop.request();
         self.join().expect("a graceful stop");
     }
 
     /// Stops it at once, as a crash would.
-    pub fn crash(mut self) {
+    pub(crate) fn crash(mut self) {
         self.stop.now();
         self.join().expect("a stop");
     }
@@ -104,11 +104,11 @@ impl Drop for Broker {
 }
 
 /// Waits for something that is about to happen.
-pub fn eventually(what: &str, holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, holds: impl FnMut() -> bool) {
     within(Duration::from_secs(10), what, holds);
 }
 
-pub fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let began = std::time::Instant::now();
     while !holds() {
         assert!(began.elapsed() < limit, "not in {limit:?}: {what}");

@@ -18,24 +18,24 @@ use corelog_engine::shard::request::{
     Append, Fetch, FetchPart, Lookup, Piece, Reply, Request, Target,
 };
 
-pub const CREATE: u8 = 1;
-pub const APPEND: u8 = 2;
-pub const FETCH: u8 = 3;
-pub const LATEST: u8 = 4;
-pub const ECHO: u8 = 5;
-pub const FILE: u8 = 6;
-pub const DELETE: u8 = 7;
-pub const SILENT: u8 = 8;
-pub const TOPICS: u8 = 9;
+pub(crate) const CREATE: u8 = 1;
+pub(crate) const APPEND: u8 = 2;
+pub(crate) const FETCH: u8 = 3;
+pub(crate) const LATEST: u8 = 4;
+pub(crate) const ECHO: u8 = 5;
+pub(crate) const FILE: u8 = 6;
+pub(crate) const DELETE: u8 = 7;
+pub(crate) const SILENT: u8 = 8;
+pub(crate) const TOPICS: u8 = 9;
 /// Takes the request and never answers.
-pub const NEVER: u8 = 10;
+pub(crate) const NEVER: u8 = 10;
 /// Answers with what shard this is.
-pub const WHERE: u8 = 11;
+pub(crate) const WHERE: u8 = 11;
 
-pub struct Tiny(ShardHandle);
+pub(crate) struct Tiny(ShardHandle);
 
 impl Tiny {
-    pub fn new(handle: ShardHandle) -> Tiny {
+    pub(crate) fn new(handle: ShardHandle) -> Tiny {
         Tiny(handle)
     }
 }
@@ -52,7 +52,7 @@ impl Service for Tiny {
     }
 }
 
-pub struct TinySession(ShardHandle);
+pub(crate) struct TinySession(ShardHandle);
 
 impl Session for TinySession {
     async fn request(&mut self, mut frame: Bytes) -> Result<Option<Response>, Close> {

@@ -10,14 +10,14 @@ use std::sync::Arc;
 
 use corelog_drive::Settings;
 use corelog_engine::id::TopicId;
-use corelog_engine::log::LogConfig;
+use corelog_engine::log::{Acknowledge, LogConfig};
 use corelog_engine::shard::setup::ShardLimits;
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use super::refusal::Refusal;
 use crate::config::broker::{Config, Cores};
 use crate::config::listener::{Address, Listener};
-use crate::config::topic::{Acknowledge, TopicConfig};
+use crate::config::topic::{self, TopicConfig};
 
 /// Journal writes of a core that may be in flight together: while they are, the next one gathers.
 const COMMITS_IN_FLIGHT: usize = 3;
@@ -136,13 +136,14 @@ fn limits(config: &Config) -> ShardLimits {
 /// How a topic is kept that sets nothing itself. The defaults were checked with the settings.
 fn log_defaults(config: &Config) -> LogConfig {
     let (topic, _) = TopicConfig::restore(config, &BTreeMap::new());
-    let cached = topic.acknowledge == Acknowledge::Cached;
-    let settings = [
-        ("segment.bytes", topic.segment.bytes.to_string()),
-        ("segment.ms", topic.segment.ms.to_string()),
-        ("write.caching", cached.to_string()),
-    ];
-    LogConfig::default().with(&settings.map(|(name, value)| (name.to_owned(), value)).into())
+    LogConfig {
+        segment_bytes: u64::from(topic.segment.bytes),
+        segment_ms: topic.segment.ms,
+        acknowledge: match topic.acknowledge {
+            topic::Acknowledge::Durable => Acknowledge::Durable,
+            topic::Acknowledge::Cached => Acknowledge::Cached,
+        },
+    }
 }
 
 /// The directory as the system knows it, once it exists.
@@ -198,7 +199,7 @@ mod tests {
         assert_eq!(settings.idle_connection_ms, u64::MAX);
         assert_eq!(settings.defaults.segment_bytes, 2 << 20);
         assert_eq!(settings.defaults.segment_ms, 3_600_000);
-        assert_eq!(format!("{:?}", settings.defaults.acknowledge), "Durable");
+        assert_eq!(settings.defaults.acknowledge, Acknowledge::Durable);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::cli::failure::{Failure, check};
 use crate::cli::output::{counted, print};
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     /// Letters, digits, `.`, `_` and `-`
     name: String,
     /// How many partitions [default: the broker's num.partitions]

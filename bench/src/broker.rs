@@ -1,0 +1,260 @@
+//! A broker started from here: how long it takes to serve, and how it ends.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use corelog_wire::api::ApiKey;
+use corelog_wire::messages::produce::ProduceRequest;
+
+use crate::batch::{BatchSpec, Fill};
+use crate::client::{Address, Connection, accepted};
+use crate::failure::Failure;
+use crate::process::Pid;
+use crate::request::{Acks, produce_request};
+use crate::topic::{Topic, TopicArgs};
+
+/// How long a start may take.
+const START: Duration = Duration::from_secs(300);
+/// How long a clean stop may take before it is ended.
+const STOP: Duration = Duration::from_secs(60);
+/// How long the ready line may come after the first acknowledgement.
+const LINE: Duration = Duration::from_secs(1);
+/// Between two attempts to connect.
+const ATTEMPT: Duration = Duration::from_millis(1);
+
+/// How a broker is started. In the command `{dir}`, `{address}` and `{port}` are replaced; its words
+/// are divided by blanks, nothing is quoted.
+#[derive(Clone, Debug)]
+pub(crate) struct Launch {
+    pub(crate) command: String,
+    pub(crate) dir: PathBuf,
+    pub(crate) address: Address,
+}
+
+/// When a start had come how far, counted from the start of the process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timings {
+    /// The first line on standard output.
+    pub(crate) line: Option<Duration>,
+    /// The first request answered.
+    pub(crate) answer: Duration,
+    /// A record acknowledged; on a new topic its creation is part of it.
+    pub(crate) record: Duration,
+}
+
+impl Timings {
+    /// When it said that it is ready, or else, when it was.
+    pub(crate) fn ready(&self) -> Duration {
+        self.line.unwrap_or(self.answer)
+    }
+}
+
+/// A process that is killed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    child: Child,
+    started: Instant,
+    line: Receiver<Instant>,
+    log: PathBuf,
+}
+
+impl Launch {
+    /// A launch on a free port of loopback.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn on_free_port(command: &str, dir: &Path) -> Result<Launch, Failure> {
+        let bound = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let address = bound.map_err(Failure::Account)?;
+        let address = Address { host: address.ip().to_string(), port: address.port() };
+        Ok(Launch { command: command.to_owned(), dir: dir.to_owned(), address })
+    }
+
+    fn words(&self) -> Vec<String> {
+        let replaced = |word: &str| {
+            word.replace("{dir}", &self.dir.to_string_lossy())
+                .replace("{address}", &self.address.to_string())
+                .replace("{port}", &self.address.port.to_string())
+        };
+        self.command.split_whitespace().map(replaced).collect()
+    }
+
+    /// Starts the broker and measures until it has acknowledged a record of `topic`.
+    ///
+    /// # Errors
+    /// It ends, or does not serve in time.
+    pub(crate) fn time(&self, topic: &TopicArgs) -> Result<(Broker, Timings), Failure> {
+        let mut broker = self.start()?;
+        let deadline = broker.started + START;
+        let answer = loop {
+            match Connection::open(&self.address) {
+                Ok(_) => break broker.started.elapsed(),
+                Err(_) if broker.has_ended() => return Err(Failure::Ended(broker.log.clone())),
+                Err(_) if Instant::now() > deadline => {
+                    return Err(Failure::Unready(START.as_secs()));
+                }
+                Err(_) => thread::sleep(ATTEMPT),
+            }
+        };
+        append(topic)?;
+        let record = broker.started.elapsed();
+        let line = broker.line.recv_timeout(LINE).ok();
+        let line = line.map(|at| at.saturating_duration_since(broker.started));
+        Ok((broker, Timings { line, answer, record }))
+    }
+
+    fn start(&self) -> Result<Broker, Failure> {
+        let failed = |source| Failure::Start { command: self.command.clone(), source };
+        let log = self.dir.with_extension("log");
+        let errors = OpenOptions::new().append(true).create(true).open(&log).map_err(failed)?;
+        let words = self.words();
+        let (program, arguments) =
+            words.split_first().ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
+        let started = Instant::now();
+        let mut child = command.spawn().map_err(failed)?;
+        let (said, line) = mpsc::channel();
+        if let Some(output) = child.stdout.take() {
+            thread::spawn(move || listen(output, &said));
+        }
+        Ok(Broker { child, started, line, log })
+    }
+}
+
+/// Tells of the first line, and reads the others so that they do not block the broker.
+fn listen(output: ChildStdout, said: &mpsc::Sender<Instant>) {
+    for _ in BufReader::new(output).lines().map_while(Result::ok) {
+        // Only the first one is waited for.
+        let _ = said.send(Instant::now());
+    }
+}
+
+/// Appends one record to the topic, which is made if need be.
+fn append(args: &TopicArgs) -> Result<(), Failure> {
+    let topic = Topic::prepare(args)?;
+    let batch = BatchSpec::plain(1024, Fill::Records(1)).build()?;
+    for share in topic.shares(topic.leaders())? {
+        let mut connection = Connection::open(&share.leader)?;
+        let request: ProduceRequest =
+            produce_request(&topic, Acks::All, &share.partitions[..1], &batch);
+        let response = connection.call(&request)?;
+        let parts = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+        for part in parts {
+            accepted(ApiKey::Produce, part.error_code)?;
+        }
+    }
+    Ok(())
+}
+
+impl Broker {
+    pub(crate) fn pid(&self) -> Pid {
+        Pid(self.child.id())
+    }
+
+    fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(self) {
+        drop(self);
+    }
+
+    /// Asks it to stop and waits for it; how long that took.
+    pub(crate) fn stop(mut self) -> Duration {
+        let asked = Instant::now();
+        let pid = rustix::process::Pid::from_child(&self.child);
+        // If it has ended meanwhile, that is what was asked for.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        while !self.has_ended() && asked.elapsed() < STOP {
+            thread::sleep(ATTEMPT);
+        }
+        asked.elapsed()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a broker uses when nobody asks it anything.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Idle {
+    /// Memory in RAM, in bytes.
+    pub(crate) resident: u64,
+    /// Of one core, 0 to 1 and beyond.
+    pub(crate) cpu: f64,
+}
+
+impl Idle {
+    /// Waits until the broker has settled, then watches it for so long.
+    ///
+    /// # Errors
+    /// The process has ended.
+    pub(crate) fn watch(pid: Pid, settle: Duration, time: Duration) -> Result<Idle, Failure> {
+        thread::sleep(settle);
+        let before = pid.cpu().map_err(Failure::Account)?;
+        let start = Instant::now();
+        thread::sleep(time);
+        let used = pid.cpu().map_err(Failure::Account)?.saturating_sub(before);
+        let cpu = used.as_secs_f64() / start.elapsed().as_secs_f64();
+        Ok(Idle { resident: pid.resident().map_err(Failure::Account)?, cpu })
+    }
+}
+
+/// Whether there is nothing at `dir`, not even an empty directory's entry.
+///
+/// # Errors
+/// It cannot be looked into.
+pub(crate) fn is_empty(dir: &Path) -> Result<bool, Failure> {
+    match fs::read_dir(dir) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(source) => Err(Failure::File { path: dir.to_owned(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn launch(command: &str) -> Launch {
+        let dir = std::env::temp_dir().join(format!("corelog-bench-{}", std::process::id()));
+        Launch { command: command.to_owned(), dir, address: "127.0.0.1:1".parse().expect("valid") }
+    }
+
+    #[test]
+    fn commands_are_told_where_to_work() {
+        let launch = Launch { dir: "/d".into(), ..launch("x  --dir={dir} {address} -p {port}") };
+        assert_eq!(launch.words(), ["x", "--dir=/d", "127.0.0.1:1", "-p", "1"]);
+    }
+
+    #[test]
+    fn the_first_line_is_heard_and_a_stop_is_clean() {
+        let launch = launch("cat /proc/sys/kernel/osrelease -");
+        let broker = launch.start().expect("a process");
+        let line = broker.line.recv_timeout(Duration::from_secs(10)).expect("a line");
+        assert!(line >= broker.started);
+        assert!(broker.stop() < STOP);
+        fs::remove_file(launch.dir.with_extension("log")).expect("a log");
+    }
+
+    #[test]
+    fn a_broker_that_ends_is_noticed() {
+        let launch = Launch { dir: "/tmp/corelog-bench-ends".into(), ..launch("true") };
+        let topic = TopicArgs::of(&launch.address, "t", 1);
+        assert!(matches!(launch.time(&topic), Err(Failure::Ended(_))));
+        fs::remove_file(launch.dir.with_extension("log")).expect("a log");
+    }
+}

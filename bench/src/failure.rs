@@ -1,0 +1,42 @@
+//! Why a run has no result.
+
+use std::io;
+use std::path::PathBuf;
+
+use corelog_engine::record::builder::BatchTooLarge;
+
+use crate::client::ClientError;
+use crate::topic::TopicError;
+
+/// Everything that ends a run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    #[error(transparent)]
+    Batch(#[from] BatchTooLarge),
+    #[error("records need at least {0} bytes for the time they were sent at")]
+    NoRoomForMark(usize),
+    #[error("a consumer reads from one broker here, and the topic has {0} leaders")]
+    SeveralLeaders(usize),
+    #[error("{} does not match its CRC", .0)]
+    Crc(String),
+    #[error("{count} batches were refused with {error}")]
+    Refused { error: &'static str, count: u64 },
+    #[error("a thread panicked")]
+    Thread,
+    #[error("the account of a process cannot be read: {0}")]
+    Account(io::Error),
+    #[error("the result cannot be written: {0}")]
+    Output(io::Error),
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("the broker `{command}` cannot be started: {source}")]
+    Start { command: String, source: io::Error },
+    #[error("the broker ended before it served, see {}", .0.display())]
+    Ended(PathBuf),
+    #[error("the broker did not serve within {0} s")]
+    Unready(u64),
+}

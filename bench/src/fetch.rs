@@ -1,0 +1,323 @@
+//! `fetch`: reads partitions from their start, as a consumer that has to catch up does.
+//!
+//! The kernel copies a response into a buffer that is used again for the next one; the bytes of
+//! the records are then looked at only if their CRC is checked. Each connection has one request
+//! under way, as Kafka's consumers do.
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use clap::Args;
+use corelog_engine::record::batch::{self, crc_matches};
+use corelog_wire::api::ApiKey;
+use corelog_wire::header::decode_response;
+use corelog_wire::messages::fetch::{
+    FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData,
+};
+use serde::Serialize;
+
+use crate::batch::BatchArgs;
+use crate::client::{ClientError, Connection, accepted};
+use crate::failure::Failure;
+use crate::histogram::Latencies;
+use crate::offsets::{End, offsets};
+use crate::process::{CpuUse, Pid};
+use crate::produce::{FILL_BATCH, fill};
+use crate::report::Report;
+use crate::topic::{Share, Topic, TopicArgs};
+use crate::units;
+
+/// As a consumer of Kafka: `fetch.max.wait.ms`.
+const MAX_WAIT_MS: i32 = 500;
+
+/// Flags of `fetch`.
+#[derive(Args, Clone, Debug, Serialize)]
+pub(crate) struct FetchArgs {
+    #[command(flatten)]
+    topic: TopicArgs,
+    /// Connections, which divide the partitions among them
+    #[arg(long, default_value_t = 1)]
+    connections: usize,
+    /// The most bytes of a response
+    #[arg(long, default_value = "50MiB", value_parser = units::bytes)]
+    max_bytes: u64,
+    /// The most bytes of a partition in a response
+    #[arg(long, default_value = "1MiB", value_parser = units::bytes)]
+    partition_max_bytes: u64,
+    /// Begin again at the end until this time is over, in place of reading once
+    #[arg(long, value_parser = units::time)]
+    seconds: Option<Duration>,
+    /// Check the CRC of every batch
+    #[arg(long)]
+    check_crc: bool,
+    /// Produce so many bytes first
+    #[arg(long, value_parser = units::bytes)]
+    fill: Option<u64>,
+    #[command(flatten)]
+    batch: BatchArgs,
+    /// Process of the broker, to account for its processor time
+    #[arg(long)]
+    broker_pid: Option<u32>,
+    /// Append the result to this file as a line of JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// Runs the reading and reports.
+///
+/// # Errors
+/// A connection or the reading fails, or a CRC does not match.
+pub(crate) fn run(args: &FetchArgs) -> Result<(), Failure> {
+    let topic = Topic::prepare(&args.topic)?;
+    let mut report = Report::new("fetch", args);
+    if let Some(bytes) = args.fill {
+        let batch = args.batch.spec(FILL_BATCH).build()?;
+        let filled = fill(&topic, &batch, bytes)?;
+        report.reading("filled at", filled, "MB/s");
+    }
+    let plan = FetchPlan {
+        topic: &topic,
+        connections: args.connections,
+        sizes: Sizes::new(args.max_bytes, args.partition_max_bytes),
+        extent: args.seconds.map_or(ReadExtent::Once, ReadExtent::Time),
+        check: if args.check_crc { Check::Crc } else { Check::Frames },
+        broker: args.broker_pid.map(Pid),
+    };
+    let outcome = plan.run()?;
+    report.throughput(outcome.tally.bytes, outcome.elapsed, outcome.cpu);
+    report.rate("records", outcome.tally.records, outcome.elapsed);
+    report.rate("requests", outcome.tally.answers.summary().count, outcome.elapsed);
+    report.latencies("answer", &outcome.tally.answers);
+    report.publish(args.json.as_deref()).map_err(Failure::Output)
+}
+
+/// The largest responses, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    response: i32,
+    partition: i32,
+}
+
+impl Sizes {
+    /// As a consumer of Kafka asks: `fetch.max.bytes` and `max.partition.fetch.bytes`.
+    pub(crate) const CONSUMER: Sizes = Sizes { response: 50 << 20, partition: 1 << 20 };
+
+    pub(crate) fn new(response: u64, partition: u64) -> Sizes {
+        let field = |bytes| i32::try_from(bytes).unwrap_or(i32::MAX);
+        Sizes { response: field(response), partition: field(partition) }
+    }
+}
+
+/// How much is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ReadExtent {
+    /// Everything that is there at the beginning, once.
+    Once,
+    /// That, over and over for so long.
+    Time(Duration),
+}
+
+/// What is looked at in a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Check {
+    /// Its length and offsets.
+    Frames,
+    /// Also whether it matches its CRC.
+    Crc,
+}
+
+/// A reading of all partitions of a topic.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FetchPlan<'a> {
+    pub(crate) topic: &'a Topic,
+    pub(crate) connections: usize,
+    pub(crate) sizes: Sizes,
+    pub(crate) extent: ReadExtent,
+    pub(crate) check: Check,
+    pub(crate) broker: Option<Pid>,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub(crate) struct FetchTally {
+    pub(crate) answers: Latencies,
+    /// Of whole batches.
+    pub(crate) bytes: u64,
+    pub(crate) records: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct FetchOutcome {
+    pub(crate) tally: FetchTally,
+    pub(crate) elapsed: Duration,
+    pub(crate) cpu: CpuUse,
+}
+
+impl FetchPlan<'_> {
+    /// Connects, then reads until all partitions are at their ends or the time is over.
+    ///
+    /// # Errors
+    /// A connection or the reading fails, or a CRC does not match.
+    pub(crate) fn run(&self) -> Result<FetchOutcome, Failure> {
+        let shares = self.topic.shares(self.connections)?;
+        // More connections than partitions have nothing to read.
+        let busy = shares.iter().take(self.topic.partitions().max(self.topic.leaders()));
+        let readers = busy.map(|share| Reader::open(self, share)).collect::<Result<Vec<_>, _>>()?;
+        let cpu = CpuUse::now(self.broker).map_err(Failure::Account)?;
+        let start = Instant::now();
+        let results: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> =
+                readers.into_iter().map(|r| scope.spawn(|| r.run(start))).collect();
+            threads.into_iter().map(thread::ScopedJoinHandle::join).collect()
+        });
+        let elapsed = start.elapsed();
+        let cpu = CpuUse::now(self.broker).map_err(Failure::Account)?.since(cpu);
+        let mut tally = FetchTally { answers: Latencies::new(), bytes: 0, records: 0 };
+        for result in results {
+            let other = result.map_err(|_| Failure::Thread)??;
+            tally.answers.merge(&other.answers);
+            tally.bytes += other.bytes;
+            tally.records += other.records;
+        }
+        Ok(FetchOutcome { tally, elapsed, cpu })
+    }
+}
+
+/// A partition being read.
+#[derive(Clone, Copy, Debug)]
+struct Position {
+    partition: i32,
+    start: i64,
+    next: i64,
+    end: i64,
+}
+
+struct Reader<'a> {
+    plan: &'a FetchPlan<'a>,
+    connection: Connection,
+    version: i16,
+    positions: Vec<Position>,
+    /// As large as the largest response so far; taken while a response is looked at.
+    buffer: BytesMut,
+    tally: FetchTally,
+}
+
+impl<'a> Reader<'a> {
+    fn open(plan: &'a FetchPlan<'a>, share: &Share) -> Result<Reader<'a>, ClientError> {
+        let mut connection = Connection::open(&share.leader)?;
+        let version = connection.version::<FetchRequest>()?;
+        let starts = offsets(&mut connection, plan.topic, &share.partitions, End::First)?;
+        let ends = offsets(&mut connection, plan.topic, &share.partitions, End::Last)?;
+        let positions = share.partitions.iter().zip(starts.into_iter().zip(ends));
+        let positions = positions.map(|(&partition, (start, end))| Position {
+            partition,
+            start,
+            next: start,
+            end,
+        });
+        Ok(Reader {
+            plan,
+            connection,
+            version,
+            positions: positions.collect(),
+            buffer: BytesMut::new(),
+            tally: FetchTally { answers: Latencies::new(), bytes: 0, records: 0 },
+        })
+    }
+
+    fn run(mut self, start: Instant) -> Result<FetchTally, Failure> {
+        loop {
+            if self.positions.iter().all(|position| position.next >= position.end) {
+                let again = match self.plan.extent {
+                    ReadExtent::Once => false,
+                    ReadExtent::Time(_) => self.positions.iter().any(|p| p.start < p.end),
+                };
+                if !again {
+                    return Ok(self.tally);
+                }
+                self.positions.iter_mut().for_each(|position| position.next = position.start);
+            }
+            if matches!(self.plan.extent, ReadExtent::Time(time) if start.elapsed() >= time) {
+                return Ok(self.tally);
+            }
+            self.fetch()?;
+        }
+    }
+
+    fn fetch(&mut self) -> Result<(), Failure> {
+        let sent = Instant::now();
+        self.connection.send(self.version, &self.request())?;
+        let frame = self.receive()?;
+        self.tally.answers.record(sent.elapsed());
+        let (_, response) = decode_response::<FetchResponse>(frame.clone(), self.version)
+            .map_err(ClientError::from)?;
+        accepted(ApiKey::Fetch, response.error_code)?;
+        for data in response.responses.into_iter().flat_map(|topic| topic.partitions) {
+            self.take(&data)?;
+        }
+        // Everything that pointed into the frame is gone, so this is the buffer itself.
+        self.buffer = frame.try_into_mut().unwrap_or_default();
+        Ok(())
+    }
+
+    fn request(&self) -> FetchRequest {
+        let unread = self.positions.iter().filter(|position| position.next < position.end);
+        let partitions = unread.map(|position| FetchPartition {
+            partition: position.partition,
+            fetch_offset: position.next,
+            partition_max_bytes: self.plan.sizes.partition,
+            ..FetchPartition::default()
+        });
+        request(self.plan.topic, partitions.collect(), self.plan.sizes.response)
+    }
+
+    /// The next response, in the buffer; it may be followed by what an earlier one left there.
+    fn receive(&mut self) -> Result<Bytes, ClientError> {
+        let size = self.connection.receive_size()?;
+        if self.buffer.len() < size {
+            self.buffer.resize(size, 0);
+        }
+        self.connection.receive_exact(&mut self.buffer[..size])?;
+        self.connection.expect_own(&self.buffer[..size])?;
+        Ok(std::mem::take(&mut self.buffer).freeze())
+    }
+
+    fn take(&mut self, data: &PartitionData) -> Result<(), Failure> {
+        accepted(ApiKey::Fetch, data.error_code)?;
+        let index = data.partition_index;
+        let position = self.positions.iter_mut().find(|position| position.partition == index);
+        let Some(position) = position else { return Ok(()) };
+        let records = data.records.as_ref().and_then(|records| records.as_bytes());
+        // The last batch may be cut off; it comes again.
+        for (header, batch) in records.into_iter().flat_map(batch::split).map_while(Result::ok) {
+            if matches!(self.plan.check, Check::Crc) && !crc_matches(&header, &batch) {
+                let offset = header.base_offset;
+                return Err(Failure::Crc(format!(
+                    "the batch at offset {offset} of partition {index}"
+                )));
+            }
+            position.next = header.next_offset().0;
+            self.tally.bytes += batch.len() as u64;
+            self.tally.records += u64::from(header.count());
+        }
+        Ok(())
+    }
+}
+
+/// A fetch without a session.
+pub(crate) fn request(
+    topic: &Topic,
+    partitions: Vec<FetchPartition>,
+    max_bytes: i32,
+) -> FetchRequest {
+    let topic = FetchTopic { topic: topic.name.clone(), topic_id: topic.id, partitions };
+    FetchRequest {
+        max_wait_ms: MAX_WAIT_MS,
+        min_bytes: 1,
+        max_bytes,
+        topics: vec![topic],
+        ..FetchRequest::default()
+    }
+}

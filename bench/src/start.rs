@@ -1,0 +1,107 @@
+//! `start`: how long a broker takes to serve, on what is in its directory and after `kill -9`, and
+//! what it uses when it is idle.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::batch::BatchSpec;
+use crate::broker::{Idle, Launch, Timings, is_empty};
+use crate::client::Address;
+use crate::failure::Failure;
+use crate::produce::{FILL_BATCH, fill};
+use crate::report::Report;
+use crate::topic::{Topic, TopicArgs};
+use crate::units;
+
+/// Time for a broker to come to rest.
+pub(crate) const SETTLE: Duration = Duration::from_secs(3);
+const PROBE_TOPIC: &str = "bench-start";
+const FILL_TOPIC: &str = "bench-fill";
+
+/// Flags of `start`.
+#[derive(Args, Clone, Debug, Serialize)]
+pub(crate) struct StartArgs {
+    /// The broker's command; {dir}, {address} and {port} are replaced, blanks divide its words
+    #[arg(long)]
+    broker: String,
+    /// The broker's data directory; its log goes beside it
+    #[arg(long)]
+    dir: PathBuf,
+    /// Where the broker will listen; a free port of loopback if the command asks for {port}
+    #[arg(long)]
+    bootstrap: Option<Address>,
+    /// Partitions that there are at the restart
+    #[arg(long, default_value_t = 1)]
+    partitions: u32,
+    /// Bytes that are in them
+    #[arg(long, default_value = "0", value_parser = units::bytes)]
+    fill: u64,
+    /// How long to watch the idle broker
+    #[arg(long, default_value = "10s", value_parser = units::time)]
+    idle: Duration,
+    /// Append the result to this file as a line of JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// Starts, watches, fills, kills, starts again, watches, stops; and reports.
+///
+/// # Errors
+/// The broker does not serve.
+pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
+    let mut launch = Launch::on_free_port(&args.broker, &args.dir)?;
+    launch.address = args.bootstrap.clone().unwrap_or(launch.address);
+    let probe = probe(&launch.address);
+    let first = match is_empty(&args.dir)? {
+        true => ["empty: ready line", "empty: first answer", "empty: first record"],
+        false => ["existing: ready line", "existing: first answer", "existing: first record"],
+    };
+    let mut report = Report::new("start", args);
+    let (broker, timings) = launch.time(&probe)?;
+    told(&mut report, first, timings);
+    let idle = Idle::watch(broker.pid(), SETTLE, args.idle)?;
+    idling(&mut report, ["first start: idle memory", "first start: idle cpu"], idle);
+    fill_partitions(&launch.address, args.partitions, args.fill)?;
+    broker.kill();
+
+    let (broker, timings) = launch.time(&probe)?;
+    let names = ["kill -9: ready line", "kill -9: first answer", "kill -9: first record"];
+    told(&mut report, names, timings);
+    let idle = Idle::watch(broker.pid(), SETTLE, args.idle)?;
+    idling(&mut report, ["restarted: idle memory", "restarted: idle cpu"], idle);
+    report.reading("clean stop", broker.stop().as_secs_f64() * 1e3, "ms");
+    report.publish(args.json.as_deref()).map_err(Failure::Output)
+}
+
+/// The topic that a start is probed with.
+pub(crate) fn probe(address: &Address) -> TopicArgs {
+    TopicArgs::of(address, PROBE_TOPIC, 1)
+}
+
+/// Makes a topic of so many partitions with so many bytes in them.
+pub(crate) fn fill_partitions(
+    address: &Address,
+    partitions: u32,
+    bytes: u64,
+) -> Result<(), Failure> {
+    let topic = Topic::prepare(&TopicArgs::of(address, FILL_TOPIC, partitions))?;
+    let batch = BatchSpec::plain(1024, FILL_BATCH).build()?;
+    fill(&topic, &batch, bytes).map(drop)
+}
+
+fn told(report: &mut Report, [line, answer, record]: [&'static str; 3], timings: Timings) {
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    if let Some(time) = timings.line {
+        report.reading(line, ms(time), "ms");
+    }
+    report.reading(answer, ms(timings.answer), "ms");
+    report.reading(record, ms(timings.record), "ms");
+}
+
+fn idling(report: &mut Report, [memory, cpu]: [&'static str; 2], idle: Idle) {
+    report.reading(memory, idle.resident as f64 / f64::from(1 << 20), "MiB");
+    report.reading(cpu, idle.cpu * 100.0, "% of a core");
+}

@@ -1,0 +1,218 @@
+//! `tail`: from when a record should have been sent until a consumer at the end of the log has it.
+//!
+//! Every record says when it was due, on the clock of this process, which both ends share.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use clap::Args;
+use corelog_engine::record::{Records, batch};
+use corelog_wire::api::ApiKey;
+use corelog_wire::messages::fetch::{FetchPartition, FetchRequest};
+use serde::Serialize;
+
+use crate::batch::{Batch, BatchSpec, Fill, MARK_LEN, Mark};
+use crate::client::{ClientError, Connection, accepted};
+use crate::failure::Failure;
+use crate::fetch;
+use crate::histogram::Latencies;
+use crate::load::Order;
+use crate::offsets::{End, offsets};
+use crate::process::Pid;
+use crate::produce::{Identity, Outcome, Pacing, Plan};
+use crate::report::Report;
+use crate::request::Acks;
+use crate::topic::{Topic, TopicArgs};
+use crate::units;
+
+/// How long the consumer looks for the last records after the producer has ended.
+const GRACE: Duration = Duration::from_secs(5);
+const MAX_BYTES: i32 = 50 << 20;
+const MAX_DECOMPRESSED: u64 = 64 << 20;
+
+/// Flags of `tail`.
+#[derive(Args, Clone, Debug, Serialize)]
+pub(crate) struct TailArgs {
+    #[command(flatten)]
+    topic: TopicArgs,
+    /// Records per second, each in a request of its own, to all partitions in turn
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    rate: u32,
+    /// Bytes of a record's value
+    #[arg(long, default_value = "1KiB", value_parser = units::bytes)]
+    record_size: u64,
+    /// When the broker answers
+    #[arg(long, value_enum, default_value = "all")]
+    acks: Acks,
+    /// Load that is not measured, before that which is
+    #[arg(long, default_value = "1s", value_parser = units::time)]
+    warm_up: Duration,
+    /// How long to measure
+    #[arg(long, default_value = "10s", value_parser = units::time)]
+    seconds: Duration,
+    /// Process of the broker, to account for its processor time
+    #[arg(long)]
+    broker_pid: Option<u32>,
+    /// Append the result to this file as a line of JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// Runs producer and consumer, and reports.
+///
+/// # Errors
+/// A connection fails, or the topic's partitions have several leaders.
+pub(crate) fn run(args: &TailArgs) -> Result<(), Failure> {
+    let value_len = usize::try_from(args.record_size).unwrap_or(usize::MAX);
+    if value_len < MARK_LEN {
+        return Err(Failure::NoRoomForMark(MARK_LEN));
+    }
+    let topic = Topic::prepare(&args.topic)?;
+    let batch = BatchSpec::plain(args.record_size, Fill::Records(1)).build()?;
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (run, epoch) = (since_epoch.as_nanos() as u64, Instant::now());
+    let plan = args.plan(&topic, &batch, Identity::Mark { run, epoch, value_len });
+    let consumer = Consumer::open(&topic, run, epoch)?;
+    let (outcome, received) = both(&plan, consumer)?;
+    let measured = received.measured(outcome.measure_from);
+    let mut report = Report::new("tail", args);
+    report.reading("intended rate", f64::from(args.rate), "/s");
+    report.rate("achieved rate", outcome.tally.requests, outcome.elapsed);
+    let lost = outcome.tally.batches.saturating_sub(measured.summary().count);
+    report.reading("acknowledged, not received", lost as f64, "");
+    report.request_cost(outcome.cpu, outcome.tally.requests);
+    report.latencies("receipt", &measured);
+    report.latencies("answer", &outcome.tally.answers);
+    report.latencies("sending lag", &outcome.tally.lags);
+    report.errors(outcome.tally.errors);
+    report.publish(args.json.as_deref()).map_err(Failure::Output)
+}
+
+impl TailArgs {
+    fn plan<'a>(&self, topic: &'a Topic, batch: &'a Batch, identity: Identity) -> Plan<'a> {
+        let order = Order::InTurn;
+        let pacing =
+            Pacing::Open { rate: self.rate, order, time: self.seconds, in_flight: usize::MAX };
+        Plan {
+            topic,
+            batch,
+            connections: 1,
+            partitions_per_request: 1,
+            acks: self.acks,
+            identity,
+            pacing,
+            warm_up: self.warm_up,
+            broker: self.broker_pid.map(Pid),
+        }
+    }
+}
+
+/// What the consumer has to wait for once the producer has ended.
+struct Goal {
+    measure_from: Instant,
+    records: u64,
+    deadline: Instant,
+}
+
+fn both(plan: &Plan<'_>, consumer: Consumer<'_>) -> Result<(Outcome, Received), Failure> {
+    let goal = OnceLock::new();
+    thread::scope(|scope| {
+        let consuming = scope.spawn(|| consumer.run(&goal));
+        let outcome = plan.run();
+        let (measure_from, records) = match &outcome {
+            Ok(outcome) => (outcome.measure_from, outcome.tally.batches),
+            Err(_) => (Instant::now(), 0),
+        };
+        let deadline = Instant::now() + GRACE;
+        // Set once, here.
+        let _ = goal.set(Goal { measure_from, records, deadline });
+        let received = consuming.join().map_err(|_| Failure::Thread)??;
+        Ok((outcome?, received))
+    })
+}
+
+/// When records were due and how much later they came.
+struct Received(Vec<(Instant, Duration)>);
+
+impl Received {
+    fn since(&self, from: Instant) -> impl Iterator<Item = Duration> {
+        self.0.iter().filter(move |(due, _)| *due >= from).map(|(_, latency)| *latency)
+    }
+
+    fn measured(&self, from: Instant) -> Latencies {
+        let mut latencies = Latencies::new();
+        self.since(from).for_each(|latency| latencies.record(latency));
+        latencies
+    }
+
+    fn reaches(&self, goal: &Goal) -> bool {
+        Instant::now() >= goal.deadline
+            || self.since(goal.measure_from).count() as u64 >= goal.records
+    }
+}
+
+struct Consumer<'a> {
+    topic: &'a Topic,
+    connection: Connection,
+    /// Partition and next offset.
+    positions: Vec<(i32, i64)>,
+    run: u64,
+    epoch: Instant,
+    received: Received,
+}
+
+impl<'a> Consumer<'a> {
+    fn open(topic: &'a Topic, run: u64, epoch: Instant) -> Result<Consumer<'a>, Failure> {
+        let shares = topic.shares(topic.leaders())?;
+        let [share] = shares.as_slice() else { return Err(Failure::SeveralLeaders(shares.len())) };
+        let mut connection = Connection::open(&share.leader)?;
+        connection.version::<FetchRequest>()?;
+        let ends = offsets(&mut connection, topic, &share.partitions, End::Last)?;
+        let positions = share.partitions.iter().copied().zip(ends).collect();
+        Ok(Consumer { topic, connection, positions, run, epoch, received: Received(Vec::new()) })
+    }
+
+    fn run(mut self, goal: &OnceLock<Goal>) -> Result<Received, ClientError> {
+        while !goal.get().is_some_and(|goal| self.received.reaches(goal)) {
+            let partitions =
+                self.positions.iter().map(|&(partition, fetch_offset)| FetchPartition {
+                    partition,
+                    fetch_offset,
+                    partition_max_bytes: MAX_BYTES,
+                    ..FetchPartition::default()
+                });
+            let request = fetch::request(self.topic, partitions.collect(), MAX_BYTES);
+            let response = self.connection.call(&request)?;
+            let now = Instant::now();
+            accepted(ApiKey::Fetch, response.error_code)?;
+            for data in response.responses.into_iter().flat_map(|topic| topic.partitions) {
+                accepted(ApiKey::Fetch, data.error_code)?;
+                if let Some(records) = data.records.as_ref().and_then(|records| records.as_bytes())
+                {
+                    self.take(data.partition_index, records, now);
+                }
+            }
+        }
+        Ok(self.received)
+    }
+
+    fn take(&mut self, partition: i32, records: &Bytes, now: Instant) {
+        for (header, batch) in batch::split(records).map_while(Result::ok) {
+            let position = self.positions.iter_mut().find(|position| position.0 == partition);
+            if let Some((_, next)) = position {
+                *next = header.next_offset().0;
+            }
+            let Ok(records) = Records::open(&header, &batch, MAX_DECOMPRESSED) else { continue };
+            for record in records.iter().map_while(Result::ok) {
+                let mark = record.value.and_then(Mark::read).filter(|mark| mark.run == self.run);
+                if let Some(mark) = mark {
+                    let due = self.epoch + Duration::from_nanos(mark.at_nanos);
+                    self.received.0.push((due, now.saturating_duration_since(due)));
+                }
+            }
+        }
+    }
+}

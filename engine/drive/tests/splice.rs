@@ -1,0 +1,131 @@
+//! File ranges reach the socket byte for byte, however slowly it is read and however many read.
+
+mod common;
+
+use std::fs;
+use std::io::Read;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::client::{Client, file_body, partition};
+use common::dir::TestDir;
+use common::{Broker, eventually, settings};
+use corelog_engine::id::{TopicId, TopicPartition};
+
+const LEN: usize = 24 << 20;
+
+/// A segment that no core knows of; a file is a file.
+fn make_file(dir: &TestDir) -> (TopicPartition, Vec<u8>) {
+    let topic = TopicId([9; 16]);
+    let bytes: Vec<u8> = (0..LEN as u64).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let place = dir.path().join("topics").join(topic.to_string()).join("0");
+    fs::create_dir_all(&place).expect("a directory");
+    fs::write(place.join("00000000000000000000.log"), &bytes).expect("a file");
+    (partition(topic, 0), bytes)
+}
+
+#[test]
+fn ranges_are_sent_whole_from_any_position() {
+    let dir = TestDir::new();
+    let broker = Broker::start(settings(dir.path(), 1));
+    let (partition, bytes) = make_file(&dir);
+    let mut client = Client::connect(broker.address());
+    let ranges = [
+        (0, LEN),
+        (1, 65_535),
+        (1, 65_536),
+        (4095, 2),
+        (4096, 4096),
+        (12_345, 3 << 20),
+        (LEN - 65_536, 65_536),
+        (LEN - 10, 10),
+    ];
+    for (at, len) in ranges {
+        let sent = client.ask(&file_body(partition, 0, at as u64, len as u64)).expect("sent");
+        assert!(sent == bytes[at..at + len], "{at} {len}");
+    }
+}
+
+#[test]
+fn a_slow_reader_gets_everything_and_holds_up_nobody() {
+    let dir = TestDir::new();
+    let broker = Broker::start(settings(dir.path(), 1));
+    let (partition, bytes) = make_file(&dir);
+    let address = broker.address();
+    let whole = file_body(partition, 0, 0, LEN as u64);
+    // Far more slow readers than a shard has pipes.
+    let slow: Vec<_> = (0..60)
+        .map(|_| {
+            let mut client = Client::connect(address);
+            client.send(&whole);
+            client
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(300));
+    let began = Instant::now();
+    let mut quick = Client::connect(address);
+    assert!(quick.ask(&whole).expect("sent") == bytes);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+
+    let mut slow = slow.into_iter();
+    let mut patient = slow.next().expect("sixty");
+    let mut received = Vec::new();
+    let mut chunk = vec![0; 300_000];
+    while received.len() < LEN + 5 {
+        let count = patient.stream.read(&mut chunk).expect("more");
+        assert!(count > 0, "closed after {}", received.len());
+        received.extend_from_slice(&chunk[..count]);
+        thread::sleep(Duration::from_millis(4));
+    }
+    assert!(received[5..] == bytes);
+    // The others go away amid their answers.
+    drop(slow);
+    assert!(quick.ask(&whole).expect("sent") == bytes);
+    broker.stop();
+}
+
+#[test]
+fn an_answer_that_cannot_be_completed_closes_the_connection() {
+    let dir = TestDir::new();
+    let broker = Broker::start(settings(dir.path(), 1));
+    let (partition, _) = make_file(&dir);
+    for (base, at, len) in [
+        (0, LEN - 10, 100_000),
+        (0, LEN - 10, 11),
+        (0, LEN + 10_000_000, 100_000),
+        (1, 0, 10),
+        (1, 0, 100_000),
+    ] {
+        let mut client = Client::connect(broker.address());
+        client.send(&file_body(partition, base, at as u64, len));
+        assert!(client.try_receive().is_err(), "{base} {at} {len}");
+    }
+}
+
+/// A reader that stops reading and then goes away leaves nothing open behind it.
+#[test]
+fn a_reader_that_goes_away_lets_go_of_the_file() {
+    let dir = TestDir::new();
+    let broker = Broker::start(settings(dir.path(), 1));
+    let (partition, _) = make_file(&dir);
+    let before = descriptors();
+    let clients: Vec<_> = (0..20)
+        .map(|_| {
+            let mut client = Client::connect(broker.address());
+            client.send(&file_body(partition, 0, 0, LEN as u64));
+            client
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(200));
+    assert!(descriptors() > before + 40);
+    drop(clients);
+    // What may stay: the file, kept open for the next reader, and the pipes of the pool.
+    eventually("connections are closed", || descriptors() <= before + 1 + 2 * 48);
+    let mut client = Client::connect(broker.address());
+    assert_eq!(client.echo(b"x"), b"x");
+    broker.stop();
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").expect("proc").count()
+}
