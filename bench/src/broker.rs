@@ -65,14 +65,22 @@ pub(crate) struct Broker {
 }
 
 impl Launch {
-    /// A launch on a free port of loopback.
+    /// A launch at an address; where none is given, on a free port of loopback, which the command
+    /// then has to take over.
     ///
     /// # Errors
-    /// There is none.
-    pub(crate) fn on_free_port(command: &str, dir: &Path) -> Result<Launch, Failure> {
-        let bound = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let address = bound.map_err(Failure::Account)?;
-        let address = Address { host: address.ip().to_string(), port: address.port() };
+    /// It does not, or there is none.
+    pub(crate) fn new(
+        command: &str,
+        dir: &Path,
+        address: Option<&Address>,
+    ) -> Result<Launch, Failure> {
+        let takes_over = command.contains("{port}") || command.contains("{address}");
+        let address = match address {
+            Some(address) => address.clone(),
+            None if takes_over => free_port().map_err(Failure::NoPort)?,
+            None => return Err(Failure::NoAddress),
+        };
         Ok(Launch { command: command.to_owned(), dir: dir.to_owned(), address })
     }
 
@@ -126,6 +134,11 @@ impl Launch {
         }
         Ok(Broker { child, started, line, log })
     }
+}
+
+fn free_port() -> io::Result<Address> {
+    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    Ok(Address { host: address.ip().to_string(), port: address.port() })
 }
 
 /// Tells of the first line, and reads the others so that they do not block the broker.
@@ -213,7 +226,7 @@ impl Idle {
     }
 }
 
-/// Whether there is nothing at `dir`, not even an empty directory's entry.
+/// Whether there is nothing in `dir`, or no `dir` at all.
 ///
 /// # Errors
 /// It cannot be looked into.
@@ -238,6 +251,20 @@ mod tests {
     fn commands_are_told_where_to_work() {
         let launch = Launch { dir: "/d".into(), ..launch("x  --dir={dir} {address} -p {port}") };
         assert_eq!(launch.words(), ["x", "--dir=/d", "127.0.0.1:1", "-p", "1"]);
+    }
+
+    #[test]
+    fn a_broker_must_be_told_or_say_where_it_listens() {
+        let address = "127.0.0.1:7".parse().expect("valid");
+        for (command, address, port) in [
+            ("x", Some(&address), Some(7)),
+            ("x {port}", Some(&address), Some(7)),
+            ("x", None, None),
+        ] {
+            let launch = Launch::new(command, Path::new("/d"), address);
+            assert_eq!(launch.ok().map(|launch| launch.address.port), port, "{command}");
+        }
+        assert!(Launch::new("x {address}", Path::new("/d"), None).is_ok());
     }
 
     #[test]

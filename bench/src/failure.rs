@@ -21,8 +21,8 @@ pub(crate) enum Failure {
     NoRoomForMark(usize),
     #[error("a consumer reads from one broker here, and the topic has {0} leaders")]
     SeveralLeaders(usize),
-    #[error("{} does not match its CRC", .0)]
-    Crc(String),
+    #[error("the batch at offset {offset} of partition {partition} does not match its CRC")]
+    Crc { partition: i32, offset: i64 },
     #[error("{count} batches were refused with {error}")]
     Refused { error: &'static str, count: u64 },
     #[error("a thread panicked")]
@@ -33,6 +33,10 @@ pub(crate) enum Failure {
     Output(io::Error),
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
+    #[error("no port is free: {0}")]
+    NoPort(io::Error),
+    #[error("where will the broker listen? say --bootstrap, or use {{port}} in its command")]
+    NoAddress,
     #[error("the broker `{command}` cannot be started: {source}")]
     Start { command: String, source: io::Error },
     #[error("the broker ended before it served, see {}", .0.display())]

@@ -288,21 +288,37 @@ impl<'a> Reader<'a> {
         accepted(ApiKey::Fetch, data.error_code)?;
         let index = data.partition_index;
         let position = self.positions.iter_mut().find(|position| position.partition == index);
-        let Some(position) = position else { return Ok(()) };
         let records = data.records.as_ref().and_then(|records| records.as_bytes());
-        // The last batch may be cut off; it comes again.
-        for (header, batch) in records.into_iter().flat_map(batch::split).map_while(Result::ok) {
-            if matches!(self.plan.check, Check::Crc) && !crc_matches(&header, &batch) {
-                let offset = header.base_offset;
-                return Err(Failure::Crc(format!(
-                    "the batch at offset {offset} of partition {index}"
-                )));
-            }
-            position.next = header.next_offset().0;
-            self.tally.bytes += batch.len() as u64;
-            self.tally.records += u64::from(header.count());
+        if let (Some(position), Some(records)) = (position, records) {
+            let read = position.take(records, self.plan.check)?;
+            self.tally.bytes += read.bytes;
+            self.tally.records += read.records;
         }
         Ok(())
+    }
+}
+
+/// What a partition's part of a response held.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Read {
+    bytes: u64,
+    records: u64,
+}
+
+impl Position {
+    /// Goes on behind the whole batches; a last one that is cut off comes again.
+    fn take(&mut self, records: &Bytes, check: Check) -> Result<Read, Failure> {
+        let mut read = Read::default();
+        for (header, batch) in batch::split(records).map_while(Result::ok) {
+            if matches!(check, Check::Crc) && !crc_matches(&header, &batch) {
+                let offset = header.base_offset.0;
+                return Err(Failure::Crc { partition: self.partition, offset });
+            }
+            self.next = header.next_offset().0;
+            read.bytes += batch.len() as u64;
+            read.records += u64::from(header.count());
+        }
+        Ok(read)
     }
 }
 
@@ -319,5 +335,51 @@ pub(crate) fn request(
         max_bytes,
         topics: vec![topic],
         ..FetchRequest::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{BatchSpec, Fill};
+    use corelog_engine::id::{LeaderEpoch, Offset};
+
+    /// Three batches of two records from offset 10 on, with the length of one.
+    fn log() -> (Vec<u8>, usize) {
+        let batch = BatchSpec::plain(100, Fill::Records(2)).build().expect("a batch").bytes;
+        let batches = [10, 12, 14].map(|base| {
+            let mut batch = batch.to_vec();
+            batch::stamp(&mut batch, Offset(base), LeaderEpoch(1));
+            batch
+        });
+        (batches.concat(), batch.len())
+    }
+
+    fn position() -> Position {
+        Position { partition: 3, start: 10, next: 10, end: 16 }
+    }
+
+    #[test]
+    fn reading_goes_on_behind_the_last_whole_batch() {
+        let (log, len) = log();
+        for (received, batches) in
+            [(0, 0), (5, 0), (len - 1, 0), (len, 1), (2 * len + 70, 2), (3 * len, 3)]
+        {
+            let mut position = position();
+            let records = Bytes::copy_from_slice(&log[..received]);
+            let read = position.take(&records, Check::Crc).expect("CRCs that match");
+            let expected = Read { bytes: batches * len as u64, records: 2 * batches };
+            assert_eq!((read, position.next), (expected, 10 + 2 * batches as i64));
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_is_noticed_where_crcs_are_checked() {
+        let (mut log, len) = log();
+        log[2 * len - 1] ^= 1;
+        let records = Bytes::from(log);
+        let result = position().take(&records, Check::Crc);
+        assert!(matches!(result, Err(Failure::Crc { partition: 3, offset: 12 })), "{result:?}");
+        assert_eq!(position().take(&records, Check::Frames).expect("frames").records, 6);
     }
 }

@@ -111,7 +111,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn all(&self) -> Result<(), Failure> {
-        let launch = Launch::on_free_port(&self.args.broker, self.dir)?;
+        let launch = Launch::new(&self.args.broker, self.dir, None)?;
         let (broker, timings) = launch.time(&probe(&launch.address))?;
         let ready = timings.ready().as_secs_f64() * 1e3;
         let goal = Goal::AtMost(200.0);

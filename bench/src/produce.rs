@@ -42,7 +42,7 @@ pub(crate) struct ProduceArgs {
     #[arg(long, default_value_t = 1)]
     pub(crate) partitions_per_request: usize,
     /// When the broker answers
-    #[arg(long, value_enum, default_value = "all")]
+    #[arg(long, value_enum, default_value = "all", allow_hyphen_values = true)]
     pub(crate) acks: Acks,
     /// Send as an idempotent producer
     #[arg(long)]

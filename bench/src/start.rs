@@ -52,8 +52,7 @@ pub(crate) struct StartArgs {
 /// # Errors
 /// The broker does not serve.
 pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
-    let mut launch = Launch::on_free_port(&args.broker, &args.dir)?;
-    launch.address = args.bootstrap.clone().unwrap_or(launch.address);
+    let launch = Launch::new(&args.broker, &args.dir, args.bootstrap.as_ref())?;
     let probe = probe(&launch.address);
     let first = match is_empty(&args.dir)? {
         true => ["empty: ready line", "empty: first answer", "empty: first record"],

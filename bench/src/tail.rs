@@ -45,7 +45,7 @@ pub(crate) struct TailArgs {
     #[arg(long, default_value = "1KiB", value_parser = units::bytes)]
     record_size: u64,
     /// When the broker answers
-    #[arg(long, value_enum, default_value = "all")]
+    #[arg(long, value_enum, default_value = "all", allow_hyphen_values = true)]
     acks: Acks,
     /// Load that is not measured, before that which is
     #[arg(long, default_value = "1s", value_parser = units::time)]
@@ -200,19 +200,64 @@ impl<'a> Consumer<'a> {
     }
 
     fn take(&mut self, partition: i32, records: &Bytes, now: Instant) {
-        for (header, batch) in batch::split(records).map_while(Result::ok) {
-            let position = self.positions.iter_mut().find(|position| position.0 == partition);
-            if let Some((_, next)) = position {
-                *next = header.next_offset().0;
-            }
-            let Ok(records) = Records::open(&header, &batch, MAX_DECOMPRESSED) else { continue };
-            for record in records.iter().map_while(Result::ok) {
-                let mark = record.value.and_then(Mark::read).filter(|mark| mark.run == self.run);
-                if let Some(mark) = mark {
-                    let due = self.epoch + Duration::from_nanos(mark.at_nanos);
-                    self.received.0.push((due, now.saturating_duration_since(due)));
-                }
-            }
+        let (marks, next) = marks(records, self.run);
+        let position = self.positions.iter_mut().find(|position| position.0 == partition);
+        if let (Some((_, position)), Some(next)) = (position, next) {
+            *position = next;
+        }
+        for mark in marks {
+            let due = self.epoch + Duration::from_nanos(mark.at_nanos);
+            self.received.0.push((due, now.saturating_duration_since(due)));
+        }
+    }
+}
+
+/// The marks of a run in whole batches, and the offset behind these.
+fn marks(records: &Bytes, run: u64) -> (Vec<Mark>, Option<i64>) {
+    let (mut marks, mut next) = (Vec::new(), None);
+    for (header, batch) in batch::split(records).map_while(Result::ok) {
+        next = Some(header.next_offset().0);
+        let Ok(records) = Records::open(&header, &batch, MAX_DECOMPRESSED) else { continue };
+        let values = records.iter().map_while(Result::ok).filter_map(|record| record.value);
+        marks.extend(values.filter_map(Mark::read).filter(|mark| mark.run == run));
+    }
+    (marks, next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::set_mark;
+
+    fn marked(run: u64, at_nanos: u64) -> Vec<u8> {
+        let batch = BatchSpec::plain(40, Fill::Records(1)).build().expect("a batch");
+        let mut batch = batch.bytes.to_vec();
+        set_mark(&mut batch, 40, Mark { run, at_nanos });
+        batch
+    }
+
+    #[test]
+    fn marks_of_other_runs_and_cut_off_batches_are_passed_over() {
+        let whole = [marked(1, 10), marked(2, 20), marked(1, 30)].concat();
+        let records = Bytes::from([&whole[..], &marked(1, 40)[..80]].concat());
+        let (marks, next) = marks(&records, 1);
+        assert_eq!(marks.iter().map(|mark| mark.at_nanos).collect::<Vec<_>>(), [10, 30]);
+        assert_eq!(next, Some(1), "every batch here is at offset 0");
+        assert_eq!(super::marks(&Bytes::new(), 1), (Vec::new(), None));
+    }
+
+    #[test]
+    fn the_consumer_waits_for_all_that_was_acknowledged_but_not_forever() {
+        let from = Instant::now();
+        let ms = Duration::from_millis(1);
+        let received = Received(vec![(from - ms, ms), (from, 2 * ms), (from + ms, 3 * ms)]);
+        assert_eq!(received.measured(from).summary().count, 2);
+        for (records, deadline, reaches) in [
+            (2, from + 3600 * 1000 * ms, true),
+            (3, from + 3600 * 1000 * ms, false),
+            (3, from, true),
+        ] {
+            assert_eq!(received.reaches(&Goal { measure_from: from, records, deadline }), reaches);
         }
     }
 }

@@ -150,9 +150,7 @@ impl Attacker<'_> {
             (Harm::Cut, found) => expect_closed(found, "cut"),
             (_, Answer::Closed) => Ok(()),
             (_, Answer::Silent) if may_be_silent => Ok(()),
-            (_, Answer::Silent) => {
-                Err(NotPassed::Failed("neither answered nor closed".to_owned()))
-            }
+            (_, Answer::Silent) => Err(NotPassed::Failed("neither answered nor closed".to_owned())),
             (_, Answer::Frame(frame)) => {
                 self.answered += 1;
                 // The same API and version as what was sent before the harm.

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{scope, sleep};
@@ -69,10 +68,6 @@ impl Site {
         Ok(Site { broker, bystander, connections: Cell::new(0) })
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.broker.address
-    }
-
     /// A connection for bad use.
     pub(crate) fn connect(&self, patience: Duration) -> io::Result<Client> {
         self.connections.set(self.connections.get() + 1);
@@ -106,7 +101,8 @@ impl Site {
         let lines = self.look()?.lines - before.lines;
         let allowed = self.connections.get() + LINES_BESIDE;
         if lines > allowed {
-            let why = format!("{lines} lines in the log, of {} connections", self.connections.get());
+            let why =
+                format!("{lines} lines in the log, of {} connections", self.connections.get());
             return Err(NotPassed::Failed(why));
         }
         let separator = if words.is_empty() { "" } else { "; " };

@@ -158,13 +158,26 @@ def console_consumer(tools, helper, topic):
 def kafka_dump_log(tools, helper, topic):
     if tools.log_dir is None:
         raise Unsupported("no --log-dir was given")
-    make(helper, topic)
+    helper.create(topic, segment_bytes=str(1 << 20))
     values = [f"marker-{topic}-{i}" for i in range(10)]
     helper.produce(topic, [Record(value.encode(), partition=0) for value in values])
-    segment = segment_with(tools.log_dir, values[0].encode())
+    # Only sealed segments are promised to have their exact length: fill this one and start the next.
+    filler = [Record(bytes(100_000), partition=0) for _ in range(12)]
+    helper.produce(topic, filler)
+    segment = sealed(segment_with(tools.log_dir, values[0].encode()))
     found = checked([*tools.java, DUMP_LOG, "--deep-iteration", "--print-data-log", "--files",
                      str(segment)])
     contains(found, *(f"payload: {value}" for value in values))
+
+
+def sealed(segment, wait_s=20):
+    """Waits until the next segment has been written, which follows the sealing of this one."""
+    deadline = time.monotonic() + wait_s
+    while time.monotonic() < deadline:
+        if len(list(segment.parent.glob("*.log"))) > 1:
+            return segment
+        time.sleep(0.5)
+    raise AssertionError(f"no segment follows {segment}")
 
 
 def segment_with(log_dir, marker, wait_s=20):

@@ -67,7 +67,8 @@ impl Log {
         let mut header = [0; HEADER_LEN];
         header.copy_from_slice(&batch.bytes[..HEADER_LEN]);
         stamp(&mut header, base, self.epoch);
-        self.tail.mark(base, place);
+        let max_before = self.active().max_timestamp;
+        self.tail.mark(base, place, max_before);
         self.tail.push(now.instant, place, &header);
         self.tail.push(now.instant, place.plus(HEADER_LEN as u64), &batch.bytes[HEADER_LEN..]);
     }

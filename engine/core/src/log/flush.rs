@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use corelog_mem::SlabSlice;
 
+use crate::id::Timestamp;
 use crate::log::segment::SegmentEnd;
 use crate::log::watermarks::Boundary;
 use crate::log::{Flushing, Log, Place, SegmentId};
@@ -36,6 +37,8 @@ pub struct Sync {
     pub place: Place,
     /// The last batch boundary at or before it.
     pub boundary: Boundary,
+    /// The greatest timestamp of the segment before that: what comes later may not be durable.
+    pub max_timestamp: Timestamp,
 }
 
 impl Log {
@@ -100,15 +103,15 @@ impl Log {
 
     fn set_flushed(&mut self, place: Place) {
         self.marks.set_flushed(place);
-        let end = self.marks.end();
-        let closed = self.closed_end(place).filter(|closed| closed.place == place);
+        let ends = [self.closed_end(place), Some(self.marks.end())];
+        let end = ends.into_iter().flatten().find(|end| end.place == place);
         let mark = self.tail.last_mark_to(place).filter(|m| m.place > self.flushed_boundary.place);
-        if let Some(closed) = closed {
-            self.flushed_boundary = closed;
-        } else if place == end.place {
+        if let Some(end) = end {
             self.flushed_boundary = end;
+            self.flushed_max = self.segment(place.segment).map_or(Timestamp::NONE, |s| s.max_timestamp);
         } else if let Some(mark) = mark {
             self.flushed_boundary = Boundary { offset: mark.offset, place: mark.place };
+            self.flushed_max = mark.max_before;
         }
     }
 
@@ -133,6 +136,7 @@ impl Log {
             let place = Place::start_of(end.offset);
             self.marks.set_flushed(place);
             self.flushed_boundary = Boundary { offset: end.offset, place };
+            self.flushed_max = Timestamp::NONE;
         }
     }
 
@@ -145,7 +149,8 @@ impl Log {
     #[must_use]
     pub fn unsynced(&self) -> Option<Sync> {
         let place = self.marks.flushed();
-        (place > self.marks.synced()).then_some(Sync { place, boundary: self.flushed_boundary })
+        let (boundary, max_timestamp) = (self.flushed_boundary, self.flushed_max);
+        (place > self.marks.synced()).then_some(Sync { place, boundary, max_timestamp })
     }
 
     /// Whether a closed segment is not flushed and sealed yet.

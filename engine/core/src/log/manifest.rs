@@ -50,6 +50,7 @@ impl Log {
             self.segments.iter().filter(|segment| segment.base <= until).cloned().collect();
         if let Some(active) = segments.last_mut() {
             active.end = None;
+            active.max_timestamp = sync.max_timestamp;
             let points = active.points().cloned().unwrap_or_default();
             active.index = Index::Loaded(points.before(sync.place.at));
         }
@@ -82,7 +83,7 @@ impl Log {
             partition: self.partition,
             place: sync.place,
             boundary: sync.boundary,
-            max_timestamp: segment.max_timestamp,
+            max_timestamp: sync.max_timestamp,
             first_timestamp: segment.first_timestamp,
             points: points_between(segment, from, sync.place.at),
             epochs: self.epochs_between(since.boundary.offset, sync.boundary.offset),

@@ -24,7 +24,7 @@ mod watermarks;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::id::{Instant, LeaderEpoch, Offset, TopicPartition};
+use crate::id::{Instant, LeaderEpoch, Offset, Timestamp, TopicPartition};
 use crate::journal::commit::Seq;
 use crate::limits;
 use crate::producer::Producers;
@@ -112,6 +112,8 @@ pub struct Log {
     flushing: Flushing,
     /// The last batch boundary at or before `flushed`.
     flushed_boundary: Boundary,
+    /// The greatest timestamp of its segment before that boundary.
+    flushed_max: Timestamp,
     /// What a durable manifest says of this log.
     recorded: Recorded,
     last_append: Instant,
@@ -146,7 +148,9 @@ impl Log {
         known: Known,
     ) -> Log {
         let marks = Watermarks::recovered(image.log_start, image.end);
-        let sync = Sync { place: image.end.place, boundary: image.end };
+        let newest = image.segments.last().map_or(Timestamp::NONE, |active| active.max_timestamp);
+        let (place, boundary) = (image.end.place, image.end);
+        let sync = Sync { place, boundary, max_timestamp: newest };
         let recorded = Recorded { known, sync };
         Log {
             partition,
@@ -163,6 +167,7 @@ impl Log {
             entries: VecDeque::new(),
             flushing: Flushing::Idle,
             flushed_boundary: image.end,
+            flushed_max: newest,
             recorded,
             last_append: Instant::default(),
         }

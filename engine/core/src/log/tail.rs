@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use corelog_mem::{BLOCK, SlabSlice, SlabWriter};
 
-use crate::id::{Instant, Offset};
+use crate::id::{Instant, Offset, Timestamp};
 use crate::log::place::Place;
 
 /// The sizes slabs come in, in bytes.
@@ -20,6 +20,8 @@ const BUSY_MS: u64 = 1000;
 pub(crate) struct Mark {
     pub(crate) offset: Offset,
     pub(crate) place: Place,
+    /// The greatest timestamp of the segment before it.
+    pub(crate) max_before: Timestamp,
 }
 
 #[derive(Debug)]
@@ -64,8 +66,8 @@ impl Tail {
     }
 
     /// Notes that a batch starts at the end of what has been pushed.
-    pub(crate) fn mark(&mut self, offset: Offset, place: Place) {
-        self.marks.push_back(Mark { offset, place });
+    pub(crate) fn mark(&mut self, offset: Offset, place: Place, max_before: Timestamp) {
+        self.marks.push_back(Mark { offset, place, max_before });
     }
 
     /// Appends bytes that belong at `place`, the end of what is here (or a block start, when there
@@ -184,7 +186,7 @@ mod tests {
         let mut tail = Tail::default();
         let mut at = 0;
         for (i, size) in sizes.iter().enumerate() {
-            tail.mark(Offset(i as i64), place(at));
+            tail.mark(Offset(i as i64), place(at), Timestamp::NONE);
             tail.push(Instant(0), place(at), &vec![i as u8; *size]);
             at += *size as u64;
         }

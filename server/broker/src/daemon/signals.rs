@@ -1,11 +1,12 @@
-//! SIGTERM and SIGINT. The first one stops the broker gracefully, the second at once, and a third
-//! ends the process where it stands; the next start recovers from any of them.
+//! SIGTERM and SIGINT. The first one stops the broker gracefully, the second at once; what stands
+//! in the way of that, such as a recovery, is not waited for. The next start recovers from it.
 
 use std::io;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use corelog_drive::Stop;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -13,6 +14,9 @@ use signal_hook::iterator::Signals;
 
 /// The exit code of a process that did not end gracefully.
 pub(super) const NOT_GRACEFUL: u8 = 1;
+
+/// How long a run that was told to end at once has for it.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Signals received so far.
 #[derive(Clone, Default)]
@@ -45,11 +49,12 @@ pub(super) fn watch(stop: Stop) -> io::Result<Received> {
                     tracing::info!(signal = name, "stopping; a second signal stops at once");
                     stop.request();
                 }
-                2 => {
+                _ => {
                     tracing::warn!(signal = name, "stopping at once");
                     stop.now();
+                    thread::sleep(AT_ONCE);
+                    process::exit(i32::from(NOT_GRACEFUL));
                 }
-                _ => process::exit(i32::from(NOT_GRACEFUL)),
             }
         }
     });

@@ -215,3 +215,6 @@ fn open(address: &SocketAddr) -> io::Result<TcpStream> {
     stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
     Ok(stream)
 }
+
+#[cfg(test)]
+mod tests;
