@@ -188,13 +188,18 @@ impl Running {
                     self.receive(RecvFlags::DONTWAIT)?;
                 }
                 None => {
-                    let missed = self.load.pace.missed(self.sent);
-                    if missed > 0 {
-                        self.tally.errors.insert("not sent in time", missed);
-                    }
+                    self.give_up(Instant::now());
                     return Ok(());
                 }
             }
+        }
+    }
+
+    /// What was not sent has waited until now, at least.
+    fn give_up(&mut self, now: Instant) {
+        for due in self.load.pace.missed(self.sent).filter(|due| *due >= self.load.measure_from) {
+            self.tally.answers.record(now.saturating_duration_since(due));
+            *self.tally.errors.entry("not sent in time").or_default() += 1;
         }
     }
 

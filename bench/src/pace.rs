@@ -88,14 +88,15 @@ impl Pace {
 }
 
 impl Pace {
-    /// How many requests should have been sent but were not, of an open loop that is over.
-    pub(crate) fn missed(&self, sent: u64) -> u64 {
-        match *self {
-            Pace::Closed { .. } => 0,
-            Pace::Open { schedule, stop, .. } => {
-                (sent..).take_while(|number| schedule.due(*number) < stop).count() as u64
-            }
-        }
+    /// When those requests were due that an open loop, which is over, did not send.
+    pub(crate) fn missed(&self, sent: u64) -> impl Iterator<Item = Instant> {
+        let open = match *self {
+            Pace::Closed { .. } => None,
+            Pace::Open { schedule, stop, .. } => Some((schedule, stop)),
+        };
+        open.into_iter().flat_map(move |(schedule, stop)| {
+            (sent..).map(move |number| schedule.due(number)).take_while(move |due| *due < stop)
+        })
     }
 }
 
@@ -148,7 +149,9 @@ mod tests {
         ] {
             assert_eq!(pace.turn(now, sent, unanswered), expected, "{pace:?} {sent} {unanswered}");
         }
-        assert_eq!([open.missed(10), open.missed(7), timed.missed(0)], [0, 3, 0]);
+        let missed = |pace: Pace, sent| pace.missed(sent).collect::<Vec<_>>();
+        assert_eq!(missed(open, 8), [start + 8 * MS, start + 9 * MS]);
+        assert_eq!([missed(open, 10), missed(timed, 0)], [[], []]);
     }
 
     /// Latencies of a connection whose broker answers in no time, except that it stands still

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ use crate::world::{Partition, World};
 const DISK_BYTES: u64 = 300 << 20;
 /// Four files of this size, so that most of the disk is for segments.
 const JOURNAL: &str = "journal.file.bytes=6MiB";
+const RESERVE: &str = "16MiB";
 const CORES: &str = "0";
 /// The disk is full when nothing was accepted for so long.
 const FULL_AFTER: Duration = Duration::from_secs(2);
@@ -48,14 +50,13 @@ struct Site {
 
 /// Runs the tests.
 pub(crate) fn run(options: &Options, report: &mut Report) {
-    for reserve in ["16MiB", "0"] {
-        report.test(&format!("full/by-topics-with-reserve-{reserve}"), || {
-            Site::new(options, reserve)?.by_topics()
-        });
-    }
-    for reserve in ["16MiB", "0"] {
+    report.test("full/by-topics", || Site::new(options, RESERVE)?.by_topics());
+    for reserve in [RESERVE, "0"] {
         report.test(&format!("full/by-others-with-reserve-{reserve}"), || {
             Site::new(options, reserve)?.by_others()
+        });
+        report.test(&format!("full/by-others-and-killed-with-reserve-{reserve}"), || {
+            Site::new(options, reserve)?.by_others_and_killed()
         });
     }
 }
@@ -106,11 +107,7 @@ impl Site {
 
     /// Somebody else takes all that is left, reserve or not, while batches are written.
     fn by_others(&mut self) -> Outcome {
-        let topic = self.create("topic")?;
-        self.produce(&topic, AFTERWARDS)?;
-        let ballast = self.mount.path().join("ballast");
-        self.take_all(&ballast, &topic)?;
-        let accepted = self.fill(&topic)?;
+        let (topic, ballast) = self.fill_with_ballast()?;
         let full = self.mount.free_bytes()?;
         self.verify("while the disk is full")?;
         fs::remove_file(ballast)?;
@@ -121,11 +118,36 @@ impl Site {
         self.verify("after it has room again")?;
         self.kill_and_start()?;
         self.verify("after a crash")?;
-        Ok(format!(
-            "{accepted} more batches taken, {} KiB left, resumed in {:.3} s",
-            full >> 10,
-            resumed.as_secs_f64()
-        ))
+        Ok(format!("{} KiB left, resumed in {:.3} s", full >> 10, resumed.as_secs_f64()))
+    }
+
+    /// The same, and the broker is killed meanwhile. It may refuse to start without any room, but
+    /// not lose anything.
+    fn by_others_and_killed(&mut self) -> Outcome {
+        let (topic, ballast) = self.fill_with_ballast()?;
+        let words = match self.kill_and_start() {
+            Ok(_) => {
+                self.verify("after a crash on the full disk")?;
+                "started on the full disk".to_owned()
+            }
+            Err(NotPassed::Failed(why)) => format!("no start on the full disk ({why})"),
+            Err(skipped) => return Err(skipped),
+        };
+        fs::remove_file(ballast)?;
+        let ready = self.kill_and_start()?;
+        self.verify("after it has room again")?;
+        self.produce(&topic, AFTERWARDS)?;
+        self.verify("at the end")?;
+        Ok(format!("{words}, then in {:.3} s", ready.as_secs_f64()))
+    }
+
+    fn fill_with_ballast(&mut self) -> Result<(Vec<Partition>, PathBuf), NotPassed> {
+        let topic = self.create("topic")?;
+        self.produce(&topic, AFTERWARDS)?;
+        let ballast = self.mount.path().join("ballast");
+        self.take_all(&ballast, &topic)?;
+        self.fill(&topic)?;
+        Ok((topic, ballast))
     }
 
     fn create(&mut self, name: &str) -> Result<Vec<Partition>, CallError> {
@@ -197,7 +219,7 @@ impl Site {
     }
 
     /// Writes a file until nothing is left, and batches meanwhile.
-    fn take_all(&mut self, path: &std::path::Path, topic: &[Partition]) -> Result<(), NotPassed> {
+    fn take_all(&mut self, path: &Path, topic: &[Partition]) -> Result<(), NotPassed> {
         let mut ballast = File::create(path)?;
         let block = vec![0xba; BALLAST_STEP];
         loop {

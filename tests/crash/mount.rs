@@ -11,7 +11,7 @@ use corelog_tests::live::report::NotPassed;
 use rustix::process::geteuid;
 
 /// Set where mounts are seen by this process and its children alone, and end with them.
-const PRIVATE: &str = "CORELOG_TESTS_PRIVATE_MOUNTS";
+const PRIVATE: &str = "CRASH_TESTS_PRIVATE_MOUNTS";
 
 /// A mounted image. Unmounted and removed when dropped.
 pub(crate) struct Mount {

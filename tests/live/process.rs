@@ -1,5 +1,6 @@
 //! The broker's process: started, found ready, killed, asked for what it uses.
 
+use std::env;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -87,6 +88,11 @@ impl Launch {
         command.args(["--listen", &self.address.to_string(), "--cores", cores]);
         command.args(self.settings.iter().flat_map(|setting| ["--set", setting]));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        // Settings come from here alone.
+        let settings = env::vars_os().map(|(name, _)| name);
+        for name in settings.filter(|name| name.as_encoded_bytes().starts_with(b"CORELOG_")) {
+            command.env_remove(name);
+        }
         let started = Instant::now();
         let child = command.spawn()?;
         Ok(Broker { child, address: self.address, started, log: self.log.clone() })

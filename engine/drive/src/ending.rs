@@ -78,7 +78,7 @@ pub(crate) enum Step {
 impl Phase {
     /// What is to be done now, if anything.
     pub(crate) fn step(self, view: View, together: &Together) -> Option<Step> {
-        if view.urgency == Urgency::AtOnce {
+        if view.urgency == Urgency::AtOnce && self != Phase::Over {
             return Some(Step::Leave);
         }
         let all = |counter: &AtomicUsize| counter.load(Ordering::SeqCst) >= view.shards;
@@ -175,5 +175,6 @@ mod tests {
         for phase in phases {
             assert_eq!(phase.step(view, &Together::default()), Some(Step::Leave), "{phase:?}");
         }
+        assert_eq!(Phase::Over.step(view, &Together::default()), None);
     }
 }

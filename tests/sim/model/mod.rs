@@ -49,6 +49,8 @@ pub struct Batch {
     open: u32,
     /// A sending whose outcome nobody will tell.
     lost: bool,
+    /// Such a sending was found not to be stored; it may have been for a while.
+    vanished: bool,
 }
 
 /// What is known of a batch in a log.
@@ -178,6 +180,7 @@ impl Model {
             stored,
             open: 0,
             lost: false,
+            vanished: false,
         };
         self.batches.insert(uid, batch);
     }
@@ -301,6 +304,7 @@ impl Model {
         }
         log.batches.values_mut().for_each(|stored| stored.durable = true);
         for batch in self.batches.values_mut().filter(|batch| batch.partition == partition) {
+            batch.vanished |= batch.lost && batch.stored.is_none();
             batch.lost &= batch.open > 0;
         }
         Ok(())

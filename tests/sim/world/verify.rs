@@ -115,13 +115,13 @@ impl World {
 
     /// Its last batches are known again, what cannot follow them is refused.
     fn verify_producer(&mut self, part: TopicPartition, producer: &Remembered) -> Step<()> {
-        for (uid, _, base) in &producer.batches {
+        for (uid, _, base) in producer.known() {
             let result = self.append_again(*uid)?;
             if !matches!(&result, Ok(appended) if appended.base == *base) {
                 self.excuse(&format!("{uid} again, {producer:?}"), &result)?;
             }
         }
-        let Some((_, newest, _)) = producer.batches.last() else { return Ok(()) };
+        let Some((_, newest, _)) = producer.known().last() else { return Ok(()) };
         let expected = newest.last.plus(1);
         let gap = (producer.epoch, expected.plus(3));
         let result = self.append_probe(part, producer, gap.0, gap.1)?;

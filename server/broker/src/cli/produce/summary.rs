@@ -53,7 +53,9 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} written to `{}`", counted(self.records, "record"), self.topic)?;
+        let acknowledged = self.partitions.values().all(|share| share.first_offset.is_some());
+        let done = if acknowledged { "written" } else { "sent" };
+        write!(f, "{} {done} to `{}`", counted(self.records, "record"), self.topic)?;
         if self.partitions.is_empty() {
             return Ok(());
         }
@@ -82,11 +84,12 @@ mod tests {
         assert_eq!(summary.to_string(), "0 records written to `t`");
         let written =
             |partition, records, first_offset| Written { partition, records, first_offset };
-        summary.add(&[written(2, 1, None), written(0, 3, Some(10))]);
-        summary.add(&[written(0, 2, Some(20))]);
+        summary.add(&[written(0, 3, Some(10))]);
+        assert!(summary.to_string().starts_with("3 records written to `t`\n"), "{summary}");
+        summary.add(&[written(2, 1, None), written(0, 2, Some(20))]);
         assert_eq!(
             summary.to_string(),
-            "6 records written to `t`\n\
+            "6 records sent to `t`\n\
              partition  records  first offset  last offset\n\
              0          5        10            21\n\
              2          1        -             -"
