@@ -2,10 +2,12 @@
 
 use std::env;
 use std::fs::{self, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{self, Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,9 @@ use super::client::Client;
 const POLL: Duration = Duration::from_millis(2);
 /// For one request to a broker that is starting.
 const STARTING_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where ports are looked for.
+const PORTS: Range<u16> = 20_000..30_000;
 
 /// How to start a broker.
 #[derive(Clone, Debug)]
@@ -39,12 +44,21 @@ pub struct Broker {
     log: PathBuf,
 }
 
-/// A port of loopback that nobody listens on now.
+/// A port of loopback that nobody listens on, and that no connection will be given while the broker
+/// is down: it is below the range that the system takes those from.
 ///
 /// # Errors
-/// What the system says.
+/// There is none, or what the system says.
 pub fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+    let start = RandomState::new().hash_one(process::id()) as u16;
+    let ports =
+        (0..PORTS.len() as u16).map(|at| PORTS.start + start.wrapping_add(at) % PORTS.len() as u16);
+    for port in ports {
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            return listener.local_addr();
+        }
+    }
+    Err(io::Error::other("no port is free"))
 }
 
 impl Launch {

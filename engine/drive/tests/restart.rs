@@ -93,7 +93,7 @@ fn a_graceful_stop_answers_what_is_in_flight_and_leaves_nothing_to_replay() {
         assert_eq!(answer, Ok((10 + answered as i64).to_le_bytes().to_vec()));
         answered += 1;
     }
-    drop(broker);
+    broker.wait();
     let broker = Broker::start(settings(dir.path(), 1));
     assert_eq!(broker.ready.report.replayed_entries, 0, "{:?}", broker.ready.report);
     let mut acknowledged = expected(topic, 0..10);

@@ -36,6 +36,7 @@ impl World {
             features: Vec::new(),
         });
         self.trace.note(self.now, "boot", &[u64::from(self.model.start)], &self.geometry);
+        if std::env::var("SIM_DUMP").is_ok() { self.dump(); }
         let mut answers = Vec::new();
         for _ in 0..MOST_STEPS {
             match boot.step(std::mem::take(&mut answers)) {
@@ -127,6 +128,29 @@ impl World {
         self.burn()?;
         self.disk.land(op, landing);
         Ok(BootAnswer::Done)
+    }
+
+    fn dump(&self) {
+        eprintln!("== boot {}", self.model.start);
+        for name in self.disk.names() {
+            if let Name::Manifest(m) = name {
+                let bytes = self.disk.read(self.disk.find(name).unwrap(), 0, 1 << 30);
+                eprintln!("{m:?}");
+                if let Ok(r) = corelog_engine::manifest::record::decode(&bytes) { for r in r { eprintln!("   {r:?}"); } }
+            }
+            let Name::Journal(file) = name else { continue };
+            let bytes = self.disk.read(self.disk.find(name).unwrap(), 0, 1 << 30);
+            let mut at = 0;
+            while at + 4096 <= bytes.len() {
+                if let Some(head) = corelog_engine::journal::commit::CommitHead::decode(&bytes[at..]) {
+                    let n = head.size() as usize;
+                    let ok = bytes.get(at..at+n).is_some_and(|c| head.verify(c));
+                    eprintln!("{file:?} {at} {:?} seq {} durable {} ok {ok}", head.incarnation.0[0], head.seq.0, head.durable.0);
+                    if ok { for (e, _) in head.entries(&bytes[at..at+n]) { eprintln!("     {e:?}"); } at += n; continue; }
+                }
+                at += 4096;
+            }
+        }
     }
 
     fn list_files(&self) -> BootAnswer {

@@ -59,7 +59,7 @@ impl Log {
         if to > whole {
             bytes.push(self.tail.padded_block(whole, to));
         }
-        if to > whole && self.closed_end(to).is_none() {
+        if to > whole && self.closed_end(to).is_none_or(|end| end.place > to) {
             self.journal_from = whole;
         }
         self.flushing = Flushing::Writing(to);

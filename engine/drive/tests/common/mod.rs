@@ -85,6 +85,11 @@ impl Broker {
         self.join().expect("a graceful stop");
     }
 
+    /// Waits until it has stopped for other reasons.
+    pub(crate) fn wait(mut self) {
+        self.join().expect("a graceful stop");
+    }
+
     /// Stops it at once, as a crash would.
     pub(crate) fn crash(mut self) {
         self.stop.now();

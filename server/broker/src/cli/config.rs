@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
 
+use super::output::complain;
 use super::start::{environment, host_name};
 use crate::config::check;
 use crate::config::list::{ListFormat, list};
@@ -51,7 +52,7 @@ pub(super) fn run(command: Command) -> ExitCode {
             match outcome {
                 Ok(_) => print(&report),
                 Err(_) => {
-                    eprint!("{report}");
+                    let _ = io::stderr().lock().write_all(report.as_bytes());
                     ExitCode::from(MISCONFIGURED)
                 }
             }
@@ -73,7 +74,7 @@ fn outcome(file: &Path) -> Result<Loaded, Rejected> {
 fn print(text: &str) -> ExitCode {
     match writeln!(io::stdout().lock(), "{}", text.trim_end()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("corelog: standard output: {error}");
+            complain(format_args!("standard output cannot be written: {error}"));
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,

@@ -62,7 +62,7 @@ pub(crate) fn run() -> ExitCode {
 /// Whoever closes the pipe has read enough.
 fn report(failure: Failure) -> ExitCode {
     if !failure.is_closed_pipe() {
-        eprintln!("corelog: {failure}");
+        output::complain(failure);
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS

@@ -26,6 +26,11 @@ pub(super) fn print(format: Format, found: &(impl Display + Serialize)) -> Resul
     Ok(writeln!(io::stdout().lock(), "{text}")?)
 }
 
+/// Says on standard error what went wrong. Nobody may be listening.
+pub(super) fn complain(what: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "corelog: {what}");
+}
+
 /// Rows of words, in columns that line up.
 pub(super) struct Table(pub(super) Vec<Vec<String>>);
 
@@ -74,7 +79,8 @@ fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let word = (0..3).fold(0, |word, at| word << 8 | chunk.get(at).copied().map_or(0, u32::from));
+        let word =
+            (0..3).fold(0, |word, at| word << 8 | chunk.get(at).copied().map_or(0, u32::from));
         for place in 0..4 {
             let digit = DIGITS[(word >> (18 - 6 * place) & 63) as usize];
             text.push(if place <= chunk.len() { char::from(digit) } else { '=' });

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::client::BOOTSTRAP_VARIABLE;
+use super::output::complain;
 use crate::config::load::{CONFIG_FILE_VARIABLE, ConfigFile, Flags, Mode, Sources, load};
 use crate::config::problem::Rejected;
 use crate::daemon::{self, MISCONFIGURED};
@@ -59,7 +60,7 @@ fn sources(arguments: Arguments) -> Result<Sources, Rejected> {
 /// There is no log yet: the level is one of the settings.
 fn refuse(rejected: &Rejected) -> ExitCode {
     for problem in &rejected.problems {
-        eprintln!("corelog: {problem}");
+        complain(problem);
     }
     ExitCode::from(MISCONFIGURED)
 }

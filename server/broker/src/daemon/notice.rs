@@ -1,10 +1,10 @@
 //! What the core has to tell the operator, in words. Each line ends with what to do.
 
 use corelog_engine::id::{ShardId, TopicPartition};
+use corelog_engine::log::SegmentId;
 use corelog_engine::metadata::Image;
 use corelog_engine::shard::effect::Notice;
 use corelog_engine::shard::event::{Failure, FileName};
-use corelog_engine::log::SegmentId;
 
 use super::refusal::Refusal;
 

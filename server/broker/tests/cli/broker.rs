@@ -51,6 +51,8 @@ pub(crate) fn start_command(directory: &Directory, listen: &str) -> Command {
     let mut command = corelog();
     command.args(["start", "--listen", listen, "--cores", &first_core(), "--data-dir"]);
     command.arg(&directory.0);
+    // It is for clients, and no setting that a broker does not know.
+    command.env("CORELOG_BOOTSTRAP", "127.0.0.1:1");
     for setting in ["memory.per.core=128MiB", "journal.file.bytes=8MiB", "journal.files=2"] {
         command.args(["--set", setting]);
     }
@@ -83,7 +85,8 @@ impl Broker {
         let mut line = String::new();
         stdout.read_line(&mut line).expect("UTF-8");
         let line = line.trim_end().to_owned();
-        let address = line.strip_prefix("corelog ready on ").and_then(|rest| rest.split(',').next());
+        let address =
+            line.strip_prefix("corelog ready on ").and_then(|rest| rest.split(',').next());
         let Some(address) = address.map(str::to_owned) else {
             let output = child.wait_with_output().expect("its output");
             panic!("not ready: {line:?} {}", String::from_utf8_lossy(&output.stderr));

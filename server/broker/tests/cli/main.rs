@@ -41,7 +41,8 @@ fn the_ready_line_names_everything_and_a_signal_ends_it_soon() {
     let directory = Directory::new();
     let broker = Broker::start(&directory);
     let path = fs::canonicalize(&directory.0).expect("it exists");
-    let rest = broker.line.strip_prefix("corelog ready on 127.0.0.1:").expect(&broker.line);
+    let line = broker.line.clone();
+    let rest = line.strip_prefix("corelog ready on 127.0.0.1:").expect(&line);
     let (port, rest) = rest.split_once(", data in ").expect("a directory");
     assert_ne!(port.parse::<u16>().expect("a port"), 0);
     let (data, rest) = rest.split_once(", cores ").expect("cores");
@@ -67,8 +68,7 @@ fn a_topic_is_created_listed_described_and_deleted() {
     let directory = Directory::new();
     let broker = Broker::start(&directory);
     assert_eq!(printed(broker.ask(&["topic", "list"])), "no topics\n");
-    let create =
-        ["topic", "create", "t", "--partitions", "3", "--config", "retention.ms=1000"];
+    let create = ["topic", "create", "t", "--partitions", "3", "--config", "retention.ms=1000"];
     let created = printed(broker.ask(&create));
     assert_eq!(created, "created `t` with 3 partitions, replication factor 1\n");
     refused(&broker.ask(&create), 1, &["TOPIC_ALREADY_EXISTS", "topic `t` cannot be created"]);
@@ -80,8 +80,12 @@ fn a_topic_is_created_listed_described_and_deleted() {
     assert_eq!(described["id"], listed["topics"][0]["id"]);
     assert_eq!(described["partitions"][2]["leader"], 1);
     assert_eq!(described["partitions"][2]["latest"], 0);
-    let own: Vec<&Value> =
-        described["configs"].as_array().expect("an array").iter().filter(|c| c["source"] == "topic").collect();
+    let own: Vec<&Value> = described["configs"]
+        .as_array()
+        .expect("an array")
+        .iter()
+        .filter(|c| c["source"] == "topic")
+        .collect();
     assert_eq!(own.len(), 1, "{described}");
     assert_eq!((&own[0]["name"], &own[0]["value"]), (&"retention.ms".into(), &"1000".into()));
     assert!(printed(broker.ask(&["topic", "describe", "t"])).contains("retention.ms = 1000"));
@@ -100,9 +104,8 @@ fn what_is_produced_is_consumed_with_every_codec() {
     let mut first = 0;
     for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
         let lines: String = (0..2000).map(|n| format!("{n}\t{codec} value {n}\n")).collect();
-        let produce = [
-            "produce", "t", "--key-separator", "\\t", "--compression", codec, "-o", "json",
-        ];
+        let produce =
+            ["produce", "t", "--key-separator", "\\t", "--compression", codec, "-o", "json"];
         let summary = json(broker.feed(&produce, lines.as_bytes()));
         assert_eq!(summary["records"], 2000);
         assert_eq!(summary["partitions"][0]["first_offset"], first);

@@ -110,11 +110,8 @@ impl Cluster {
         // Older brokers create topics that are asked for, whatever one says.
         let oldest_without = 4;
         let can_say = self.bootstrap.version::<MetadataRequest>()? >= oldest_without;
-        let request = MetadataRequest {
-            topics,
-            allow_auto_topic_creation: !can_say,
-            ..Default::default()
-        };
+        let request =
+            MetadataRequest { topics, allow_auto_topic_creation: !can_say, ..Default::default() };
         let response = self.bootstrap.call(&request)?;
         self.controller = response.controller_id;
         self.addresses =
@@ -129,11 +126,12 @@ impl Cluster {
             Entry::Occupied(connection) => Ok(connection.into_mut()),
             Entry::Vacant(place) => {
                 let address = self.addresses.get(&node).ok_or(ClientError::NoBroker(node))?;
-                let opened = Connection::open(address).map_err(|error| ClientError::Advertised {
-                    node,
-                    address: address.clone(),
-                    error: Box::new(error),
-                })?;
+                let opened =
+                    Connection::open(address).map_err(|error| ClientError::Advertised {
+                        node,
+                        address: address.clone(),
+                        error: Box::new(error),
+                    })?;
                 Ok(place.insert(opened))
             }
         }

@@ -10,9 +10,7 @@ use corelog_wire::api::{ApiKey, Message, Request};
 use corelog_wire::error_code::ErrorCode;
 use corelog_wire::frame;
 use corelog_wire::header::{correlation_id, decode_response, encode_request};
-use corelog_wire::messages::api_versions::{
-    ApiVersion, ApiVersionsRequest, ApiVersionsResponse,
-};
+use corelog_wire::messages::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
 
 use super::error::ClientError;
 
@@ -113,8 +111,7 @@ impl Connection {
         let pending = self.send_version(&request, newest)?;
         let frame = self.receive_frame(ApiKey::ApiVersions, pending.correlation_id)?;
         let version = if is_unsupported_version(&frame) { 0 } else { newest };
-        let response: ApiVersionsResponse =
-            self.decode::<ApiVersionsRequest>(frame, version)?;
+        let response: ApiVersionsResponse = self.decode::<ApiVersionsRequest>(frame, version)?;
         Ok(response.api_keys)
     }
 

@@ -17,7 +17,9 @@ pub(in crate::cli) enum ClientError {
     #[error("{address} cannot be reached: {error}")]
     Unreachable { address: String, error: io::Error },
     /// Metadata leads to an address that does not work from here.
-    #[error("broker {node} tells its clients to connect to {address} (advertised.listeners): {error}")]
+    #[error(
+        "broker {node} tells its clients to connect to {address} (advertised.listeners): {error}"
+    )]
     Advertised { node: i32, address: String, error: Box<ClientError> },
     #[error("the cluster has no broker {0} at the moment")]
     NoBroker(i32),

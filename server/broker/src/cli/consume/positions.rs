@@ -62,7 +62,10 @@ impl Positions {
             let next = offset(&first, *index, end);
             Position { partition: *index, next, end: (!arguments.follow).then_some(end) }
         };
-        Ok(Positions { positions: partitions.iter().map(position).collect(), left: arguments.count })
+        Ok(Positions {
+            positions: partitions.iter().map(position).collect(),
+            left: arguments.count,
+        })
     }
 
     pub(super) fn are_finished(&self) -> bool {

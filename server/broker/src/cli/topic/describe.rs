@@ -8,9 +8,7 @@ use corelog_wire::messages::describe_configs::{
 };
 use serde::Serialize;
 
-use crate::cli::client::{
-    ClientArguments, Cluster, EARLIEST, Found, LATEST, Partition, Topic,
-};
+use crate::cli::client::{ClientArguments, Cluster, EARLIEST, Found, LATEST, Partition, Topic};
 use crate::cli::failure::{Failure, check};
 use crate::cli::output::{Table, counted, print};
 

@@ -85,7 +85,7 @@ fn open_files(needed: u64) -> Refusal {
         format!("RLIMIT_NOFILE allows less than the {needed} open files that are needed"),
         format!(
             "raise it: `ulimit -n {needed}` in the shell, LimitNOFILE={needed} in the systemd \
-             unit, or `--ulimit nofile={needed}` for Docker; or lower `max.connections`"
+             unit, or `--ulimit nofile={needed}` for Docker; or run on fewer `cores`"
         ),
     )
 }

@@ -17,9 +17,9 @@ pub(super) fn of_refusal(refusal: &BootRefusal) -> Refusal {
         BootRefusal::Manifest { broken: Broken::Newer { .. }, .. } => {
             "start the newer Corelog again; an older one cannot read what it wrote"
         }
-        BootRefusal::Journal { .. }
-        | BootRefusal::Manifest { .. }
-        | BootRefusal::Metadata(_) => KEEP_AND_LOOK,
+        BootRefusal::Journal { .. } | BootRefusal::Manifest { .. } | BootRefusal::Metadata(_) => {
+            KEEP_AND_LOOK
+        }
     };
     Refusal::new(format!("recovery: {refusal}"), remedy)
 }

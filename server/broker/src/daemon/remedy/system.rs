@@ -47,7 +47,7 @@ pub(super) fn of_file(path: &Path, doing: &str, error: &io::Error) -> Refusal {
             "something that is no directory is in the way: choose another one with --data-dir"
         }
         ErrorKind::NotFound => "see that the directory is there and mounted",
-        _ => "see `dmesg` for what the disk reports; nothing is changed until it can be written",
+        _ => "see `dmesg`, and what limits this process; what was acknowledged stays on disk",
     };
     Refusal::new(format!("{doing} {}: {error}", path.display()), remedy)
 }

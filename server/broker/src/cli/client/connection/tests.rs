@@ -40,7 +40,11 @@ fn versions(
     response(version, 0, &body)
 }
 
-fn response<R: corelog_wire::api::Response>(version: i16, correlation_id: i32, body: &R) -> Vec<u8> {
+fn response<R: corelog_wire::api::Response>(
+    version: i16,
+    correlation_id: i32,
+    body: &R,
+) -> Vec<u8> {
     let frame = encode_response(version, correlation_id, body).expect("encodes");
     frame.into_bytes().expect("no holes").to_vec()
 }
@@ -68,7 +72,8 @@ fn versions_that_do_not_meet_are_named() {
     let (address, _server) = serve(vec![versions(newest, ErrorCode::None, (90, 99))]);
     let mut connection = Connection::open(&address).expect("understood");
     let error = connection.call(&MetadataRequest::default()).expect_err("no common version");
-    let told = format!("{address} serves Metadata in versions 90 to 99, this program speaks 0 to 13");
+    let told =
+        format!("{address} serves Metadata in versions 90 to 99, this program speaks 0 to 13");
     assert_eq!(error.to_string(), told);
     let error = connection.version::<ApiVersionsRequest>().expect_err("not served").to_string();
     assert!(error.contains("in versions none"), "{error}");

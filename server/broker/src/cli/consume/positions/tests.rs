@@ -101,12 +101,8 @@ fn damage_is_told_with_its_place() {
 
 #[test]
 fn one_offset_is_for_one_partition_that_has_it() {
-    let topic = Topic {
-        name: "t".to_owned(),
-        id: Uuid::ZERO,
-        internal: false,
-        partitions: Vec::new(),
-    };
+    let topic =
+        Topic { name: "t".to_owned(), id: Uuid::ZERO, internal: false, partitions: Vec::new() };
     let one = |offset| Found::from([(0, Some(offset))]);
     for (offset, told) in [
         (5, None),
