@@ -119,7 +119,7 @@ impl Launch {
 
     fn start(&self) -> Result<Broker, Failure> {
         let failed = |source| Failure::Start { command: self.command.clone(), source };
-        let log = self.dir.with_extension("log");
+        let log = log_of(&self.dir);
         let errors = OpenOptions::new().append(true).create(true).open(&log).map_err(failed)?;
         let words = self.words();
         let (program, arguments) =
@@ -134,6 +134,11 @@ impl Launch {
         }
         Ok(Broker { child, started, line, log })
     }
+}
+
+/// Where the standard error of a broker with that data directory goes.
+pub(crate) fn log_of(dir: &Path) -> PathBuf {
+    dir.with_extension("log")
 }
 
 fn free_port() -> io::Result<Address> {
@@ -274,7 +279,7 @@ mod tests {
         let line = broker.line.recv_timeout(Duration::from_secs(10)).expect("a line");
         assert!(line >= broker.started);
         assert!(broker.stop() < STOP);
-        fs::remove_file(launch.dir.with_extension("log")).expect("a log");
+        fs::remove_file(log_of(&launch.dir)).expect("a log");
     }
 
     #[test]
@@ -282,6 +287,6 @@ mod tests {
         let launch = Launch { dir: "/tmp/corelog-bench-ends".into(), ..launch("true") };
         let topic = TopicArgs::of(&launch.address, "t", 1);
         assert!(matches!(launch.time(&topic), Err(Failure::Ended(_))));
-        fs::remove_file(launch.dir.with_extension("log")).expect("a log");
+        fs::remove_file(log_of(&launch.dir)).expect("a log");
     }
 }

@@ -11,7 +11,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::batch::{BatchSpec, Fill};
-use crate::broker::{Broker, Idle, Launch};
+use crate::broker::{Broker, Idle, Launch, log_of};
 use crate::client::Address;
 use crate::failure::Failure;
 use crate::fetch::{Check, FetchPlan, ReadExtent, Sizes};
@@ -21,7 +21,7 @@ use crate::produce::{Extent, FILL_BATCH, Identity, Outcome, Pacing, Plan, fill};
 use crate::raw;
 use crate::report::{Errors, append_json};
 use crate::request::Acks;
-use crate::start::{SETTLE, fill_partitions, probe};
+use crate::start::{FILL_TOPIC, SETTLE, fill_partitions, probe};
 use crate::topic::{Topic, TopicArgs};
 use crate::units::{self, mb_per_second};
 
@@ -42,7 +42,7 @@ pub(crate) struct FiguresArgs {
     /// Where a data directory is made, and removed in the end; on the disk to be measured
     #[arg(long)]
     parent: PathBuf,
-    /// Bytes that a restart finds, in 1,000 partitions
+    /// Bytes that are written to 1,000 partitions before the restart, beside those of the loads
     #[arg(long, default_value = "10GB", value_parser = units::bytes)]
     fill: u64,
     /// How long to measure each load
@@ -108,8 +108,11 @@ pub(crate) fn run(args: &FiguresArgs) -> Result<(), Failure> {
     println!("{:<48} {:>11} {:>12}", "figure", "goal", "reached");
     let run = Run { args, dir: &dir };
     let result = run.all();
-    // What is left of the run is in nobody's way if it cannot be removed.
+    // What cannot be removed is in nobody's way. The log says why a broker failed.
     let _ = fs::remove_dir_all(&dir);
+    if result.is_ok() {
+        let _ = fs::remove_file(log_of(&dir));
+    }
     result
 }
 
@@ -150,7 +153,7 @@ impl Run<'_> {
 
     fn durable_latency(&self, address: &Address) -> Result<(), Failure> {
         let mut disk = self.disk_at_rate()?;
-        let topic = Topic::prepare(&TopicArgs::of(address, "bench-latency", PARTITIONS))?;
+        let topic = Topic::prepare(&TopicArgs::of(address, FILL_TOPIC, PARTITIONS))?;
         let spec = BatchSpec::plain(1024, Fill::Records(1));
         let (order, time) = (Order::Random(0x5eed), self.args.seconds);
         let pacing = Pacing::Open { rate: RATE, order, time, in_flight: usize::MAX };

@@ -19,7 +19,8 @@ use crate::units;
 /// Time for a broker to come to rest.
 pub(crate) const SETTLE: Duration = Duration::from_secs(3);
 const PROBE_TOPIC: &str = "bench-start";
-const FILL_TOPIC: &str = "bench-fill";
+/// The topic that is filled before a restart.
+pub(crate) const FILL_TOPIC: &str = "bench-fill";
 
 /// Flags of `start`.
 #[derive(Args, Clone, Debug, Serialize)]

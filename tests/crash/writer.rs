@@ -114,7 +114,8 @@ impl Writer {
         match self.delivery {
             Delivery::Plain => self.forget_half(),
             Delivery::Idempotent if self.producer.is_none() => {
-                self.producer = Some(producer_id(&mut client)?);
+                let ask = || calls::producer_id(&mut client);
+                self.producer = Some(calls::eventually(REFUSALS_MAX, ask)?);
             }
             Delivery::Idempotent => {}
         }
@@ -307,18 +308,5 @@ impl Session<'_> {
     /// Whether one of an earlier request for the same partition has no answer yet, or was refused.
     fn is_behind_another(&self, partition: Partition, id: BatchId) -> bool {
         self.writer.pending.range(..id).any(|(_, pending)| pending.partition == partition)
-    }
-}
-
-/// A new producer's id, from a broker that may need a moment to give one.
-fn producer_id(client: &mut Client) -> Result<i64, CallError> {
-    let asked = Instant::now();
-    loop {
-        match calls::producer_id(client) {
-            Err(CallError::Refused(code))
-                if calls::is_transient(code) && asked.elapsed() < REFUSALS_MAX => {}
-            done => return done,
-        }
-        sleep(RETRY_PAUSE);
     }
 }

@@ -95,7 +95,8 @@ fn work(
     while !stop.load(Ordering::Relaxed) {
         let began = Instant::now();
         let batch = batch(b"good faith");
-        let offset = produce(&mut client, topic, &batch)?;
+        let produce = || calls::produce(&mut client, topic, 0, batch.clone());
+        let offset = calls::eventually(PATIENCE, produce)?;
         let place = Place { topic, partition: 0, offset };
         let data = calls::fetch(&mut client, place, LIMITS)?;
         let read = data.records.as_ref().and_then(|records| records.as_bytes());
@@ -110,17 +111,4 @@ fn work(
         sleep(PAUSE);
     }
     Ok(())
-}
-
-/// Asks again while the broker says: not yet.
-fn produce(client: &mut Client, topic: Uuid, batch: &Bytes) -> Result<i64, CallError> {
-    let asked = Instant::now();
-    loop {
-        match calls::produce(client, topic, 0, batch.clone()) {
-            Err(CallError::Refused(code))
-                if calls::is_transient(code) && asked.elapsed() < PATIENCE => {}
-            done => return done,
-        }
-        sleep(PAUSE);
-    }
 }

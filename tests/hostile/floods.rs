@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use corelog_tests::live::calls::{self, FETCH, Limits, Place};
+use corelog_tests::live::calls::{self, FETCH, Limits, METADATA, Place};
 use corelog_tests::live::client::{Client, ClientError};
 use corelog_tests::live::report::{NotPassed, Outcome};
 use corelog_wire::api::Request;
@@ -18,7 +18,8 @@ use crate::site::{Case, Site};
 pub(crate) const CASES: &[Case] = &[
     Case { name: "floods/opened-and-dropped", attack: opened_and_dropped },
     Case { name: "floods/opened-together", attack: opened_together },
-    Case { name: "floods/halves-of-requests", attack: halves_of_requests },
+    Case { name: "floods/halves-of-huge-requests", attack: |site, _| halves(site, 90 << 20) },
+    Case { name: "floods/halves-of-large-requests", attack: |site, _| halves(site, 20 << 20) },
     Case { name: "floods/answers-nobody-reads", attack: answers_nobody_reads },
     Case { name: "floods/requests-without-end", attack: requests_without_end },
 ];
@@ -36,7 +37,7 @@ fn opened_and_dropped(site: &Site, seed: &mut Seed) -> Outcome {
         match seed.below(4) {
             0 => client.send_bytes(&[0, 0])?,
             1 => client.send_bytes(&[0, 0, 1, 0, 0, 18, 0, 0])?,
-            2 => client.send(0, &MetadataRequest::default())?,
+            2 => client.send(METADATA, &MetadataRequest::default())?,
             _ => {}
         }
     }
@@ -57,16 +58,15 @@ fn opened_together(site: &Site, _: &mut Seed) -> Outcome {
     Ok(format!("{CONNECTIONS} connections, one more served in {} ms", took.as_millis()))
 }
 
-/// Each claims a large request, sends a part of it, and waits.
-fn halves_of_requests(site: &Site, _: &mut Seed) -> Outcome {
+/// Each claims a request of so many bytes, sends a part of it, and waits.
+fn halves(site: &Site, claimed: i32) -> Outcome {
     const CONNECTIONS: usize = 300;
-    const CLAIMED: i32 = 90 << 20;
     let (mut clients, mut sent) = (Vec::new(), 0);
     for number in 0..CONNECTIONS {
         let mut client = site.connect(FLOOD_PATIENCE)?;
         // One in ten sends far more than a socket buffers.
         let part = if number % 10 == 0 { 8 << 20 } else { 1 << 10 };
-        let bytes = [&CLAIMED.to_be_bytes()[..], &[0, 0, 0, 9], &vec![0; part]].concat();
+        let bytes = [&claimed.to_be_bytes()[..], &[0, 0, 0, 9], &vec![0; part]].concat();
         match client.send_bytes(&bytes) {
             Ok(()) => sent += bytes.len(),
             Err(error) => tolerate(&ClientError::Io(error))?,
@@ -74,7 +74,8 @@ fn halves_of_requests(site: &Site, _: &mut Seed) -> Outcome {
         clients.push(client);
     }
     sleep(STANDING);
-    Ok(format!("{} MiB sent of {CONNECTIONS} requests of 90 MiB", sent >> 20))
+    let (sent, each) = (sent >> 20, claimed >> 20);
+    Ok(format!("{sent} MiB sent of {CONNECTIONS} requests of {each} MiB"))
 }
 
 /// Each asks for a megabyte, again and again, and reads nothing.
@@ -105,7 +106,7 @@ fn requests_without_end(site: &Site, _: &mut Seed) -> Outcome {
     let (mut clients, mut sent) = (Vec::new(), 0);
     for _ in 0..CONNECTIONS {
         let mut client = site.connect(FLOOD_PATIENCE)?;
-        sent += pour(&mut client, 12, &request, REQUESTS)?;
+        sent += pour(&mut client, METADATA, &request, REQUESTS)?;
         clients.push(client);
     }
     sleep(STANDING);

@@ -85,7 +85,10 @@ fn unknown_versions(site: &Site, _: &mut Seed) -> Outcome {
 fn api_versions_of_the_future(site: &Site, _: &mut Seed) -> Outcome {
     for version in [-1, 99, i16::MAX, ApiVersionsRequest::SERVED.max + 1] {
         let mut client = site.connect(PATIENCE)?;
-        let Answer::Frame(frame) = answer(&mut client, &header(18, version))? else {
+        // As far as a flexible header goes, with no tags; then what nobody can know.
+        let mut request = [&header(18, version)[..], &[0, 0xab, 0xcd]].concat();
+        request[3] += 3;
+        let Answer::Frame(frame) = answer(&mut client, &request)? else {
             return Err(NotPassed::Failed(format!("no answer to version {version}")));
         };
         let (correlation, response) = decode_response::<ApiVersionsResponse>(frame, 0)?;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
-use corelog_tests::live::calls::{self, CallError, NewTopic};
+use corelog_tests::live::calls::{self, CallError, Limits, NewTopic, Place};
 use corelog_tests::live::client::Client;
 use corelog_tests::live::process::{Broker, Launch};
 use corelog_tests::live::report::{NotPassed, Outcome};
@@ -23,7 +23,7 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 const MEMORY_PER_CORE: u64 = 128 << 20;
 const RESIDENT_MAX: u64 = 4 * MEMORY_PER_CORE;
 /// Nobody waits longer for one batch to be produced and read, whatever others do.
-const SLOWEST: Duration = Duration::from_secs(2);
+const SLOWEST: Duration = Duration::from_secs(3);
 /// Lines that have nothing to do with connections.
 const LINES_BESIDE: usize = 20;
 /// Descriptors that an attack may leave behind: segments and the like.
@@ -31,6 +31,8 @@ const DESCRIPTORS_BESIDE: usize = 32;
 /// For closed connections to be gone.
 const SOON: Duration = Duration::from_secs(10);
 const SAMPLE: Duration = Duration::from_millis(20);
+/// Of a fetch whose answer is that there is one.
+const NOTHING: Limits = Limits { max_bytes: 1, max_wait_ms: 0 };
 
 /// A broker under attack.
 pub(crate) struct Site {
@@ -74,7 +76,7 @@ impl Site {
         self.broker.connect(patience)
     }
 
-    /// A new topic.
+    /// A new topic that word of has gone around.
     pub(crate) fn topic(
         &self,
         name: &str,
@@ -83,6 +85,8 @@ impl Site {
         let mut client = self.connect(SOON).map_err(|error| CallError::Client(error.into()))?;
         let topic = NewTopic { name, partitions: 1, configs };
         let id = calls::create_topic(&mut client, topic)?;
+        let place = Place { topic: id, partition: 0, offset: 0 };
+        calls::eventually(SOON, || calls::fetch(&mut client, place, NOTHING))?;
         Ok((client, id))
     }
 

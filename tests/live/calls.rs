@@ -1,6 +1,8 @@
 //! The requests that several tests make, with the versions they are made in.
 
 use std::fmt;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use corelog_engine::record::FrameError as BatchFrameError;
@@ -40,6 +42,8 @@ pub const EARLIEST: i64 = -2;
 /// The time at which `ListOffsets` gives the offset after the last.
 pub const LATEST: i64 = -1;
 
+/// Between two attempts.
+const ASK_AGAIN: Duration = Duration::from_millis(5);
 /// Kafka's milliseconds before a request is given up.
 const TIMEOUT_MS: i32 = 30_000;
 
@@ -93,6 +97,25 @@ pub fn is_transient(code: ErrorCode) -> bool {
         UnknownTopicOrPartition,
     ]
     .contains(&code)
+}
+
+/// Asks again for a while, as long as the broker says: not yet.
+///
+/// # Errors
+/// Any other than that.
+pub fn eventually<T>(
+    within: Duration,
+    mut ask: impl FnMut() -> Result<T, CallError>,
+) -> Result<T, CallError> {
+    let began = Instant::now();
+    loop {
+        match ask() {
+            Err(CallError::Refused(code)) if is_transient(code) && began.elapsed() < within => {
+                sleep(ASK_AGAIN);
+            }
+            done => return done,
+        }
+    }
 }
 
 fn accepted(code: ErrorCode) -> Result<(), CallError> {

@@ -24,7 +24,7 @@ use crossbeam_queue::SegQueue;
 use crate::abort::AbortOnPanic;
 use crate::error::{IoContext, RunError};
 use crate::layout::Layout;
-use crate::mesh::Mailbox;
+use crate::mesh::{Letter, Mailbox};
 use crate::written::Written;
 use segments::{Segments, Write};
 pub(crate) use splices::{Splice, SpliceError};
@@ -93,13 +93,16 @@ impl Bulk {
         let bulk = Bulk(Arc::new(Orders { queue, asleep, wake }));
         let (told, outcome) = mpsc::channel();
         let (orders, name) = (bulk.clone(), format!("corelog-bulk-{}", setup.shard.0));
+        let mailbox = setup.mailbox.clone();
         let run = move || {
             let _abort = AbortOnPanic;
             match Worker::new(setup, orders) {
                 Ok(worker) => {
                     // Whoever started this thread waits for it.
                     let _ = told.send(Ok(()));
-                    worker.run();
+                    if let Err(error) = worker.run() {
+                        mailbox.deliver(Letter::Broken(error));
+                    }
                 }
                 Err(error) => {
                     let _ = told.send(Err(error));
@@ -181,7 +184,11 @@ impl Worker {
         })
     }
 
-    fn run(mut self) {
+    /// Works until it is told to end.
+    ///
+    /// # Errors
+    /// When the kernel takes no operations any more.
+    fn run(mut self) -> io::Result<()> {
         while !(self.ending && self.segments.in_flight() == 0) {
             while let Some(order) = self.orders.0.queue.pop() {
                 self.take(order);
@@ -189,8 +196,9 @@ impl Worker {
             self.complete();
             self.splices.expire(Instant::now(), &mut self.ring);
             self.answer_forgets();
-            self.sleep();
+            self.sleep()?;
         }
+        Ok(())
     }
 
     fn take(&mut self, order: Order) {
@@ -239,7 +247,7 @@ impl Worker {
     }
 
     /// Hands what is queued to the kernel and sleeps until something has happened.
-    fn sleep(&mut self) {
+    fn sleep(&mut self) -> io::Result<()> {
         self.orders.0.asleep.store(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         let settled = self.ending && self.segments.in_flight() == 0;
@@ -250,7 +258,7 @@ impl Worker {
             self.ring.flush()
         };
         self.orders.0.asleep.store(false, Ordering::Relaxed);
-        waited.expect("the kernel takes what it took before");
+        waited
     }
 }
 

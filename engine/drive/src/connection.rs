@@ -102,10 +102,7 @@ impl Line {
 
     /// Waits until so few requests are in flight.
     async fn until_below(&self, requests: usize) {
-        if self.in_flight.get() >= requests {
-            self.pulse.set_receiving(Receiving::Paused);
-            self.sent.until(|| self.in_flight.get() < requests).await;
-        }
+        self.sent.until(|| self.in_flight.get() < requests).await;
     }
 
     /// The first response, if it is ready; it leaves the queue then.
@@ -140,9 +137,12 @@ async fn answer_all(line: &Line, server: &Server) -> Result<(), End> {
     loop {
         let mut pieces = line.first().await?;
         let mut responses = 1;
-        while memory_bytes(&pieces) < COALESCED {
+        let mut bytes = weight(&pieces);
+        while bytes < COALESCED {
             let Some(more) = line.first_if_ready().await else { break };
-            pieces.extend(more?);
+            let more = more?;
+            bytes += weight(&more);
+            pieces.extend(more);
             responses += 1;
         }
         server.send(pieces).await?;
@@ -150,13 +150,13 @@ async fn answer_all(line: &Line, server: &Server) -> Result<(), End> {
     }
 }
 
-fn memory_bytes(pieces: &[Piece]) -> u64 {
-    let memory = |piece: &Piece| match piece {
+/// Bytes that count towards [`COALESCED`]. A file range is worth a send of its own.
+fn weight(pieces: &[Piece]) -> u64 {
+    let weight = |piece: &Piece| match piece {
         Piece::Memory(bytes) => bytes.len() as u64,
-        // A file is worth a send of its own.
         Piece::File { .. } => COALESCED,
     };
-    pieces.iter().map(memory).sum()
+    pieces.iter().map(weight).sum()
 }
 
 /// The receiving half.
@@ -188,7 +188,6 @@ impl Inward<'_> {
                 }
             }
             if self.frames.is_out_of_budget() {
-                self.pulse.set_receiving(Receiving::Paused);
                 self.budget.released().await;
                 self.frames.retry().map_err(bad_size)?;
                 continue;
@@ -231,7 +230,7 @@ impl Inward<'_> {
             }
         })
         .await?;
-        self.pulse.received();
+        self.pulse.set_receiving(Receiving::Paused);
         Ok(arrival)
     }
 
@@ -242,7 +241,6 @@ impl Inward<'_> {
             Ok((0, _)) => Ok(Some(Arrival::Ended)),
             Ok(_) => {
                 self.frames.received().map_err(bad_size)?;
-                self.pulse.received();
                 Ok(Some(Arrival::Bytes))
             }
             Err(Errno::AGAIN | Errno::INTR) => Ok(None),

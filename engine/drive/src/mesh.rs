@@ -6,6 +6,7 @@
 //! batch of letters wakes its reader once, and a reader that is awake not at all.
 
 use std::fmt;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +29,8 @@ pub(crate) enum Letter {
     JournalReady(EffectId, u16, Arc<OwnedFd>),
     /// Bytes free on the disk.
     DiskFree(u64),
+    /// A helper thread cannot go on; nothing it was asked for will be done.
+    Broken(io::Error),
 }
 
 /// Where a shard's letters arrive.

@@ -103,7 +103,10 @@ impl<S: Service> Net<S> {
     async fn accept_all(self: Rc<Self>, listener: SharedFd) {
         while !self.registry.is_draining() {
             match net::accept(&listener) {
-                Ok((socket, peer)) => self.welcome(socket, peer),
+                Ok((socket, peer)) => {
+                    self.welcome(socket, peer);
+                    glommio::executor().yield_if_needed().await;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     let readable = self.disk.borrow_mut().readable(listener.clone());
                     // Whatever it came to, accepting tells.

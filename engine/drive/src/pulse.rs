@@ -83,11 +83,9 @@ impl Pulse {
         self.spliced.clone()
     }
 
+    /// From now on it does this.
     pub(crate) fn set_receiving(&self, receiving: Receiving) {
         self.receiving.set(receiving);
-    }
-
-    pub(crate) fn received(&self) {
         self.received_at.set(self.clock.instant());
     }
 

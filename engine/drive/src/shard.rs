@@ -83,7 +83,7 @@ impl<S: Service> ShardLoop<S> {
     /// Runs until the shard may leave.
     ///
     /// # Errors
-    /// When the kernel takes no disk operations any more.
+    /// When the kernel takes no disk operations any more, here or on a helper thread.
     pub(crate) async fn run(mut self) -> io::Result<()> {
         self.hands.files.measure();
         self.shard.start(&mut self.turn.effects);
@@ -116,6 +116,7 @@ impl<S: Service> ShardLoop<S> {
                     Event::Done(id, Outcome::Done)
                 }
                 Letter::DiskFree(bytes) => Event::DiskFree(bytes),
+                Letter::Broken(error) => return Err(error),
             });
         }
         if disk.has_queued() {

@@ -100,6 +100,7 @@ impl Client {
         let mut all = Vec::new();
         loop {
             let (high, batches) = self.fetch(partition, offset, 1 << 20, 0).expect("fetched");
+            assert!(offset >= high || !batches.is_empty(), "nothing at {offset} below {high}");
             for batch in split(&Bytes::from(batches)) {
                 let (header, batch) = batch.expect("whole batches");
                 offset = header.base_offset.0 + i64::from(header.last_offset_delta) + 1;

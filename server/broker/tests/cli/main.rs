@@ -17,8 +17,9 @@ fn text(bytes: &[u8]) -> &str {
 /// What a successful command printed.
 #[track_caller]
 fn printed(output: Output) -> String {
-    assert!(output.status.success(), "{:?}: {}", output.status, text(&output.stderr));
-    text(&output.stdout).to_owned()
+    let Output { status, stdout, stderr } = output;
+    assert!(status.success(), "{status:?}: {}", text(&stderr));
+    text(&stdout).to_owned()
 }
 
 #[track_caller]

@@ -131,6 +131,9 @@ fn find_topic(
         let why = "Transactions are not served yet; produce without a transactional id.";
         return Err(Told::new(ErrorCode::InvalidTxnState, why));
     }
+    if data.topic_id.is_zero() && call.header.version >= 13 {
+        return Err(Told::bare(ErrorCode::UnknownTopicId));
+    }
     let topic = topics::find(&call.node.image(), data.topic_id, &data.name).map_err(Told::bare)?;
     if topic.is_internal() && call.header.client_id != ADMIN_CLIENT {
         return Err(Told::bare(ErrorCode::InvalidTopicException));

@@ -1,5 +1,6 @@
 //! A connection to one broker.
 
+use std::fmt::Display;
 use std::io::{self, ErrorKind, Read, Write};
 use std::marker::PhantomData;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -40,6 +41,12 @@ pub(in crate::cli) struct Pending<R> {
     request: PhantomData<R>,
 }
 
+impl<R> Pending<R> {
+    fn into_parts(self) -> (i32, i16) {
+        (self.correlation_id, self.version)
+    }
+}
+
 impl Connection {
     /// Connects to `HOST:PORT` and asks for the versions it serves.
     pub(super) fn open(address: &str) -> Result<Connection, ClientError> {
@@ -77,8 +84,9 @@ impl Connection {
         &mut self,
         pending: Pending<R>,
     ) -> Result<R::Response, ClientError> {
-        let frame = self.receive_frame(R::API, pending.correlation_id)?;
-        self.decode::<R>(frame, pending.version)
+        let (correlation_id, version) = pending.into_parts();
+        let frame = self.receive_frame(R::API, correlation_id)?;
+        self.decode::<R>(frame, version)
     }
 
     /// The newest version of an API that both sides speak.
@@ -135,23 +143,23 @@ impl Connection {
     fn receive_frame(&mut self, api: ApiKey, expected: i32) -> Result<Bytes, ClientError> {
         let mut prefix = [0; frame::PREFIX];
         self.stream.read_exact(&mut prefix).map_err(|error| self.failed(api, error))?;
-        let size = frame::size(prefix, LARGEST_RESPONSE).map_err(|e| self.not_kafka(e))?;
+        let size = frame::size(prefix, LARGEST_RESPONSE).map_err(|e| self.not_kafka(&e))?;
         let mut bytes = vec![0; size];
         self.stream.read_exact(&mut bytes).map_err(|error| self.failed(api, error))?;
         match correlation_id(&bytes) {
             Some(id) if id == expected => Ok(bytes.into()),
-            id => Err(self.not_kafka(format!("correlation id {id:?} instead of {expected}"))),
+            id => Err(self.not_kafka(&format_args!("correlation id {id:?} instead of {expected}"))),
         }
     }
 
     fn decode<R: Request>(&self, frame: Bytes, version: i16) -> Result<R::Response, ClientError> {
         match decode_response(frame, version) {
             Ok((_, response)) => Ok(response),
-            Err(error) => Err(self.not_kafka(error)),
+            Err(error) => Err(self.not_kafka(&error)),
         }
     }
 
-    fn not_kafka(&self, why: impl ToString) -> ClientError {
+    fn not_kafka(&self, why: &impl Display) -> ClientError {
         ClientError::NotKafka { address: self.address.clone(), why: why.to_string() }
     }
 

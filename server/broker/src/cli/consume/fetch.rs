@@ -70,13 +70,14 @@ pub(super) fn records(
     answer: PartitionData,
 ) -> Result<Bytes, Refusal> {
     let what = || format!("partition {partition} of `{}`", topic.name);
-    match (answer.error_code, check(answer.error_code, None, what)) {
+    let PartitionData { error_code, records, .. } = answer;
+    match (error_code, check(error_code, None, what)) {
         (ErrorCode::OffsetOutOfRange, _) => Err(Refusal::OutOfRange),
         (code, Err(failure)) if code.retriable() => Err(Refusal::ForNow(failure)),
         (_, Err(failure)) => Err(Refusal::ForGood(failure)),
         (_, Ok(())) => {
-            let records = answer.records.as_ref().and_then(|records| records.as_bytes());
-            Ok(records.cloned().unwrap_or_default())
+            let bytes = records.as_ref().and_then(|records| records.as_bytes());
+            Ok(bytes.cloned().unwrap_or_default())
         }
     }
 }

@@ -1,5 +1,7 @@
 //! How far each partition was read, and how far it is to be read.
 
+use std::fmt::Display;
+
 use bytes::Bytes;
 use corelog_engine::record::batch::{BatchHeader, FrameError, crc_matches, split};
 use corelog_engine::record::compress::MAX_DECOMPRESSED;
@@ -96,7 +98,7 @@ impl Positions {
                 Ok((header, batch)) => position.take(&header, &batch, left, printer)?,
                 // What is cut off at the end of an answer is asked for again.
                 Err(FrameError::Truncated { .. }) if position.next > before => return Ok(()),
-                Err(error) => return Err(position.bad_batch(error)),
+                Err(error) => return Err(position.bad_batch(&error)),
             }
         }
         Ok(())
@@ -136,13 +138,13 @@ impl Position {
         printer: &mut impl Print,
     ) -> Result<(), Failure> {
         if !crc_matches(header, batch) {
-            return Err(self.bad_batch("its checksum does not match"));
+            return Err(self.bad_batch(&"its checksum does not match"));
         }
         // Markers of transactions are not for consumers.
         if header.next_offset().0 > self.next && !header.is_control() {
             let records = Records::open(header, batch, MAX_DECOMPRESSED);
-            for record in records.map_err(|error| self.bad_batch(error))?.iter() {
-                let record = record.map_err(|error| self.bad_batch(error))?;
+            for record in records.map_err(|error| self.bad_batch(&error))?.iter() {
+                let record = record.map_err(|error| self.bad_batch(&error))?;
                 if !self.wants(&record) {
                     continue;
                 }
@@ -163,7 +165,7 @@ impl Position {
         record.offset.0 >= self.next && self.end.is_none_or(|end| record.offset.0 < end)
     }
 
-    fn bad_batch(&self, why: impl ToString) -> Failure {
+    fn bad_batch(&self, why: &impl Display) -> Failure {
         let Position { partition, next, .. } = *self;
         Failure::BadBatch { partition, offset: next, why: why.to_string() }
     }

@@ -117,7 +117,8 @@ mod tests {
             (
                 full,
                 "created `t` with 3 partitions, replication factor 1",
-                r#"{"name":"t","id":"AQEBAQEBAQEBAQEBAQEBAQ","partitions":3,"replication_factor":1}"#,
+                "{\"name\":\"t\",\"id\":\"AQEBAQEBAQEBAQEBAQEBAQ\",\"partitions\":3,\
+                 \"replication_factor\":1}",
             ),
             (
                 CreatableTopicResult::default(),
