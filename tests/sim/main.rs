@@ -23,7 +23,9 @@ fn main() -> ExitCode {
     let options = match options(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(error) => {
-            eprintln!("{error}\nusage: sim (--seed N | --seeds N [--from S]) [--scenario NAME] [--verbose]");
+            eprintln!(
+                "{error}\nusage: sim (--seed N | --seeds N [--from S]) [--scenario NAME] [--verbose]"
+            );
             return ExitCode::from(2);
         }
     };

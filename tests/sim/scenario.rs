@@ -22,12 +22,20 @@ pub enum Scenario {
     Full,
     /// All of it.
     Mixed,
+    /// Segments that take no more bytes, whose partitions go offline.
+    Rescue,
 }
 
 impl Scenario {
     /// All kinds.
-    pub const ALL: [Scenario; 5] =
-        [Scenario::Calm, Scenario::Crashes, Scenario::Errors, Scenario::Full, Scenario::Mixed];
+    pub const ALL: [Scenario; 6] = [
+        Scenario::Calm,
+        Scenario::Crashes,
+        Scenario::Errors,
+        Scenario::Full,
+        Scenario::Mixed,
+        Scenario::Rescue,
+    ];
 
     /// The kind of this name.
     #[must_use]
@@ -62,6 +70,7 @@ impl fmt::Display for Scenario {
             Scenario::Errors => "errors",
             Scenario::Full => "full",
             Scenario::Mixed => "mixed",
+            Scenario::Rescue => "rescue",
         })
     }
 }
@@ -71,8 +80,10 @@ impl fmt::Display for Scenario {
 pub struct Errors {
     /// Journal writes.
     pub journal: u64,
-    /// Segment writes and cuts.
+    /// Segment writes.
     pub segment: u64,
+    /// Cuts, index files, removed names.
+    pub files: u64,
     /// Reads of segments and indexes.
     pub read: u64,
     /// Barriers.
@@ -87,8 +98,8 @@ impl Errors {
     /// Whether anything fails.
     #[must_use]
     pub fn any(&self) -> bool {
-        let Errors { journal, segment, read, barrier, manifest, boot } = *self;
-        [journal, segment, read, barrier, manifest, boot].iter().any(|odds| *odds > 0)
+        let Errors { journal, segment, files, read, barrier, manifest, boot } = *self;
+        [journal, segment, files, read, barrier, manifest, boot].iter().any(|odds| *odds > 0)
     }
 }
 
@@ -138,13 +149,21 @@ impl Plan {
         let mut odds = |on: bool, odds: u64| if on && rng.one_in(2) { odds } else { 0 };
         let errors = Errors {
             journal: odds(scenario.errors(), 300),
-            segment: odds(scenario.errors(), 150),
+            segment: match scenario {
+                Scenario::Rescue => 100,
+                _ => odds(scenario == Scenario::Mixed, 100),
+            },
+            files: odds(scenario.errors(), 50),
             read: odds(scenario.errors(), 100),
             barrier: odds(scenario.errors(), 60),
             manifest: odds(scenario.errors(), 60),
-            boot: odds(scenario.errors(), 100),
+            boot: odds(scenario.errors() || scenario == Scenario::Rescue, 100),
         };
-        let crash = if scenario.crashes() { rng.spread(50..=5000) } else { 0 };
+        let crash = if scenario.crashes() || (scenario == Scenario::Rescue && rng.one_in(2)) {
+            rng.spread(50..=10_000)
+        } else {
+            0
+        };
         let faults = Faults {
             errors,
             crash,
@@ -152,7 +171,7 @@ impl Plan {
             fills: scenario.fills(),
         };
         let lives = if scenario == Scenario::Calm { 2 } else { rng.within(2..=6) as u32 };
-        let steps = rng.spread(20..=600);
+        let steps = rng.spread(20..=1500);
         Plan { scenario, faults, lives, steps, heeds_pressure: rng.one_in(2) }
     }
 }

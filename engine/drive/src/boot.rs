@@ -9,10 +9,11 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use corelog_engine::boot::effect::{BootAnswer, BootEffect, BootStep, JournalFile, ManifestName};
+use corelog_engine::boot::effect::{BootAnswer, BootEffect, BootStep, EntryFile, ManifestName};
 use corelog_engine::boot::{Boot, BootPlan, Recovered};
 use corelog_engine::id::{Offset, TopicId, TopicPartition};
 use corelog_engine::log::SegmentId;
+use corelog_engine::shard::event::Failure;
 use corelog_os::aligned::AlignedBuf;
 use corelog_os::file::{self, Access, Existence};
 use corelog_os::lock::{LockError, Patience, lock_exclusive};
@@ -20,6 +21,7 @@ use corelog_os::lock::{LockError, Patience, lock_exclusive};
 use crate::aligned_bytes::{aligned_len, into_bytes};
 use crate::directory::{Directory, replace_file, sync_parent};
 use crate::error::{IoContext, RunError};
+use crate::failure::failure;
 use crate::layout::{self, Layout};
 use crate::sweep::Sweeper;
 
@@ -108,15 +110,20 @@ impl Disk<'_> {
                 self.list_segments(*partition).map(BootAnswer::Segments)
             }
             BootEffect::ReadManifest(name) => self.read_manifest(*name).map(BootAnswer::Bytes),
-            BootEffect::ReadJournal(journal, at, len) => {
-                self.read_journal(*journal, *at, *len).map(BootAnswer::Bytes)
+            BootEffect::ReadEntries(file, at, len) => {
+                self.read_entries(*file, *at, *len).map(BootAnswer::Bytes)
             }
             BootEffect::ReadSegment(segment, at, len) => {
                 self.read_segment(*segment, *at, *len).map(BootAnswer::Bytes)
             }
             other => self.change(other).map(|()| BootAnswer::Done),
         };
-        answer.unwrap_or_else(|error| BootAnswer::Failed(error.to_string()))
+        answer.unwrap_or_else(|error| match failure(&error) {
+            Failure::Full => BootAnswer::Full(error.to_string()),
+            Failure::Missing | Failure::Offline | Failure::Io(_) => {
+                BootAnswer::Failed(error.to_string())
+            }
+        })
     }
 
     fn change(&self, effect: &BootEffect) -> io::Result<()> {
@@ -126,13 +133,13 @@ impl Disk<'_> {
                 let path = self.layout.segment(*segment);
                 file::truncate(file::open(&path, Access::Write, Existence::Present)?, *len)
             }
-            BootEffect::Barrier => {
-                file::sync_filesystem(file::open_directory(self.layout.root())?)
-            }
+            BootEffect::Barrier => file::sync_filesystem(file::open_directory(self.layout.root())?),
             BootEffect::ReplaceManifest(name, bytes) => {
                 replace_file(&self.layout.manifest(*name), bytes)
             }
             BootEffect::RemoveManifest(name) => remove_durably(&self.layout.manifest(*name)),
+            BootEffect::Rescue(file, bytes) => replace_file(&self.layout.rescued(*file), bytes),
+            BootEffect::RemoveRescue(file) => remove_durably(&self.layout.rescued(*file)),
             BootEffect::RemoveJournal(journal) => remove_durably(&self.layout.journal(*journal)),
             BootEffect::RemoveTopic(topic) => self.sweeper.discard(&self.layout.topic(*topic)),
             BootEffect::Orphan(topic) => self.orphan(*topic),
@@ -140,7 +147,7 @@ impl Disk<'_> {
             | BootEffect::ListTopics
             | BootEffect::ListSegments(_)
             | BootEffect::ReadManifest(_)
-            | BootEffect::ReadJournal(..)
+            | BootEffect::ReadEntries(..)
             | BootEffect::ReadSegment(..) => Ok(()),
         }
     }
@@ -154,7 +161,13 @@ impl Disk<'_> {
         }
         let manifests = text_names(&self.layout.manifests())?;
         let manifests = manifests.iter().filter_map(|name| layout::parse_manifest(name)).collect();
-        Ok(BootAnswer::Files { journals, manifests })
+        let mut rescues = Vec::new();
+        for name in text_names(&self.layout.rescue())? {
+            if let Some(rescue) = layout::parse_rescue(&name) {
+                rescues.push((rescue, fs::metadata(self.layout.rescued(rescue))?.len()));
+            }
+        }
+        Ok(BootAnswer::Files { journals, manifests, rescues })
     }
 
     fn list_topics(&self) -> io::Result<Vec<TopicId>> {
@@ -179,9 +192,9 @@ impl Disk<'_> {
         fs::read(self.layout.manifest(name)).map(Bytes::from)
     }
 
-    fn read_journal(&self, journal: JournalFile, at: u64, len: u32) -> io::Result<Bytes> {
-        let file =
-            file::open(&self.layout.journal(journal), Access::ReadDirect, Existence::Present)?;
+    fn read_entries(&self, file: EntryFile, at: u64, len: u32) -> io::Result<Bytes> {
+        let path = self.layout.entries(file);
+        let file = file::open(&path, Access::ReadDirect, Existence::Present)?;
         let mut buffer = AlignedBuf::zeroed(aligned_len(0, len as usize));
         let count = file::read_at(file, &mut buffer, at)?;
         Ok(into_bytes(buffer, 0..count.min(len as usize)))

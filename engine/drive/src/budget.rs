@@ -30,7 +30,12 @@ pub(crate) struct Charge {
 impl Budget {
     pub(crate) fn new(limit: u64) -> Arc<Budget> {
         let waiting = Mutex::default();
-        Arc::new(Budget { limit, used: AtomicU64::new(0), exempted: AtomicBool::new(false), waiting })
+        Arc::new(Budget {
+            limit,
+            used: AtomicU64::new(0),
+            exempted: AtomicBool::new(false),
+            waiting,
+        })
     }
 
     /// A charge of nothing, to grow.

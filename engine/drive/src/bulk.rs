@@ -27,8 +27,8 @@ use crate::layout::Layout;
 use crate::mesh::{Letter, Mailbox};
 use crate::written::Written;
 use segments::{Segments, Write};
-pub(crate) use splices::{Splice, SpliceError};
 use splices::Splices;
+pub(crate) use splices::{Splice, SpliceError};
 
 /// Entries of the ring's submission queue; more may be in flight.
 const RING_ENTRIES: u32 = 64;
@@ -252,7 +252,8 @@ impl Worker {
         fence(Ordering::SeqCst);
         let settled = self.ending && self.segments.in_flight() == 0;
         let waited = if self.orders.0.queue.is_empty() && !settled {
-            let limit = self.splices.next_expiry().map(|at| at.saturating_duration_since(Instant::now()));
+            let limit =
+                self.splices.next_expiry().map(|at| at.saturating_duration_since(Instant::now()));
             self.ring.wait(limit)
         } else {
             self.ring.flush()

@@ -179,7 +179,18 @@ enum Arrival {
 }
 
 impl Inward<'_> {
-    async fn run(mut self, mut session: impl Session, server: &Server) -> Result<(), End> {
+    /// Receives to the end. What was asked before a request that ends the connection is answered
+    /// first, as in Kafka.
+    async fn run(self, session: impl Session, server: &Server) -> Result<(), End> {
+        let line = self.line;
+        let ended = self.receive(session, server).await;
+        if let Err(End::Close(_)) = ended {
+            line.until_below(1).await;
+        }
+        ended
+    }
+
+    async fn receive(mut self, mut session: impl Session, server: &Server) -> Result<(), End> {
         loop {
             while let Some(frame) = self.frames.next() {
                 self.line.until_below(IN_FLIGHT).await;

@@ -57,8 +57,8 @@ fn lock(layout: &Layout) -> Result<OwnedFd, RunError> {
         Err(LockError::Io(error)) => return Err(error).context("locking", path),
     }
     let number = format!("{}\n", std::process::id());
-    let written = file::truncate(&lock, 0)
-        .and_then(|()| file::write_all_at(&lock, number.as_bytes(), 0));
+    let written =
+        file::truncate(&lock, 0).and_then(|()| file::write_all_at(&lock, number.as_bytes(), 0));
     written.context("writing", path)?;
     Ok(lock)
 }

@@ -25,8 +25,8 @@ use crate::failure::{NOT_WHOLE, failure};
 use crate::layout::Layout;
 use crate::mesh::Mailbox;
 use crate::oneshot::{Gone, Receiver, Sender, channel};
-use reads::{Opening, Read, Reads};
 pub(crate) use reads::{FileKind, ReadError};
+use reads::{Opening, Read, Reads};
 
 /// Entries of the ring's submission queue; more may be in flight.
 const RING_ENTRIES: u32 = 64;

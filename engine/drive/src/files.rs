@@ -16,14 +16,14 @@ use corelog_engine::id::TopicPartition;
 use corelog_engine::log::SegmentId;
 use corelog_engine::shard::effect::{FileAction, FileEffect};
 use corelog_engine::shard::event::Outcome;
-use corelog_os::file::{self, Access, Existence};
-use corelog_os::lock::{LockError, Patience, lock_exclusive};
 use corelog_os::SharedFd;
 use corelog_os::cpu::{CoreId, pin_current_thread};
+use corelog_os::file::{self, Access, Existence};
+use corelog_os::lock::{LockError, Patience, lock_exclusive};
 
 use crate::abort::AbortOnPanic;
 use crate::bulk::{Bulk, Removed};
-use crate::directory::{sync_parent, write_synced};
+use crate::directory::{replace_file, sync_parent, write_synced};
 use crate::error::{IoContext, RunError};
 use crate::failure::{failure, outcome};
 use crate::layout::{Layout, temporary};
@@ -150,7 +150,9 @@ impl Worker {
             }
             FileAction::RemoveSegment(segment) => self.remove_segment(segment),
             FileAction::RemovePartition(partition) => self.remove_partition(partition),
-            FileAction::Rescue(parts) => self.rescue(&parts),
+            FileAction::Rescue(file, bytes) => {
+                replace_file(&self.setup.layout.rescued(file), &bytes)
+            }
         };
         Letter::Done(id, outcome(done))
     }
@@ -198,14 +200,6 @@ impl Worker {
         // The topic's own directory goes with its last partition, which may be another shard's.
         let _ = fs::remove_dir(layout.topic(partition.topic));
         Ok(())
-    }
-
-    fn rescue(&self, parts: &[(SegmentId, u64, Bytes)]) -> io::Result<()> {
-        let layout = &self.setup.layout;
-        for (segment, at, bytes) in parts {
-            write_synced(&layout.rescued(*segment, *at), bytes)?;
-        }
-        file::sync_directory(&layout.rescue())
     }
 }
 

@@ -7,14 +7,14 @@
 //! manifest/<start>-s<shard>.manifest    how far each partition is in its segments
 //! topics/<topic id>/<partition>/        <base offset>.log, and .index once it is sealed
 //! orphans/<topic id>/                   what belongs to no known topic
-//! rescue/                               bytes that a failing segment would not take
+//! rescue/<topic id>-<partition>-<start>.rescue    what a failing segment would not take
 //! removed/                              what is no more, until its space is free
 //! ```
 
 use std::path::{Path, PathBuf};
 
-use corelog_engine::boot::effect::{JournalFile, ManifestName};
-use corelog_engine::id::{Offset, ShardId, TopicId, TopicPartition};
+use corelog_engine::boot::effect::{EntryFile, JournalFile, ManifestName, RescueFile};
+use corelog_engine::id::{Offset, PartitionIndex, ShardId, TopicId, TopicPartition};
 use corelog_engine::log::SegmentId;
 
 /// Digits of a base offset in a file name, as Kafka pads them.
@@ -103,11 +103,17 @@ impl Layout {
         self.partition(segment.partition).join(format!("{:020}.index", segment.base.0))
     }
 
-    /// Where bytes of a segment, from `at` on, are rescued to.
-    pub(crate) fn rescued(&self, segment: SegmentId, at: u64) -> PathBuf {
-        let SegmentId { partition, base } = segment;
+    pub(crate) fn rescued(&self, file: RescueFile) -> PathBuf {
+        let RescueFile { partition, start } = file;
         let (topic, index) = (partition.topic, partition.index.0);
-        self.rescue().join(format!("{topic}-{index}-{:020}-{at}.bytes", base.0))
+        self.rescue().join(format!("{topic}-{index}-{start}.rescue"))
+    }
+
+    pub(crate) fn entries(&self, file: EntryFile) -> PathBuf {
+        match file {
+            EntryFile::Journal(file) => self.journal(file),
+            EntryFile::Rescue(file) => self.rescued(file),
+        }
     }
 }
 
@@ -128,6 +134,15 @@ pub(crate) fn parse_manifest(name: &str) -> Option<ManifestName> {
     Some(ManifestName { start: number(start)?, shard: ShardId(number(shard)?) })
 }
 
+/// Which rescue file has this name. A topic's id may contain dashes.
+pub(crate) fn parse_rescue(name: &str) -> Option<RescueFile> {
+    let (rest, start) = name.strip_suffix(".rescue")?.rsplit_once('-')?;
+    let (topic, index) = rest.rsplit_once('-')?;
+    let index = PartitionIndex(number(index)?);
+    let partition = TopicPartition { topic: TopicId::parse(topic)?, index };
+    Some(RescueFile { partition, start: number(start)? })
+}
+
 /// The base offset of the segment that has this name.
 pub(crate) fn parse_segment(name: &str) -> Option<Offset> {
     let digits = name.strip_suffix(".log")?;
@@ -144,7 +159,6 @@ fn number<T: std::str::FromStr + ToString>(text: &str) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use corelog_engine::id::PartitionIndex;
 
     #[test]
     fn names_are_read_as_they_are_written() {
@@ -158,6 +172,12 @@ mod tests {
         let manifest = ManifestName { start: 41, shard: ShardId(3) };
         let manifest_name = name(layout.manifest(manifest)).expect("a name");
         assert_eq!(parse_manifest(&manifest_name), Some(manifest));
+        for topic in [TopicId([7; 16]), TopicId([0xfb; 16])] {
+            let partition = TopicPartition { topic, ..partition };
+            let rescue = RescueFile { partition, start: 9 };
+            let rescue_name = name(layout.rescued(rescue)).expect("a name");
+            assert_eq!(parse_rescue(&rescue_name), Some(rescue), "{rescue_name}");
+        }
         let segment_name = name(layout.segment(segment)).expect("a name");
         assert_eq!(segment_name, "00000000000000000345.log");
         assert_eq!(parse_segment(&segment_name), Some(Offset(345)));
@@ -171,7 +191,8 @@ mod tests {
         for name in ["s1-2.journal.tmp", "s01-2.journal", "s1.journal", "s-1-2.journal", "lost"] {
             assert_eq!(parse_journal(name), None, "{name}");
         }
-        for name in ["1-s1.manifest.tmp", "1-s+1.manifest", "1-s70000.manifest", "s1.manifest", ""] {
+        for name in ["1-s1.manifest.tmp", "1-s+1.manifest", "1-s70000.manifest", "s1.manifest", ""]
+        {
             assert_eq!(parse_manifest(name), None, "{name}");
         }
         for name in ["345.log", "+0000000000000000345.log", "00000000000000000345.index"] {

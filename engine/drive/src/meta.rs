@@ -91,7 +91,11 @@ mod tests {
         let kafka = "version=1\ncluster.id=AAAAAAAAAAAAAAAAAAAAAQ\nnode.id=1\n";
         let newer = META.encode().replace("corelog.format=1", "corelog.format=2");
         let without = |key: &str| -> String {
-            META.encode().lines().filter(|l| !l.starts_with(key)).map(|l| format!("{l}\n")).collect()
+            META.encode()
+                .lines()
+                .filter(|l| !l.starts_with(key))
+                .map(|l| format!("{l}\n"))
+                .collect()
         };
         let rows = [
             (kafka.to_owned(), BadMeta::Foreign("no corelog.format: not Corelog's")),

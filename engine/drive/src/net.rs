@@ -37,8 +37,7 @@ const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
 /// share it with another broker's too.
 pub(crate) fn check_free(addresses: &[SocketAddr]) -> Result<(), RunError> {
     for address in addresses.iter().filter(|address| address.port() != 0) {
-        TcpListener::bind(address)
-            .map_err(|error| RunError::Bind { address: *address, error })?;
+        TcpListener::bind(address).map_err(|error| RunError::Bind { address: *address, error })?;
     }
     Ok(())
 }
@@ -56,8 +55,7 @@ pub(crate) fn listen(
                 *address = net::local_address(&listener)?;
                 Ok(listener)
             });
-            let listener =
-                listener.map_err(|error| RunError::Bind { address: *address, error })?;
+            let listener = listener.map_err(|error| RunError::Bind { address: *address, error })?;
             of_shard.push(listener);
         }
     }

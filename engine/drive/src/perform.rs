@@ -85,6 +85,6 @@ fn removed_by(action: &FileAction) -> Option<Removed> {
         | FileAction::Truncate(..)
         | FileAction::WriteIndex(..)
         | FileAction::ReadIndex(_)
-        | FileAction::Rescue(_) => None,
+        | FileAction::Rescue(..) => None,
     }
 }

@@ -186,10 +186,24 @@ mod tests {
             ("idle", none, Sending::Nothing, 0, 1_001, Some("idle")),
             ("not yet idle", none, Sending::Nothing, 0, 1_000, None),
             ("waits for an answer", none, Sending::Nothing, 1, 100_000, None),
-            ("half a frame", amid, Sending::Nothing, 0, 30_001, Some("the rest of a frame does not come")),
+            (
+                "half a frame",
+                amid,
+                Sending::Nothing,
+                0,
+                30_001,
+                Some("the rest of a frame does not come"),
+            ),
             ("half a frame, lately", amid, Sending::Nothing, 0, 30_000, None),
             ("we do not read", paused, Sending::Nothing, 5, 100_000, None),
-            ("takes nothing", none, Sending::Bytes, 1, 30_001, Some("it takes nothing of what it is sent")),
+            (
+                "takes nothing",
+                none,
+                Sending::Bytes,
+                1,
+                30_001,
+                Some("it takes nothing of what it is sent"),
+            ),
             ("takes nothing, lately", none, Sending::Bytes, 1, 30_000, None),
         ];
         for (name, receiving, sending, in_flight, after_ms, expected) in rows {

@@ -232,9 +232,14 @@ mod tests {
 
     #[test]
     fn sizes_are_checked_before_anything_is_allocated() {
-        for (size, good) in
-            [(1, true), (1 << 20, true), (0, false), (-1, false), (i32::MIN, false), (i32::MAX, false)]
-        {
+        for (size, good) in [
+            (1, true),
+            (1 << 20, true),
+            (0, false),
+            (-1, false),
+            (i32::MIN, false),
+            (i32::MAX, false),
+        ] {
             let mut receiver = receiver(1 << 30);
             let result = receiver.take_in(&i32::to_be_bytes(size));
             assert_eq!(result, if good { Ok(()) } else { Err(BadSize { size, most: 1 << 20 }) });

@@ -82,7 +82,8 @@ pub(crate) async fn run_shard<S: Service>(
         }
     };
     let (mailbox, registry) = (running.desk.mailbox().clone(), running.net.registry.clone());
-    let bridge = Bridge::start(&completions, mailbox).context("watching the ring of", layout.root());
+    let bridge =
+        Bridge::start(&completions, mailbox).context("watching the ring of", layout.root());
     let bridge = match bridge {
         Ok(bridge) => bridge,
         Err(error) => {

@@ -18,7 +18,8 @@ const LEN: usize = 24 << 20;
 /// A segment that no core knows of; a file is a file.
 fn make_file(dir: &TestDir) -> (TopicPartition, Vec<u8>) {
     let topic = TopicId([9; 16]);
-    let bytes: Vec<u8> = (0..LEN as u64).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let bytes: Vec<u8> =
+        (0..LEN as u64).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let place = dir.path().join("topics").join(topic.to_string()).join("0");
     fs::create_dir_all(&place).expect("a directory");
     fs::write(place.join("00000000000000000000.log"), &bytes).expect("a file");

@@ -23,7 +23,7 @@ mod file;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use corelog_engine::boot::effect::{JournalFile, ManifestName};
+use corelog_engine::boot::effect::{JournalFile, ManifestName, RescueFile};
 use corelog_engine::id::{Offset, TopicId, TopicPartition};
 use corelog_engine::log::SegmentId;
 
@@ -43,8 +43,8 @@ pub enum Name {
     Index(SegmentId),
     /// A partition's directory.
     Directory(TopicPartition),
-    /// Bytes that a failed segment would not take, from this position on.
-    Rescue(SegmentId, u64),
+    /// What a failed segment would not take.
+    Rescue(RescueFile),
 }
 
 impl Name {
@@ -392,7 +392,8 @@ impl Disk {
 
     fn land_flying(&mut self, op: Op) {
         let targets = self.open.get(&op).cloned().unwrap_or_default();
-        let flying = |file: &File| file.changes.iter().any(|c| c.op == op && c.stage == Stage::Flying);
+        let flying =
+            |file: &File| file.changes.iter().any(|c| c.op == op && c.stage == Stage::Flying);
         let files = targets.files.iter().filter_map(|inode| self.files.get(inode)).any(flying);
         let names = targets.names.iter().filter_map(|name| self.names.get(name));
         if files || names.flat_map(|e| &e.changes).any(|c| c.op == op && c.stage == Stage::Flying) {

@@ -80,7 +80,7 @@ impl Model {
             AppendError::DiskFull => self.excuses.full,
             AppendError::Offline => {
                 batch.lost = true;
-                self.excuses.offline
+                self.excuses.offline(partition)
             }
         };
         if excused { Ok(()) } else { Err(format!("batch {uid} for {partition:?}: {error:?}")) }
@@ -142,7 +142,7 @@ impl Model {
             ReadError::FencedEpoch => part.epoch.is_some_and(|epoch| epoch < current),
             ReadError::UnknownEpoch => part.epoch.is_some_and(|epoch| epoch > current),
             // The files of a topic go while the last answers are on their way.
-            ReadError::Offline => self.excuses.offline || gone,
+            ReadError::Offline => self.excuses.offline(part.partition) || gone,
             ReadError::Damaged => false,
             ReadError::Busy => true,
         };
@@ -167,7 +167,9 @@ impl Model {
                     max_bytes: 0,
                     epoch: lookup.epoch,
                 };
-                return self.unread(&part, known, *error).map_err(|why| format!("{lookup:?}: {why}"));
+                return self
+                    .unread(&part, known, *error)
+                    .map_err(|why| format!("{lookup:?}: {why}"));
             }
         };
         let offset = found.record.map(|(offset, _)| offset.0);

@@ -99,12 +99,22 @@ struct Log {
 }
 
 /// Which errors the faults of a run excuse.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Excuses {
     /// Offline partitions.
     pub offline: bool,
     /// A full disk.
     pub full: bool,
+    /// Partitions that are offline in this life, since a segment took no more.
+    pub rescued: BTreeSet<TopicPartition>,
+}
+
+impl Excuses {
+    /// Whether this partition may be offline.
+    #[must_use]
+    pub fn offline(&self, partition: TopicPartition) -> bool {
+        self.offline || self.rescued.contains(&partition)
+    }
 }
 
 /// What a client knows when it asks.
@@ -213,7 +223,8 @@ impl Model {
         }
         let caching: BTreeSet<TopicPartition> =
             self.logs.keys().copied().filter(|partition| self.caches(*partition)).collect();
-        for (partition, log) in self.logs.iter_mut().filter(|(p, _)| !clean && caching.contains(p)) {
+        for (partition, log) in self.logs.iter_mut().filter(|(p, _)| !clean && caching.contains(p))
+        {
             log.high = 0;
             for (base, stored) in log.batches.extract_if(.., |_, stored| !stored.durable) {
                 let batch = self.batches.get_mut(&stored.uid).expect("stored batches were sent");

@@ -67,9 +67,7 @@ impl Model {
     fn vanished(&self, partition: TopicPartition, producer: &Remembered) -> usize {
         let Some((_, newest, _)) = producer.batches.last() else { return 0 };
         let lost = self.batches.values().filter(|batch| {
-            batch.partition == partition
-                && batch.stored.is_none()
-                && (batch.lost || batch.vanished)
+            batch.partition == partition && batch.stored.is_none() && (batch.lost || batch.vanished)
         });
         let lost = lost.filter_map(|batch| batch.header.producer());
         let weights = lost.filter(|lost| lost.id == producer.id).map(|lost| {

@@ -1,5 +1,5 @@
-//! Plain producers, and idempotent ones: batches in sequence, at most five of a partition without an
-//! answer, sent again after errors and restarts until they are acknowledged, and sometimes after.
+//! Plain producers, and idempotent ones: batches in sequence, none more than four behind one without
+//! an answer, sent again after errors and restarts until they are acknowledged, and sometimes after.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,8 +10,9 @@ use corelog_engine::shard::request::{AppendError, Appended, Request};
 use super::{Asking, Sending, Setting, Wish, Workload, append};
 use crate::sim::model::{Check, Model, TopicState, Uid};
 
-/// Batches of one partition that a client has in flight.
-const IN_FLIGHT: usize = 5;
+/// Batches of one partition from the first one without an answer on: as many as a broker knows
+/// again.
+const IN_FLIGHT: u64 = 5;
 
 /// An idempotent producer.
 #[derive(Debug)]
@@ -25,11 +26,22 @@ pub(super) struct Producer {
 #[derive(Debug)]
 struct Lane {
     next: Sequence,
+    /// How many batches have been made.
+    made: u64,
     /// Not acknowledged, in sequence.
-    waiting: VecDeque<(Uid, Way)>,
+    waiting: VecDeque<Waiting>,
     last_acknowledged: Option<Uid>,
     /// An acknowledged batch that was sent once more.
     echo: Option<Uid>,
+}
+
+/// A batch that is not acknowledged.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    uid: Uid,
+    /// How many were made before it.
+    number: u64,
+    way: Way,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,11 +66,15 @@ impl Producer {
 
 impl Lane {
     fn is_sending(&self) -> bool {
-        self.waiting.iter().any(|(_, way)| *way != Way::ToSend)
+        self.waiting.iter().any(|waiting| waiting.way != Way::ToSend)
     }
 
     fn to_send(&self) -> Option<usize> {
-        self.waiting.iter().position(|(_, way)| *way == Way::ToSend)
+        self.waiting.iter().position(|waiting| waiting.way == Way::ToSend)
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting.front().is_some_and(|first| self.made - first.number >= IN_FLIGHT)
     }
 }
 
@@ -113,22 +129,23 @@ impl Workload {
         let first = if near_the_end && epoch.0 == 0 { i32::MAX - 20 } else { 0 };
         let lane = lanes.entry(partition).or_insert_with(|| Lane {
             next: Sequence(first),
+            made: 0,
             waiting: VecDeque::new(),
             last_acknowledged: None,
             echo: None,
         });
         if let Some(at) = lane.to_send() {
-            let sending = lane.waiting.iter().skip(at).any(|(_, way)| *way != Way::ToSend);
+            let sending = lane.waiting.iter().skip(at).any(|other| other.way != Way::ToSend);
             if sending {
                 return None;
             }
             let way = if at == 0 { Way::SentFirst } else { Way::Sent };
-            lane.waiting[at].1 = way;
-            return Some(lane.waiting[at].0);
+            lane.waiting[at].way = way;
+            return Some(lane.waiting[at].uid);
         }
         // The first one goes alone: of an unknown producer any sequence is taken.
         let first = lane.last_acknowledged.is_none() && !lane.waiting.is_empty();
-        if first || lane.echo.is_some() || lane.waiting.len() == IN_FLIGHT {
+        if first || lane.echo.is_some() || lane.is_full() {
             return None;
         }
         if let Some(uid) = lane.last_acknowledged.filter(|_| echoes && !lane.is_sending()) {
@@ -141,7 +158,8 @@ impl Workload {
         let count = model.batches[&uid].timestamps.len() as i32;
         let lane = self.producers[which].lanes.get_mut(&partition)?;
         lane.next = sequence.plus(count);
-        lane.waiting.push_back((uid, way));
+        lane.waiting.push_back(Waiting { uid, number: lane.made, way });
+        lane.made += 1;
         Some(uid)
     }
 
@@ -152,8 +170,8 @@ impl Workload {
         let lanes = &mut self.producers[producer].lanes;
         let Some(lane) = lanes.get_mut(&model.batches[&uid].partition) else { return };
         lane.echo = lane.echo.filter(|echo| *echo != uid);
-        if let Some(waiting) = lane.waiting.iter_mut().find(|(other, _)| *other == uid) {
-            waiting.1 = Way::ToSend;
+        if let Some(waiting) = lane.waiting.iter_mut().find(|waiting| waiting.uid == uid) {
+            waiting.way = Way::ToSend;
         }
     }
 
@@ -174,19 +192,20 @@ impl Workload {
         let Some(producer) = producer else { return Ok(()) };
         let lanes = &mut self.producers[producer].lanes;
         let Some(lane) = lanes.get_mut(&partition) else { return Ok(()) };
-        let place = lane.waiting.iter().position(|(other, _)| *other == uid);
+        let place = lane.waiting.iter().position(|waiting| waiting.uid == uid);
         let echo = lane.echo == Some(uid) && place.is_none();
         lane.echo = lane.echo.filter(|_| !echo);
-        let way = place.map(|at| lane.waiting[at].1);
+        let way = place.map(|at| lane.waiting[at].way);
         match (result, place) {
             (Ok(_), Some(at)) => {
                 lane.waiting.remove(at);
                 lane.last_acknowledged = Some(uid);
             }
-            (Err(_), Some(at)) => lane.waiting[at].1 = Way::ToSend,
+            (Err(_), Some(at)) => lane.waiting[at].way = Way::ToSend,
             (_, None) => {}
         }
-        let wrong = matches!(result, Err(AppendError::OutOfOrder { .. } | AppendError::Fenced { .. }));
+        let wrong =
+            matches!(result, Err(AppendError::OutOfOrder { .. } | AppendError::Fenced { .. }));
         if !wrong || !(echo || way == Some(Way::SentFirst)) {
             return Ok(());
         }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use corelog_engine::id::TopicId;
+use corelog_engine::metadata::Outcome;
 use corelog_engine::metadata::command::{
     Clamp, Command, CreateTopics, Defaults, Limits, Mode, NewTopic, TopicRef,
 };
-use corelog_engine::metadata::Outcome;
 use corelog_engine::metadata::refusal::CreateRefusal;
 use corelog_engine::shard::request::{AppendError, MetadataError, Request};
 

@@ -2,7 +2,7 @@
 //! within and after each of them.
 
 use bytes::Bytes;
-use corelog_engine::boot::effect::{BootAnswer, BootEffect, BootStep};
+use corelog_engine::boot::effect::{BootAnswer, BootEffect, BootStep, EntryFile};
 use corelog_engine::boot::{Boot, BootPlan, BootRefusal, Recovered};
 use corelog_engine::journal::commit::Incarnation;
 use corelog_engine::metadata::controller::Broker;
@@ -13,6 +13,9 @@ use crate::sim::disk::{Landing, Name, Op};
 
 /// Steps of a boot after which it is taken to hang.
 const MOST_STEPS: u64 = 100_000;
+
+/// What an injected error says.
+pub(super) const INJECTED: &str = "injected";
 
 /// What a boot has come to.
 pub(super) enum Booted {
@@ -36,7 +39,6 @@ impl World {
             features: Vec::new(),
         });
         self.trace.note(self.now, "boot", &[u64::from(self.model.start)], &self.geometry);
-        if std::env::var("SIM_DUMP").is_ok() { self.dump(); }
         let mut answers = Vec::new();
         for _ in 0..MOST_STEPS {
             match boot.step(std::mem::take(&mut answers)) {
@@ -56,7 +58,7 @@ impl World {
             self.now += self.rng.disk.spread(1..=500);
             self.burn()?;
             answers[at] = if self.rng.faults.one_in(self.faults.errors.boot) {
-                BootAnswer::Failed("injected".to_owned())
+                BootAnswer::Failed(INJECTED.to_owned())
             } else {
                 self.act(&effects[at])?
             };
@@ -78,8 +80,15 @@ impl World {
             BootEffect::ListSegments(partition) => {
                 BootAnswer::Segments(self.disk.segments(*partition))
             }
-            BootEffect::ReadManifest(manifest) => self.get(Name::Manifest(*manifest), 0, u64::MAX >> 1),
-            BootEffect::ReadJournal(file, at, len) => self.get(Name::Journal(*file), *at, u64::from(*len)),
+            BootEffect::ReadManifest(manifest) => {
+                self.get(Name::Manifest(*manifest), 0, u64::MAX >> 1)
+            }
+            BootEffect::ReadEntries(EntryFile::Journal(file), at, len) => {
+                self.get(Name::Journal(*file), *at, u64::from(*len))
+            }
+            BootEffect::ReadEntries(EntryFile::Rescue(file), at, len) => {
+                self.get(Name::Rescue(*file), *at, u64::from(*len))
+            }
             BootEffect::ReadSegment(segment, at, len) => {
                 self.get(Name::Segment(*segment), *at, u64::from(*len))
             }
@@ -87,7 +96,7 @@ impl World {
                 let name = Name::Segment(*segment);
                 let end = at + bytes.len() as u64;
                 if end.saturating_sub(self.disk.len(name).unwrap_or(0)) > self.disk.free() {
-                    return Ok(BootAnswer::Failed("full".to_owned()));
+                    return Ok(BootAnswer::Full("full".to_owned()));
                 }
                 let op = self.disk.write(name, *at, Bytes::copy_from_slice(bytes));
                 self.finish(op, Landing::Volatile)?
@@ -106,6 +115,17 @@ impl World {
             }
             BootEffect::RemoveManifest(manifest) => {
                 let op = self.disk.remove(|name| name == Name::Manifest(*manifest));
+                self.finish(op, Landing::Durable)?
+            }
+            BootEffect::Rescue(file, bytes) => {
+                if bytes.len() as u64 > self.disk.free() {
+                    return Ok(BootAnswer::Full("full".to_owned()));
+                }
+                let op = self.disk.replace(Name::Rescue(*file), bytes);
+                self.finish(op, Landing::Durable)?
+            }
+            BootEffect::RemoveRescue(file) => {
+                let op = self.disk.remove(|name| name == Name::Rescue(*file));
                 self.finish(op, Landing::Durable)?
             }
             BootEffect::RemoveJournal(file) => {
@@ -130,40 +150,18 @@ impl World {
         Ok(BootAnswer::Done)
     }
 
-    fn dump(&self) {
-        eprintln!("== boot {}", self.model.start);
-        for name in self.disk.names() {
-            if let Name::Manifest(m) = name {
-                let bytes = self.disk.read(self.disk.find(name).unwrap(), 0, 1 << 30);
-                eprintln!("{m:?}");
-                if let Ok(r) = corelog_engine::manifest::record::decode(&bytes) { for r in r { eprintln!("   {r:?}"); } }
-            }
-            let Name::Journal(file) = name else { continue };
-            let bytes = self.disk.read(self.disk.find(name).unwrap(), 0, 1 << 30);
-            let mut at = 0;
-            while at + 4096 <= bytes.len() {
-                if let Some(head) = corelog_engine::journal::commit::CommitHead::decode(&bytes[at..]) {
-                    let n = head.size() as usize;
-                    let ok = bytes.get(at..at+n).is_some_and(|c| head.verify(c));
-                    eprintln!("{file:?} {at} {:?} seq {} durable {} ok {ok}", head.incarnation.0[0], head.seq.0, head.durable.0);
-                    if ok { for (e, _) in head.entries(&bytes[at..at+n]) { eprintln!("     {e:?}"); } at += n; continue; }
-                }
-                at += 4096;
-            }
-        }
-    }
-
     fn list_files(&self) -> BootAnswer {
         let mut journals = Vec::new();
-        let mut manifests = Vec::new();
+        let (mut manifests, mut rescues) = (Vec::new(), Vec::new());
         for name in self.disk.names() {
             match name {
                 Name::Journal(file) => journals.push((file, self.disk.len(name).unwrap_or(0))),
                 Name::Manifest(manifest) => manifests.push(manifest),
+                Name::Rescue(file) => rescues.push((file, self.disk.len(name).unwrap_or(0))),
                 _ => {}
             }
         }
-        BootAnswer::Files { journals, manifests }
+        BootAnswer::Files { journals, manifests, rescues }
     }
 
     fn get(&self, name: Name, at: u64, len: u64) -> BootAnswer {

@@ -1,6 +1,5 @@
 //! The files thread of a shard: one act after the other.
 
-
 use bytes::Bytes;
 use corelog_engine::boot::effect::JournalFile;
 use corelog_engine::id::ShardId;
@@ -21,10 +20,24 @@ pub(super) struct Doing {
 
 #[derive(Debug)]
 enum Act {
-    /// Changes of the disk that take so many bytes more.
-    Change { ops: Vec<Op>, landing: Landing, grows: u64 },
+    /// A change of the disk that takes so many bytes more.
+    Change {
+        op: Op,
+        landing: Landing,
+        grows: u64,
+    },
+    /// A journal file filled with zeros; removed again when that fails.
+    Format {
+        op: Op,
+        name: Name,
+        grows: u64,
+    },
     /// As above; the manifest ends there when it is done.
-    Manifest { op: Op, grows: u64, end: u64 },
+    Manifest {
+        op: Op,
+        grows: u64,
+        end: u64,
+    },
     Barrier(Cover),
     ReadIndex(Name),
 }
@@ -44,7 +57,8 @@ impl World {
             FileAction::AppendManifest(_) | FileAction::ReplaceManifest(_) => errors.manifest,
             FileAction::ReadIndex(_) => errors.read,
             FileAction::FormatJournal(_) => errors.journal,
-            _ => errors.segment,
+            FileAction::Rescue(..) => errors.files,
+            _ => errors.files,
         };
         let fails = self.rng.faults.one_in(odds);
         let act = self.begin(shard, effect.action, cover);
@@ -60,8 +74,8 @@ impl World {
             FileAction::FormatJournal(slot) => {
                 let bytes = self.geometry.limits.journal_file_bytes;
                 let zeros = Bytes::from(vec![0; bytes as usize]);
-                let op = self.disk.write(Name::Journal(JournalFile { shard, slot }), 0, zeros);
-                Act::Change { ops: vec![op], landing: Landing::Durable, grows: bytes }
+                let name = Name::Journal(JournalFile { shard, slot });
+                Act::Format { op: self.disk.write(name, 0, zeros), name, grows: bytes }
             }
             FileAction::Barrier => Act::Barrier(cover),
             FileAction::AppendManifest(bytes) => {
@@ -80,7 +94,7 @@ impl World {
             FileAction::WriteIndex(segment, bytes) => {
                 let grows = bytes.len() as u64;
                 let op = self.disk.write(Name::Index(segment), 0, bytes);
-                Act::Change { ops: vec![op], landing: Landing::Volatile, grows }
+                Act::Change { op, landing: Landing::Volatile, grows }
             }
             FileAction::ReadIndex(segment) => Act::ReadIndex(Name::Index(segment)),
             FileAction::RemoveSegment(segment) => self.change(|disk| {
@@ -89,20 +103,17 @@ impl World {
             FileAction::RemovePartition(partition) => {
                 self.change(|disk| disk.remove(|name| name.partition() == Some(partition)))
             }
-            FileAction::Rescue(pieces) => {
-                let grows = pieces.iter().map(|(_, _, bytes)| bytes.len() as u64).sum();
-                let write = |(segment, at, bytes)| {
-                    self.disk.write(Name::Rescue(segment, at), 0, bytes)
-                };
-                let ops = pieces.into_iter().map(write).collect();
-                Act::Change { ops, landing: Landing::Durable, grows }
+            FileAction::Rescue(file, bytes) => {
+                let grows = bytes.len() as u64;
+                let op = self.disk.replace(Name::Rescue(file), &bytes);
+                Act::Change { op, landing: Landing::Durable, grows }
             }
         }
     }
 
     fn change(&mut self, begin: impl FnOnce(&mut crate::sim::disk::Disk) -> Op) -> Act {
         let op = begin(&mut self.disk);
-        Act::Change { ops: vec![op], landing: Landing::Volatile, grows: 0 }
+        Act::Change { op, landing: Landing::Volatile, grows: 0 }
     }
 
     /// The act under way ends.
@@ -110,7 +121,9 @@ impl World {
         let Some(Doing { id, act, fails }) = self.host(shard).doing.take() else { return Ok(()) };
         let mut reports = Vec::new();
         let outcome = match act {
-            Act::Barrier(cover) if fails => {
+            Act::Barrier(cover) if fails || self.barrier_failed => {
+                // What it has lost, a later barrier would not tell: none may succeed any more.
+                self.barrier_failed = true;
                 self.disk.fail_barrier(cover, &mut self.rng.disk);
                 Outcome::Failed(Failure::Io(EIO))
             }
@@ -123,13 +136,21 @@ impl World {
                 Some(inode) => Outcome::Read(self.disk.read(inode, 0, u64::MAX >> 1)),
                 None => Outcome::Failed(Failure::Missing),
             },
-            Act::Change { ops, landing, grows } => {
-                let outcome = self.end_change(&ops, landing, grows, fails);
-                reports = ops;
+            Act::Change { op, landing, grows } => {
+                reports = vec![op];
+                self.end_change(op, landing, grows, fails)
+            }
+            Act::Format { op, name, grows } => {
+                let outcome = self.end_change(op, Landing::Durable, grows, fails);
+                reports = vec![op];
+                if matches!(outcome, Outcome::Failed(_)) {
+                    let removal = self.disk.remove(|other| other == name);
+                    self.disk.land(removal, Landing::Volatile);
+                }
                 outcome
             }
             Act::Manifest { op, grows, end } => {
-                let outcome = self.end_change(&[op], Landing::Durable, grows, fails);
+                let outcome = self.end_change(op, Landing::Durable, grows, fails);
                 if matches!(outcome, Outcome::Done) {
                     self.host(shard).manifest_end = end;
                 }
@@ -143,22 +164,16 @@ impl World {
         self.next_file(shard)
     }
 
-    fn end_change(&mut self, ops: &[Op], landing: Landing, grows: u64, fails: bool) -> Outcome {
-        let full = grows > self.disk.free();
-        for op in ops {
-            if fails {
-                self.disk.spoil(*op, &mut self.rng.disk);
-            } else if full {
-                self.disk.overflow(*op, &mut self.rng.disk);
-            } else {
-                self.disk.land(*op, landing);
-            }
-        }
-        match (fails, full) {
-            (true, _) => Outcome::Failed(Failure::Io(EIO)),
-            (_, true) => Outcome::Failed(Failure::Full),
-            _ => Outcome::Done,
+    fn end_change(&mut self, op: Op, landing: Landing, grows: u64, fails: bool) -> Outcome {
+        if fails {
+            self.disk.spoil(op, &mut self.rng.disk);
+            Outcome::Failed(Failure::Io(EIO))
+        } else if grows > self.disk.free() {
+            self.disk.overflow(op, &mut self.rng.disk);
+            Outcome::Failed(Failure::Full)
+        } else {
+            self.disk.land(op, landing);
+            Outcome::Done
         }
     }
 }
-

@@ -144,6 +144,8 @@ struct World {
     pace: u64,
     /// When an operator restarts a broker that is ill.
     restart_at: Option<u64>,
+    /// A barrier has failed in this life, on any shard.
+    barrier_failed: bool,
     direct: Option<Answer>,
     asked: u64,
     notices: u64,
@@ -180,7 +182,7 @@ impl World {
             lines: BTreeMap::new(),
             hosts: Vec::new(),
             disk: Disk::default(),
-            model: Model::new(Excuses { offline: errors, full }),
+            model: Model::new(Excuses { offline: errors, full, ..Excuses::default() }),
             workload: Workload::new(seed, largest),
             trace: Trace::new(detail),
             rng: Streams {
@@ -195,6 +197,7 @@ impl World {
             steps: 0,
             pace: 1000,
             restart_at: None,
+            barrier_failed: false,
             direct: None,
             asked: 0,
             notices: 0,
@@ -376,8 +379,12 @@ impl World {
     /// A journal that finds no room at the start keeps its shard offline.
     fn excuse_errors(&mut self, notice: &Notice) {
         let excuses = &mut self.model.excuses;
-        if let Notice::ShardOffline(_, Failure::Full) = notice {
-            excuses.offline |= excuses.full;
+        match notice {
+            Notice::ShardOffline(_, Failure::Full) => excuses.offline |= excuses.full,
+            Notice::PartitionOffline(segment, _) => {
+                excuses.rescued.insert(segment.partition);
+            }
+            _ => {}
         }
     }
 
@@ -385,7 +392,9 @@ impl World {
         self.notices += 1;
         self.trace.note(self.now, "notice", &[u64::from(shard.0)], notice);
         let excused = match notice {
-            Notice::ShardOffline(..) | Notice::DirectoryOffline(..) | Notice::PartitionOffline(..) => {
+            Notice::ShardOffline(..)
+            | Notice::DirectoryOffline(..)
+            | Notice::PartitionOffline(..) => {
                 let at = self.now + self.rng.crash.spread(1_000..=8_000_000);
                 self.restart_at.get_or_insert(at);
                 self.model.excuses.offline

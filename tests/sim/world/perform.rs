@@ -74,8 +74,9 @@ impl World {
             && at + len <= self.geometry.limits.journal_file_bytes;
         let blocks = at.is_multiple_of(BLOCK as u64) && write.bytes.is_aligned() && len > 0;
         let flying = &mut self.host(shard).journal;
-        let overlaps =
-            flying.iter().any(|(_, slot, from, to)| *slot == write.slot && at < *to && *from < at + len);
+        let overlaps = flying
+            .iter()
+            .any(|(_, slot, from, to)| *slot == write.slot && at < *to && *from < at + len);
         if !fits || !blocks || overlaps {
             return broken(format!("shard {} writes {write:?} beside {flying:?}", shard.0));
         }

@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use corelog_engine::boot::effect::{JournalFile, ManifestName};
 use corelog_engine::boot::{BootRefusal, Recovered};
-use corelog_engine::id::ShardId;
+use corelog_engine::id::{ShardId, TopicPartition};
 use corelog_engine::shard::Shard;
 use corelog_engine::shard::effect::Effects;
 use corelog_engine::shard::event::{Event, Ticket};
 
-use super::boot::Booted;
+use super::boot::{Booted, INJECTED};
 use super::replies::DIRECT;
 use super::{Due, Halt, Host, SPACE_EVERY, Step, World, broken, check};
 use crate::sim::disk::Name;
-use crate::sim::model::TopicState;
+use crate::sim::model::{Excuses, TopicState};
 use crate::sim::scenario::{Faults, Geometry, Scenario};
 use crate::sim::trace::Detail;
 
@@ -63,11 +63,11 @@ pub fn run(seed: u64, scenario: Scenario, detail: Detail) -> Result<Summary, Bro
             events: world.events,
             starts: world.model.start,
         }),
-        Err(why) => { if std::env::var("SIM_DUMP").is_ok() { for host in &world.hosts { eprintln!("{:#?}", host.shard); } } Err(Broken {
+        Err(why) => Err(Broken {
             why,
             hash: world.trace.hash(),
             lines: world.trace.lines().map(str::to_owned).collect(),
-        })},
+        }),
     }
 }
 
@@ -128,7 +128,7 @@ impl World {
         self.faults = Faults::default();
         self.fuse = None;
         self.disk.capacity = None;
-        self.model.excuses = Default::default();
+        self.model.excuses = Excuses::default();
         if !self.start(before)? {
             return broken("it does not start without faults");
         }
@@ -163,7 +163,7 @@ impl World {
     }
 
     fn may_refuse(&self, error: &str) -> bool {
-        let injected = self.faults.errors.boot > 0 && error == "injected";
+        let injected = self.faults.errors.boot > 0 && error == INJECTED;
         injected || (self.faults.fills && error == "full")
     }
 
@@ -171,9 +171,12 @@ impl World {
         let Recovered { shards, image, report } = recovered;
         self.trace.note(self.now, "recovered", &[report.replayed_entries as u64], &report);
         check(self.model.recovered(&image))?;
-        if !report.offline.is_empty() && !self.model.excuses.offline {
+        let excused = |why: &str| self.faults.errors.boot > 0 && why == INJECTED;
+        if report.offline.iter().any(|(_, why)| !excused(why)) {
             return broken(format!("offline: {report:?}"));
         }
+        let offline = report.offline.iter().map(|(partition, _)| *partition);
+        self.model.excuses.rescued = offline.collect();
         if before == End::Clean && report.replayed_entries > 0 {
             return broken(format!("a stop left entries: {report:?}"));
         }
@@ -246,7 +249,8 @@ impl World {
             }
             self.advance()?;
         }
-        let healthy = self.restart_at.is_none() && !self.faults.fills;
+        let whole = self.model.excuses.rescued.is_empty();
+        let healthy = self.restart_at.is_none() && !self.faults.fills && whole;
         Ok(if healthy { End::Clean } else { End::Sudden })
     }
 
@@ -262,6 +266,7 @@ impl World {
         self.lines = BTreeMap::new();
         self.hosts = Vec::new();
         self.restart_at = None;
+        self.barrier_failed = false;
         self.disk.capacity = self.disk.capacity.filter(|_| self.rng.faults.one_in(2));
         self.workload.restart(&mut self.model);
         self.model.restart(end == End::Clean, self.model.start + 1);
@@ -278,8 +283,9 @@ impl World {
             let wanted = match name {
                 Name::Manifest(manifest) => manifest.start == start,
                 Name::Journal(file) => file.slot < self.geometry.limits.journal_files,
+                Name::Rescue(_) => false,
                 _ => name.partition().is_none_or(|partition| {
-                    partition == corelog_engine::id::TopicPartition::METADATA
+                    partition == TopicPartition::METADATA
                         || self.model.state(partition) == TopicState::Live
                 }),
             };

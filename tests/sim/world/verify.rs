@@ -118,25 +118,24 @@ impl World {
         for (uid, _, base) in producer.known() {
             let result = self.append_again(*uid)?;
             if !matches!(&result, Ok(appended) if appended.base == *base) {
-                self.excuse(&format!("{uid} again, {producer:?}"), &result)?;
+                self.excuse(part, &format!("{uid} again, {producer:?}"), &result)?;
             }
         }
         let Some((_, newest, _)) = producer.known().last() else { return Ok(()) };
         let expected = newest.last.plus(1);
         let gap = (producer.epoch, expected.plus(3));
         let result = self.append_probe(part, producer, gap.0, gap.1)?;
-        let right = |error: &AppendError| {
-            *error == AppendError::OutOfOrder { expected, got: gap.1 }
-        };
+        let right =
+            |error: &AppendError| *error == AppendError::OutOfOrder { expected, got: gap.1 };
         if !result.as_ref().is_err_and(right) {
-            self.excuse(&format!("a gap after {producer:?}"), &result)?;
+            self.excuse(part, &format!("a gap after {producer:?}"), &result)?;
         }
         if producer.epoch.0 > 0 {
             let old = ProducerEpoch(producer.epoch.0 - 1);
             let result = self.append_probe(part, producer, old, expected)?;
             let current = producer.epoch;
             if !result.as_ref().is_err_and(|error| *error == AppendError::Fenced { current }) {
-                self.excuse(&format!("an old epoch after {producer:?}"), &result)?;
+                self.excuse(part, &format!("an old epoch after {producer:?}"), &result)?;
             }
         }
         Ok(())
@@ -177,12 +176,17 @@ impl World {
     }
 
     /// Only a fault excuses this result.
-    fn excuse(&self, what: &str, result: &Result<Appended, AppendError>) -> Step<()> {
-        let excuses = self.model.excuses;
+    fn excuse(
+        &self,
+        partition: TopicPartition,
+        what: &str,
+        result: &Result<Appended, AppendError>,
+    ) -> Step<()> {
+        let excuses = &self.model.excuses;
         match result {
             Err(AppendError::Busy) => Ok(()),
             Err(AppendError::DiskFull) if excuses.full => Ok(()),
-            Err(AppendError::Offline) if excuses.offline => Ok(()),
+            Err(AppendError::Offline) if excuses.offline(partition) => Ok(()),
             other => broken(format!("{what}: {other:?}")),
         }
     }

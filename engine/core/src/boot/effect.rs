@@ -16,6 +16,25 @@ pub struct JournalFile {
     pub slot: u16,
 }
 
+/// Entries of a partition that are kept beside the journals, because its segments would not take
+/// them or recovery could not place them: a file for each start that had to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RescueFile {
+    /// Whose they are.
+    pub partition: TopicPartition,
+    /// The broker start that wrote it.
+    pub start: u32,
+}
+
+/// A file that holds entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EntryFile {
+    /// Part of a journal.
+    Journal(JournalFile),
+    /// A partition's own.
+    Rescue(RescueFile),
+}
+
 /// A shard's manifest of one start: all manifests of a start replace those of earlier ones
 /// together, once each of them is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +49,7 @@ pub struct ManifestName {
 /// the next batch comes after all of them are answered.
 #[derive(Clone, Debug)]
 pub enum BootEffect {
-    /// Which journal files and manifests there are.
+    /// Which journal files, manifests and rescue files there are.
     ListFiles,
     /// Which topics have a directory.
     ListTopics,
@@ -38,8 +57,8 @@ pub enum BootEffect {
     ListSegments(TopicPartition),
     /// A whole manifest.
     ReadManifest(ManifestName),
-    /// Part of a journal file; whole blocks.
-    ReadJournal(JournalFile, u64, u32),
+    /// Part of a journal or rescue file; whole blocks.
+    ReadEntries(EntryFile, u64, u32),
     /// Part of a segment; shorter only at the end of the file.
     ReadSegment(SegmentId, u64, u32),
     /// Whole blocks into a segment, creating file and directories when missing.
@@ -52,6 +71,10 @@ pub enum BootEffect {
     ReplaceManifest(ManifestName, Bytes),
     /// Removes a manifest, durably.
     RemoveManifest(ManifestName),
+    /// Makes a rescue file: temporary file, sync, rename, directory sync.
+    Rescue(RescueFile, Bytes),
+    /// Removes a rescue file, durably.
+    RemoveRescue(RescueFile),
     /// Removes a journal file, durably.
     RemoveJournal(JournalFile),
     /// Removes everything of a deleted topic.
@@ -69,6 +92,8 @@ pub enum BootAnswer {
         journals: Vec<(JournalFile, u64)>,
         /// Manifests.
         manifests: Vec<ManifestName>,
+        /// Rescue files with their lengths.
+        rescues: Vec<(RescueFile, u64)>,
     },
     /// To `ListTopics`.
     Topics(Vec<TopicId>),
@@ -78,7 +103,10 @@ pub enum BootAnswer {
     Bytes(Bytes),
     /// To the rest.
     Done,
-    /// It failed; the message is the operating system's. Ends the boot.
+    /// The disk is full; the message is the operating system's. Ends the boot.
+    Full(String),
+    /// It failed; the message is the operating system's. Ends the boot, unless it concerns a single
+    /// partition's segments.
     Failed(String),
 }
 

@@ -1,17 +1,20 @@
-//! Reads manifests and journals: what each partition's segments hold for sure, and which journal
-//! entries may say more.
+//! Reads manifests, journals and rescue files: what each partition's segments hold for sure, and
+//! which entries may say more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::boot::effect::{BootAnswer, BootEffect, JournalFile, ManifestName};
+use crate::boot::effect::{
+    BootAnswer, BootEffect, EntryFile, JournalFile, ManifestName, RescueFile,
+};
 use crate::boot::partitions::{Partitions, Work};
-use crate::boot::replay::Replay;
+use crate::boot::replay::{Offline, Replay};
 use crate::boot::{BootPlan, BootRefusal, Progress};
 use crate::id::TopicPartition;
+use crate::journal::rescue;
 use crate::journal::scan::{FoundEntry, Scan};
 use crate::log::{LogImage, LogVersion};
 use crate::manifest::record::{Broken, decode};
-use crate::manifest::state::{ManifestState, PartitionState};
+use crate::manifest::state::ManifestState;
 
 /// Journal bytes that are read in one go.
 const READ_AT_ONCE: u64 = 64 << 20;
@@ -24,13 +27,18 @@ pub(super) enum Manifests {
     Lost,
 }
 
-/// What manifests and journals say.
+/// What manifests, journals and rescue files say.
 #[derive(Debug)]
 pub(super) struct Inventory {
     pub(super) journals: Vec<(JournalFile, u64)>,
     pub(super) manifests: Vec<ManifestName>,
+    pub(super) rescues: Vec<RescueFile>,
     pub(super) whole: Manifests,
-    pub(super) states: BTreeMap<TopicPartition, PartitionState>,
+    pub(super) states: BTreeMap<TopicPartition, LogImage>,
+    /// Partitions of which an earlier start could not tell how far they are.
+    pub(super) lost: BTreeSet<TopicPartition>,
+    /// Rescue files that cannot be read.
+    pub(super) damaged: BTreeSet<RescueFile>,
     pub(super) entries: BTreeMap<TopicPartition, Vec<FoundEntry>>,
 }
 
@@ -44,6 +52,10 @@ enum Stage {
         next: usize,
         reading: usize,
     },
+    /// Rescue files from this one on are still to be read, one after the other.
+    Rescues {
+        next: usize,
+    },
 }
 
 /// Manifests and journals being read.
@@ -52,9 +64,12 @@ pub(super) struct Reading {
     stage: Stage,
     journals: Vec<(JournalFile, u64)>,
     manifests: Vec<ManifestName>,
+    rescues: Vec<(RescueFile, u64)>,
     states: Vec<ManifestState>,
     whole: Manifests,
     scan: Scan,
+    rescued: Vec<FoundEntry>,
+    damaged: BTreeSet<RescueFile>,
 }
 
 impl Reading {
@@ -63,9 +78,12 @@ impl Reading {
             stage: Stage::Start,
             journals: Vec::new(),
             manifests: Vec::new(),
+            rescues: Vec::new(),
             states: Vec::new(),
             whole: Manifests::Whole,
             scan: Scan::default(),
+            rescued: Vec::new(),
+            damaged: BTreeSet::new(),
         }
     }
 
@@ -93,19 +111,34 @@ impl Reading {
             }
             Stage::Journals { next, reading } => {
                 self.scan_journals(next - reading, answers);
-                self.read_journals(next)
+                let reads = self.read_journals(next);
+                if reads.is_empty() {
+                    self.stage = Stage::Rescues { next: 0 };
+                    return self.step(Vec::new());
+                }
+                Ok(Progress::More(reads))
+            }
+            Stage::Rescues { next } => {
+                self.take_rescue(next, answers);
+                let Some((file, len)) = self.rescues.get(next) else {
+                    return self.judge().map(Progress::Over);
+                };
+                self.stage = Stage::Rescues { next: next + 1 };
+                let file = EntryFile::Rescue(*file);
+                Ok(Progress::More(vec![BootEffect::ReadEntries(file, 0, *len as u32)]))
             }
         }
     }
 
     fn list(&mut self, answers: Vec<BootAnswer>) {
         for answer in answers {
-            if let BootAnswer::Files { journals, manifests } = answer {
-                (self.journals, self.manifests) = (journals, manifests);
+            if let BootAnswer::Files { journals, manifests, rescues } = answer {
+                (self.journals, self.manifests, self.rescues) = (journals, manifests, rescues);
             }
         }
         self.journals.sort_unstable();
         self.manifests.sort_unstable();
+        self.rescues.sort_unstable();
     }
 
     /// Takes the newest start of which all manifests are there; a later start that wrote only some
@@ -139,7 +172,19 @@ impl Reading {
         }
     }
 
-    fn read_journals(&mut self, first: usize) -> Result<Progress<Inventory>, BootRefusal> {
+    /// Takes in the rescue file before `next`.
+    fn take_rescue(&mut self, next: usize, answers: Vec<BootAnswer>) {
+        let file = next.checked_sub(1).map(|at| self.rescues[at].0);
+        for (file, answer) in file.into_iter().zip(answers) {
+            let BootAnswer::Bytes(bytes) = answer else { continue };
+            match rescue::decode(file, &bytes) {
+                Some(entries) => self.rescued.extend(entries),
+                None => _ = self.damaged.insert(file),
+            }
+        }
+    }
+
+    fn read_journals(&mut self, first: usize) -> Vec<BootEffect> {
         let mut room = READ_AT_ONCE;
         let mut reads = Vec::new();
         for (file, len) in &self.journals[first..] {
@@ -147,18 +192,15 @@ impl Reading {
                 break;
             }
             room = room.saturating_sub(*len);
-            reads.push(BootEffect::ReadJournal(*file, 0, *len as u32));
-        }
-        if reads.is_empty() {
-            return self.judge().map(Progress::Over);
+            reads.push(BootEffect::ReadEntries(EntryFile::Journal(*file), 0, *len as u32));
         }
         self.stage = Stage::Journals { next: first + reads.len(), reading: reads.len() };
-        Ok(Progress::More(reads))
+        reads
     }
 
     fn judge(&mut self) -> Result<Inventory, BootRefusal> {
         let mut entries: BTreeMap<TopicPartition, Vec<FoundEntry>> = BTreeMap::new();
-        let mut states = BTreeMap::new();
+        let (mut states, mut lost) = (BTreeMap::new(), BTreeSet::new());
         for manifest in std::mem::take(&mut self.states) {
             let (shard, incarnation) = (manifest.header.shard, manifest.header.incarnation);
             let found = self.scan.judge(incarnation, manifest.needed);
@@ -167,6 +209,10 @@ impl Reading {
                 entries.entry(entry.head.partition).or_default().push(entry);
             }
             states.extend(manifest.partitions);
+            lost.extend(manifest.lost);
+        }
+        for entry in std::mem::take(&mut self.rescued) {
+            entries.entry(entry.head.partition).or_default().push(entry);
         }
         if self.whole == Manifests::Lost {
             for entry in self.scan.unclaimed() {
@@ -179,8 +225,11 @@ impl Reading {
         Ok(Inventory {
             journals: std::mem::take(&mut self.journals),
             manifests: std::mem::take(&mut self.manifests),
+            rescues: self.rescues.iter().map(|(file, _)| *file).collect(),
             whole: self.whole,
             states,
+            lost,
+            damaged: std::mem::take(&mut self.damaged),
             entries,
         })
     }
@@ -207,21 +256,27 @@ impl Inventory {
     /// The metadata partition, to be replayed before all others.
     pub(super) fn take_metadata(&mut self, plan: &BootPlan) -> Result<Partitions, BootRefusal> {
         let partition = TopicPartition::METADATA;
-        let state = self.states.remove(&partition);
-        if state.is_none() && self.whole == Manifests::Lost {
+        let image = self.states.remove(&partition);
+        if image.is_none() && self.whole == Manifests::Lost {
             let lost = "the manifest that holds it is missing or broken".to_owned();
             return Err(BootRefusal::Metadata(lost));
         }
         let entries = self.entries.remove(&partition).unwrap_or_default();
-        let state = state.unwrap_or_else(|| unknown_log(&entries, plan.start));
-        let replay = Replay::new(partition, state);
-        Ok(Partitions::new(vec![Work { partition, replay, entries, offline: None }]))
+        let image = image.unwrap_or_else(|| unknown_log(&entries, plan.start));
+        let replay = Replay::new(partition, image);
+        let offline = damage(&self.damaged, partition);
+        Ok(Partitions::new(vec![Work { partition, replay, entries, offline }]))
     }
 }
 
-/// The state of a log that no manifest knows: it has been created since the last one.
-pub(super) fn unknown_log(entries: &[FoundEntry], start: u32) -> PartitionState {
+/// Why a partition must stay offline, if one of these rescue files is its own.
+pub(super) fn damage(damaged: &BTreeSet<RescueFile>, partition: TopicPartition) -> Option<Offline> {
+    let file = damaged.iter().find(|file| file.partition == partition)?;
+    Some(Offline::Unknown(format!("its rescue file of start {} is damaged", file.start)))
+}
+
+/// A log that no manifest knows: it has been created since the last one.
+pub(super) fn unknown_log(entries: &[FoundEntry], start: u32) -> LogImage {
     let version = entries.first().map_or(LogVersion { start, change: 0 }, |e| e.head.version);
-    let image = LogImage::empty(version);
-    PartitionState { synced: image.end.place, image }
+    LogImage::empty(version)
 }

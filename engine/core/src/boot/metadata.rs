@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::boot::effect::{BootAnswer, BootEffect};
 use crate::boot::inventory::Inventory;
-use crate::boot::partitions::Replayed;
+use crate::boot::partitions::{Found, Replayed};
 use crate::boot::replay::blocks_of;
 use crate::boot::{BootPlan, BootRefusal, Phase, Progress};
 use crate::id::{Offset, TopicId, TopicPartition};
@@ -43,10 +43,10 @@ pub(super) fn start(
     let Some(replayed) = logs.into_iter().next() else {
         return Err(BootRefusal::Metadata("it was not replayed".to_owned()));
     };
-    if let Some(offline) = replayed.offline {
-        return Err(BootRefusal::Metadata(offline.to_string()));
-    }
-    let log = replayed.image;
+    let log = match replayed.found {
+        Found::Online(log) => log,
+        Found::Offline { why, .. } => return Err(BootRefusal::Metadata(why.to_string())),
+    };
     let first = log.segments.first().map_or(Offset::ZERO, |segment| segment.base);
     let (image, removed) = (Image::default(), BTreeSet::new());
     let mut load = LoadMetadata {
@@ -76,6 +76,7 @@ impl LoadMetadata {
         self.loaded.log.take_batch(&header, 0);
         let place = Place { segment: Offset::ZERO, at: bytes.len() as u64 };
         self.loaded.log.end = Boundary { offset: header.next_offset(), place };
+        self.loaded.log.synced = place;
         self.next = place;
         let segment = SegmentId { partition: TopicPartition::METADATA, base: Offset::ZERO };
         Ok(vec![BootEffect::WriteSegment(segment, 0, blocks_of(&bytes))])

@@ -128,7 +128,11 @@ impl Boot {
     }
 
     fn advance(&mut self, answers: Vec<BootAnswer>) -> Result<Option<BootStep>, BootRefusal> {
-        report::refuse_failures(&answers)?;
+        match &self.phase {
+            // What fails there concerns one partition.
+            Phase::Replaying(..) => report::refuse_full(&answers)?,
+            _ => report::refuse_failures(&answers)?,
+        }
         let phase = std::mem::replace(&mut self.phase, Phase::Over);
         let (phase, wanted) = match phase {
             Phase::Reading(mut reading) => match reading.step(answers)? {
@@ -158,7 +162,7 @@ impl Boot {
                     (Phase::Settling(settle), Vec::new())
                 }
             },
-            Phase::Settling(mut settle) => match settle.step(&self.plan, &answers) {
+            Phase::Settling(mut settle) => match settle.step(&self.plan, &answers)? {
                 Progress::More(wanted) => (Phase::Settling(settle), wanted),
                 Progress::Over(()) => return Ok(Some(self.ready(*settle))),
             },

@@ -27,12 +27,26 @@ pub(super) struct Work {
     pub(super) offline: Option<Offline>,
 }
 
-/// A partition that has been replayed, or must stay offline.
+/// A partition that has been replayed.
 #[derive(Debug)]
 pub(super) struct Replayed {
     pub(super) partition: TopicPartition,
-    pub(super) image: LogImage,
-    pub(super) offline: Option<Offline>,
+    pub(super) found: Found,
+}
+
+/// What has become of a partition.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// It is as its journal left it, and can be served.
+    Online(LogImage),
+    /// It cannot be served; nothing of it is given up.
+    Offline {
+        why: Offline,
+        /// What its manifest said of it; `None` when nothing did.
+        before: Option<LogImage>,
+        /// What the journals say beyond that.
+        entries: Vec<FoundEntry>,
+    },
 }
 
 /// What an answer is for.
@@ -42,8 +56,8 @@ enum Asked {
     Lengths(usize),
     /// An entry's payload.
     Payload(usize, FoundEntry),
-    /// A write.
-    Nothing,
+    /// A change of a partition's segments.
+    Change(usize),
 }
 
 /// Partitions being replayed.
@@ -60,7 +74,8 @@ pub(super) struct Partitions {
 enum Stage {
     Lengths,
     Entries,
-    Finishing,
+    LastBlocks,
+    Cuts,
     Over,
 }
 
@@ -78,9 +93,8 @@ impl Partitions {
         let mut wanted = Vec::new();
         let asked = std::mem::take(&mut self.asked);
         for (asked, answer) in asked.into_iter().zip(answers) {
-            wanted.extend(self.take(asked, answer, report));
+            self.take(asked, answer, &mut wanted, report);
         }
-        self.asked = wanted.iter().map(|_| Asked::Nothing).collect();
         while wanted.is_empty() && self.stage != Stage::Over {
             self.ask(&mut wanted);
         }
@@ -102,31 +116,62 @@ impl Partitions {
             Stage::Entries => {
                 self.ask_payloads(wanted);
                 if wanted.is_empty() {
-                    self.stage = Stage::Finishing;
+                    self.stage = Stage::LastBlocks;
                 }
             }
-            Stage::Finishing => {
-                let writes = self.items.iter_mut().filter(|item| item.offline.is_none());
-                wanted.extend(writes.filter_map(|item| item.replay.finish()));
-                self.asked = wanted.iter().map(|_| Asked::Nothing).collect();
+            Stage::LastBlocks => {
+                self.ask_last_blocks(wanted);
+                self.stage = Stage::Cuts;
+            }
+            // A batch of effects has no order, and a write behind a cut would undo it.
+            Stage::Cuts => {
+                self.ask_cuts(wanted);
                 self.stage = Stage::Over;
             }
             Stage::Over => {}
         }
     }
 
+    fn want(&mut self, wanted: &mut Vec<BootEffect>, asked: Asked, effect: BootEffect) {
+        wanted.push(effect);
+        self.asked.push(asked);
+    }
+
+    fn ask_last_blocks(&mut self, wanted: &mut Vec<BootEffect>) {
+        for at in 0..self.items.len() {
+            let item = &mut self.items[at];
+            if item.offline.is_some() {
+                continue;
+            }
+            match item.replay.finish() {
+                Ok(Some(write)) => self.want(wanted, Asked::Change(at), write),
+                Ok(None) => {}
+                Err(offline) => item.offline = Some(offline),
+            }
+        }
+    }
+
+    fn ask_cuts(&mut self, wanted: &mut Vec<BootEffect>) {
+        for at in 0..self.items.len() {
+            let item = &mut self.items[at];
+            if item.offline.is_none() {
+                for cut in item.replay.take_cuts() {
+                    self.want(wanted, Asked::Change(at), cut);
+                }
+            }
+        }
+    }
+
     /// Asks for the segments of those partitions that have something to replay.
     fn ask_lengths(&mut self, wanted: &mut Vec<BootEffect>) {
         for (at, item) in self.items.iter_mut().enumerate() {
-            let entries = std::mem::take(&mut item.entries);
             let replay = &item.replay;
-            let mut counted =
-                entries.into_iter().filter(|e| replay.judge(&e.head) != Verdict::Skip).peekable();
-            if counted.peek().is_some() {
+            item.entries.retain(|entry| replay.judge(&entry.head) != Verdict::Skip);
+            if !item.entries.is_empty() {
                 wanted.push(BootEffect::ListSegments(item.partition));
                 self.asked.push(Asked::Lengths(at));
             }
-            self.todo.extend(counted.map(|entry| (at, entry)));
+            self.todo.extend(item.entries.iter().map(|entry| (at, *entry)));
         }
     }
 
@@ -138,9 +183,7 @@ impl Partitions {
                 return;
             }
             room = room.saturating_sub(len);
-            let (start, blocks) = blocks_around(entry.at, entry.head.len);
-            wanted.push(BootEffect::ReadJournal(entry.file, start, blocks));
-            self.asked.push(Asked::Payload(at, entry));
+            self.want(wanted, Asked::Payload(at, entry), read_entry(&entry));
             self.todo.pop_front();
         }
     }
@@ -149,17 +192,25 @@ impl Partitions {
         &mut self,
         asked: Asked,
         answer: BootAnswer,
+        wanted: &mut Vec<BootEffect>,
         report: &mut BootReport,
-    ) -> Vec<BootEffect> {
+    ) {
         match (asked, answer) {
+            (
+                Asked::Lengths(at) | Asked::Payload(at, _) | Asked::Change(at),
+                BootAnswer::Failed(error),
+            ) => {
+                self.items[at].offline.get_or_insert(Offline::Failed(error));
+            }
             (Asked::Lengths(at), BootAnswer::Segments(segments)) => {
                 self.check_length(at, &segments);
-                Vec::new()
             }
             (Asked::Payload(at, entry), BootAnswer::Bytes(bytes)) => {
-                self.replay(at, &entry, &bytes, report)
+                if let Some(write) = self.replay(at, &entry, &bytes, report) {
+                    self.want(wanted, Asked::Change(at), write);
+                }
             }
-            _ => Vec::new(),
+            _ => {}
         }
     }
 
@@ -169,7 +220,7 @@ impl Partitions {
         let found = segments.iter().find(|(base, _)| *base == segment);
         let len = found.map_or(0, |(_, len)| *len);
         if len < needed {
-            item.offline = Some(Offline::Short { segment, len, needed });
+            item.offline.get_or_insert(Offline::Short { segment, len, needed });
         }
     }
 
@@ -179,48 +230,55 @@ impl Partitions {
         entry: &FoundEntry,
         blocks: &Bytes,
         report: &mut BootReport,
-    ) -> Vec<BootEffect> {
+    ) -> Option<BootEffect> {
         let item = &mut self.items[at];
         if item.offline.is_some() {
-            return Vec::new();
+            return None;
         }
         let replay = &mut item.replay;
         match replay.judge(&entry.head) {
-            Verdict::Skip => return Vec::new(),
+            Verdict::Skip => return None,
             Verdict::Gap => {
                 item.offline = Some(replay.gap(&entry.head));
-                return Vec::new();
+                return None;
             }
             Verdict::Replay => {}
         }
         report.replayed_entries += 1;
-        let start = (entry.at % BLOCK as u64) as usize;
-        let payload = &blocks[start..start + entry.head.len as usize];
-        replay.entry(&entry.head, payload).unwrap_or_else(|offline| {
+        let written = payload(entry, blocks).map_or_else(
+            || Err(Offline::Inconsistent { at: entry.head.place }),
+            |payload| replay.entry(&entry.head, payload),
+        );
+        written.unwrap_or_else(|offline| {
             item.offline = Some(offline);
-            Vec::new()
+            None
         })
     }
 
     fn finish(&mut self, report: &mut BootReport) -> Vec<Replayed> {
         let items = std::mem::take(&mut self.items);
-        let replayed = items.into_iter().map(|item| {
-            report.written_bytes += item.replay.written;
-            Replayed {
-                partition: item.partition,
-                image: item.replay.into_image(),
-                offline: item.offline,
-            }
+        let replayed = items.into_iter().map(|Work { partition, replay, entries, offline }| {
+            report.written_bytes += replay.written;
+            let found = match offline {
+                None => Found::Online(replay.into_image()),
+                Some(why) => Found::Offline { why, before: replay.into_before(), entries },
+            };
+            Replayed { partition, found }
         });
         replayed.collect()
     }
 }
 
-/// The blocks of a journal file that hold `len` bytes from `at` on: where they start, and how many
-/// bytes they are.
-fn blocks_around(at: u64, len: u32) -> (u64, u32) {
+/// Reads the blocks of its file that hold an entry's payload.
+pub(super) fn read_entry(entry: &FoundEntry) -> BootEffect {
     let block = BLOCK as u64;
-    let start = at - at % block;
-    let end = (at + u64::from(len)).next_multiple_of(block);
-    (start, (end - start) as u32)
+    let start = entry.at - entry.at % block;
+    let end = (entry.at + u64::from(entry.head.len)).next_multiple_of(block);
+    BootEffect::ReadEntries(entry.file, start, (end - start) as u32)
+}
+
+/// The payload in the blocks that [`read_entry`] asked for.
+pub(super) fn payload<'a>(entry: &FoundEntry, blocks: &'a [u8]) -> Option<&'a [u8]> {
+    let start = (entry.at % BLOCK as u64) as usize;
+    blocks.get(start..start + entry.head.len as usize)
 }

@@ -9,7 +9,6 @@ use crate::boot::effect::BootEffect;
 use crate::id::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 use crate::journal::commit::{EntryHead, EntryKind};
 use crate::log::{Boundary, Index, LogImage, Place, Points, Segment, SegmentEnd, SegmentId};
-use crate::manifest::state::PartitionState;
 use crate::record::BatchHeader;
 
 /// What becomes of an entry.
@@ -52,9 +51,17 @@ pub enum Offline {
         /// Bytes it must have.
         needed: u64,
     },
-    /// Bytes of a failed segment lie in `rescue/`.
-    Rescued,
-    /// Its manifest was lost, and its segments do not tell where it ends.
+    /// A batch is in a segment in part, and nothing holds the rest.
+    Incomplete {
+        /// Where the batch starts.
+        batch: Place,
+        /// Where its bytes end.
+        end: Place,
+    },
+    /// The operating system failed.
+    Failed(String),
+    /// Its manifest was lost, and its segments do not tell where it ends; or its rescue file is
+    /// damaged.
     Unknown(String),
 }
 
@@ -79,8 +86,12 @@ impl fmt::Display for Offline {
             Offline::Short { segment, len, needed } => {
                 write!(f, "the file of segment {segment} has {len} bytes and must have {needed}")
             }
-            Offline::Rescued => f.write_str("bytes that its segment would not take lie in rescue/"),
-            Offline::Unknown(what) => f.write_str(what),
+            Offline::Incomplete { batch, end } => write!(
+                f,
+                "the batch at byte {} of segment {} ends at byte {}, and the journal has no more",
+                batch.at, batch.segment, end.at
+            ),
+            Offline::Failed(what) | Offline::Unknown(what) => f.write_str(what),
         }
     }
 }
@@ -95,8 +106,24 @@ pub(super) struct Replay {
     /// The bytes of the frontier's block before it, once something has been replayed.
     partial: Vec<u8>,
     touched: Touched,
+    /// What was known before anything was replayed.
+    before: Before,
+    /// Exact lengths of segments that were closed on the way: for when all bytes are written.
+    cuts: Vec<BootEffect>,
     /// Bytes of segment writes made.
     pub(super) written: u64,
+}
+
+/// What a partition that turns out not to be servable goes back to: the next start must judge the
+/// same facts anew.
+#[derive(Debug)]
+enum Before {
+    /// What the log is now.
+    Same,
+    /// What its manifest said.
+    Manifest(Box<LogImage>),
+    /// Nothing but its segments.
+    Segments,
 }
 
 /// Whether anything has been replayed.
@@ -107,13 +134,15 @@ enum Touched {
 }
 
 impl Replay {
-    pub(super) fn new(partition: TopicPartition, state: PartitionState) -> Replay {
+    pub(super) fn new(partition: TopicPartition, image: LogImage) -> Replay {
         Replay {
             partition,
-            image: state.image,
-            frontier: state.synced,
+            frontier: image.synced,
+            image,
             partial: Vec::new(),
             touched: Touched::No,
+            before: Before::Same,
+            cuts: Vec::new(),
             written: 0,
         }
     }
@@ -124,8 +153,13 @@ impl Replay {
         image: LogImage,
         partial: Vec<u8>,
     ) -> Replay {
-        let frontier = image.end.place;
-        Replay { partition, image, frontier, partial, touched: Touched::Yes, written: 0 }
+        let image = LogImage { synced: image.end.place, ..image };
+        Replay {
+            partial,
+            touched: Touched::Yes,
+            before: Before::Segments,
+            ..Replay::new(partition, image)
+        }
     }
 
     /// The least length that the file of the active segment must have, in bytes. Not whole blocks: it
@@ -162,10 +196,13 @@ impl Replay {
         &mut self,
         head: &EntryHead,
         payload: &[u8],
-    ) -> Result<Vec<BootEffect>, Offline> {
+    ) -> Result<Option<BootEffect>, Offline> {
+        if matches!(self.before, Before::Same) {
+            self.before = Before::Manifest(Box::new(self.image.clone()));
+        }
         self.image.version = head.version;
         match head.kind {
-            EntryKind::Data => self.data(head, payload).map(|write| write.into_iter().collect()),
+            EntryKind::Data => self.data(head, payload),
             EntryKind::Roll => self.roll(head),
         }
     }
@@ -233,22 +270,31 @@ impl Replay {
         Ok(())
     }
 
-    fn roll(&mut self, head: &EntryHead) -> Result<Vec<BootEffect>, Offline> {
+    fn roll(&mut self, head: &EntryHead) -> Result<Option<BootEffect>, Offline> {
         if head.next_offset != self.image.end.offset || head.place != self.image.end.place {
             return Err(Offline::Inconsistent { at: head.place });
         }
-        let mut effects: Vec<BootEffect> = self.write_last_block().into_iter().collect();
+        let write = self.write_last_block();
         let segment = SegmentId { partition: self.partition, base: head.place.segment };
-        effects.push(BootEffect::Truncate(segment, head.place.at));
+        self.cuts.push(BootEffect::Truncate(segment, head.place.at));
         self.image.roll(SegmentEnd { next_offset: head.next_offset, bytes: head.place.at });
         self.frontier = Place::start_of(head.next_offset);
         self.touched = Touched::Yes;
-        Ok(effects)
+        Ok(write)
     }
 
-    /// Writes what is left; everything before the end is in segments then.
-    pub(super) fn finish(&mut self) -> Option<BootEffect> {
-        self.write_last_block()
+    /// Writes what is left, when no entry is: everything before the end is in segments then.
+    pub(super) fn finish(&mut self) -> Result<Option<BootEffect>, Offline> {
+        let (batch, end) = (self.image.end.place, self.frontier);
+        if batch != end {
+            return Err(Offline::Incomplete { batch, end });
+        }
+        Ok(self.write_last_block())
+    }
+
+    /// Gives closed segments their lengths, once all that was wanted before is written.
+    pub(super) fn take_cuts(&mut self) -> Vec<BootEffect> {
+        std::mem::take(&mut self.cuts)
     }
 
     fn write_last_block(&mut self) -> Option<BootEffect> {
@@ -268,7 +314,16 @@ impl Replay {
 
     /// The recovered log.
     pub(super) fn into_image(self) -> LogImage {
-        self.image
+        LogImage { synced: self.frontier, ..self.image }
+    }
+
+    /// The log as it was known before, if its manifest knew it.
+    pub(super) fn into_before(self) -> Option<LogImage> {
+        match self.before {
+            Before::Same => Some(self.image),
+            Before::Manifest(image) => Some(*image),
+            Before::Segments => None,
+        }
     }
 }
 

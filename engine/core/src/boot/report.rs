@@ -85,9 +85,19 @@ impl fmt::Display for BootRefusal {
 
 /// The first failure among answers.
 pub(super) fn refuse_failures(answers: &[BootAnswer]) -> Result<(), BootRefusal> {
+    refuse_full(answers)?;
     let failed = answers.iter().find_map(|answer| match answer {
         BootAnswer::Failed(error) => Some(error.clone()),
         _ => None,
     });
     failed.map_or(Ok(()), |error| Err(BootRefusal::Io(error)))
+}
+
+/// A full disk among answers: it is full for all.
+pub(super) fn refuse_full(answers: &[BootAnswer]) -> Result<(), BootRefusal> {
+    let full = answers.iter().find_map(|answer| match answer {
+        BootAnswer::Full(error) => Some(error.clone()),
+        _ => None,
+    });
+    full.map_or(Ok(()), |error| Err(BootRefusal::Io(error)))
 }

@@ -1,12 +1,12 @@
 //! What no manifest tells is learnt from the segments themselves: a partition whose manifest is
 //! lost is read from its first batch to its last whole one. Slow, and said so in the report.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use corelog_mem::align_up;
 
-use crate::boot::effect::{BootAnswer, BootEffect};
-use crate::boot::inventory::{Inventory, Manifests, unknown_log};
+use crate::boot::effect::{BootAnswer, BootEffect, RescueFile};
+use crate::boot::inventory::{Inventory, Manifests, damage, unknown_log};
 use crate::boot::metadata::Loaded;
 use crate::boot::partitions::{Partitions, Work};
 use crate::boot::replay::{Offline, Replay};
@@ -15,7 +15,6 @@ use crate::boot::{BootPlan, Phase, Progress};
 use crate::id::{Offset, TopicPartition};
 use crate::journal::scan::FoundEntry;
 use crate::log::{Boundary, LogImage, LogVersion, Place, Segment, SegmentEnd, SegmentId};
-use crate::manifest::state::PartitionState;
 use crate::record::BatchHeader;
 use crate::record::batch::{HEADER_LEN, crc_matches};
 
@@ -56,18 +55,20 @@ pub(super) struct Rescan {
     version: LogVersion,
     lost: VecDeque<TopicPartition>,
     reading: Option<Reading>,
-    states: BTreeMap<TopicPartition, PartitionState>,
+    states: BTreeMap<TopicPartition, LogImage>,
     found: BTreeMap<TopicPartition, Found>,
     entries: BTreeMap<TopicPartition, Vec<FoundEntry>>,
+    damaged: BTreeSet<RescueFile>,
     settle: Option<Settle>,
 }
 
-/// Starts with those partitions that no manifest knows although one is lost; with all others, what
-/// the manifests say stands.
+/// Starts with those partitions that no manifest knows although one is lost, and those that an
+/// earlier start had lost; with all others, what the manifests say stands.
 pub(super) fn start(loaded: Loaded, mut inventory: Inventory, plan: &BootPlan) -> Phase {
     let mut states = std::mem::take(&mut inventory.states);
     let entries = std::mem::take(&mut inventory.entries);
-    let whole = inventory.whole;
+    let (whole, damaged) = (inventory.whole, inventory.damaged.clone());
+    let was_lost = std::mem::take(&mut inventory.lost);
     let settle = Settle::new(loaded, inventory);
     let mut lost = VecDeque::new();
     let mut known = BTreeMap::new();
@@ -75,7 +76,9 @@ pub(super) fn start(loaded: Loaded, mut inventory: Inventory, plan: &BootPlan) -
         for partition in topic.partitions_from(0) {
             match states.remove(&partition) {
                 Some(state) => _ = known.insert(partition, state),
-                None if whole == Manifests::Lost => lost.push_back(partition),
+                None if whole == Manifests::Lost || was_lost.contains(&partition) => {
+                    lost.push_back(partition);
+                }
                 None => {}
             }
         }
@@ -88,6 +91,7 @@ pub(super) fn start(loaded: Loaded, mut inventory: Inventory, plan: &BootPlan) -
         states: known,
         found: BTreeMap::new(),
         entries,
+        damaged,
         settle: Some(settle),
     };
     Phase::Rescanning(Box::new(rescan))
@@ -155,7 +159,7 @@ impl Rescan {
     }
 
     fn finish(&mut self) -> Option<(Partitions, Settle)> {
-        let settle = self.settle.take()?;
+        let mut settle = self.settle.take()?;
         let mut entries = std::mem::take(&mut self.entries);
         let mut works = Vec::new();
         for topic in settle.image().topics() {
@@ -164,10 +168,12 @@ impl Rescan {
                 works.push(self.work(partition, entries));
             }
         }
+        settle.skip_unknown(&entries);
         Some((Partitions::new(works), settle))
     }
 
     fn work(&mut self, partition: TopicPartition, entries: Vec<FoundEntry>) -> Work {
+        let damaged = damage(&self.damaged, partition);
         if let Some(found) = self.found.remove(&partition) {
             let end = found.image.end.place;
             let covered = entries.iter().any(|entry| entry.head.end() > end);
@@ -178,11 +184,11 @@ impl Rescan {
                 ))
             });
             let replay = Replay::rescanned(partition, found.image, found.partial);
-            return Work { partition, replay, entries, offline };
+            return Work { partition, replay, entries, offline: offline.or(damaged) };
         }
-        let state = self.states.remove(&partition);
-        let state = state.unwrap_or_else(|| unknown_log(&entries, self.version.start));
-        Work { partition, replay: Replay::new(partition, state), entries, offline: None }
+        let image = self.states.remove(&partition);
+        let image = image.unwrap_or_else(|| unknown_log(&entries, self.version.start));
+        Work { partition, replay: Replay::new(partition, image), entries, offline: damaged }
     }
 }
 

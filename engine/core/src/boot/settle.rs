@@ -1,21 +1,24 @@
-//! The end of recovery: everything is in segments; one barrier; then the manifests of this start,
-//! and only when all of them are durable, what they replace is removed.
+//! The end of recovery: everything is in segments, and what they could not take in rescue files;
+//! one barrier; then the manifests of this start, and only when all of them are durable, what they
+//! replace is removed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::boot::effect::{BootAnswer, BootEffect, JournalFile, ManifestName};
+use crate::boot::effect::{BootAnswer, BootEffect, JournalFile, ManifestName, RescueFile};
 use crate::boot::inventory::Inventory;
 use crate::boot::metadata::Loaded;
-use crate::boot::partitions::Replayed;
+use crate::boot::partitions::{Found, Replayed, payload, read_entry};
 use crate::boot::replay::Offline;
-use crate::boot::{BootPlan, BootReport, Progress};
+use crate::boot::{BootPlan, BootRefusal, BootReport, Progress};
 use crate::id::{ShardId, TopicId, TopicPartition};
 use crate::journal::commit::Seq;
+use crate::journal::rescue;
 use crate::journal::ring::Slot;
-use crate::log::{LogConfig, LogImage, LogVersion};
+use crate::journal::scan::FoundEntry;
+use crate::log::{Known, LogConfig, LogImage, LogVersion};
 use crate::manifest::record::{Header, Record, encode};
 use crate::manifest::state::snapshot;
 use crate::metadata::{Controller, Image};
@@ -25,7 +28,7 @@ use crate::shard::setup::ShardSetup;
 
 #[derive(Debug)]
 enum Stage {
-    Barrier,
+    Rescuing,
     Manifests,
     Listing,
     Removing,
@@ -33,43 +36,74 @@ enum Stage {
 }
 
 #[derive(Debug)]
-struct Recovered {
-    image: LogImage,
-    offline: Option<Offline>,
+enum Recovered {
+    Online(LogImage),
+    /// `None` when nothing tells how far it is.
+    Offline(Offline, Option<LogImage>),
 }
+
+/// Entries of a partition that is offline.
+type Unplaced = (TopicPartition, Vec<FoundEntry>);
 
 /// The end of recovery under way.
 #[derive(Debug)]
 pub(super) struct Settle {
     image: Arc<Image>,
-    removed: std::collections::BTreeSet<TopicId>,
+    removed: BTreeSet<TopicId>,
     logs: BTreeMap<TopicPartition, Recovered>,
     journals: Vec<(JournalFile, u64)>,
     manifests: Vec<ManifestName>,
+    rescues: Vec<RescueFile>,
+    damaged: BTreeSet<RescueFile>,
+    /// Entries of topics that the metadata has never heard of.
+    unknown_entries: usize,
+    unplaced: Vec<Unplaced>,
+    /// Those whose payloads are being read.
+    reading: Option<Unplaced>,
     manifest_bytes: Vec<u64>,
     stage: Stage,
 }
 
 impl Settle {
     pub(super) fn new(loaded: Loaded, inventory: Inventory) -> Settle {
-        let metadata = Recovered { image: loaded.log, offline: None };
+        let metadata = Recovered::Online(loaded.log);
         Settle {
             image: Arc::new(loaded.image),
             removed: loaded.removed,
             logs: BTreeMap::from([(TopicPartition::METADATA, metadata)]),
             journals: inventory.journals,
             manifests: inventory.manifests,
+            rescues: inventory.rescues,
+            damaged: inventory.damaged,
+            unknown_entries: 0,
+            unplaced: Vec::new(),
+            reading: None,
             manifest_bytes: Vec::new(),
-            stage: Stage::Barrier,
+            stage: Stage::Rescuing,
         }
     }
 
     /// Takes in replayed partitions.
     pub(super) fn take(&mut self, logs: Vec<Replayed>) {
-        let recovered = logs
-            .into_iter()
-            .map(|log| (log.partition, Recovered { image: log.image, offline: log.offline }));
-        self.logs.extend(recovered);
+        for Replayed { partition, found } in logs {
+            let recovered = match found {
+                Found::Online(image) => Recovered::Online(image),
+                Found::Offline { why, before, entries } => {
+                    if !entries.is_empty() {
+                        self.unplaced.push((partition, entries));
+                    }
+                    Recovered::Offline(why, before)
+                }
+            };
+            self.logs.insert(partition, recovered);
+        }
+    }
+
+    /// Counts those of these entries that belong to no topic, not even a deleted one.
+    pub(super) fn skip_unknown(&mut self, entries: &BTreeMap<TopicPartition, Vec<FoundEntry>>) {
+        let unknown =
+            entries.iter().filter(|(partition, _)| !self.removed.contains(&partition.topic));
+        self.unknown_entries = unknown.map(|(_, entries)| entries.len()).sum();
     }
 
     /// The topics there are.
@@ -77,27 +111,58 @@ impl Settle {
         &self.image
     }
 
-    pub(super) fn step(&mut self, plan: &BootPlan, answers: &[BootAnswer]) -> Progress<()> {
-        match self.stage {
-            Stage::Barrier => {
-                self.stage = Stage::Manifests;
-                Progress::More(vec![BootEffect::Barrier])
-            }
+    pub(super) fn step(
+        &mut self,
+        plan: &BootPlan,
+        answers: &[BootAnswer],
+    ) -> Result<Progress<()>, BootRefusal> {
+        let wanted = match self.stage {
+            Stage::Rescuing => self.rescue(plan, answers)?,
             Stage::Manifests => {
                 self.stage = Stage::Listing;
-                Progress::More(self.new_manifests(plan))
+                self.new_manifests(plan)
             }
             Stage::Listing => {
                 self.stage = Stage::Removing;
-                Progress::More(vec![BootEffect::ListTopics])
+                vec![BootEffect::ListTopics]
             }
             Stage::Removing => {
                 self.stage = Stage::Over;
-                let removals = self.removals(plan, answers);
-                if removals.is_empty() { Progress::Over(()) } else { Progress::More(removals) }
+                self.removals(plan, answers)
             }
-            Stage::Over => Progress::Over(()),
+            Stage::Over => Vec::new(),
+        };
+        Ok(if wanted.is_empty() { Progress::Over(()) } else { Progress::More(wanted) })
+    }
+
+    /// Copies the entries of partitions that are offline, one partition after the other, before the
+    /// journals that hold them are used again.
+    fn rescue(
+        &mut self,
+        plan: &BootPlan,
+        answers: &[BootAnswer],
+    ) -> Result<Vec<BootEffect>, BootRefusal> {
+        if let Some((partition, entries)) = self.reading.take() {
+            let file = RescueFile { partition, start: plan.start };
+            let payloads = entries.iter().zip(answers).map(|(entry, answer)| match answer {
+                BootAnswer::Bytes(bytes) => payload(entry, bytes).map(|bytes| vec![bytes]),
+                _ => None,
+            });
+            let payloads: Option<Vec<_>> = payloads.collect();
+            let payloads = payloads.ok_or_else(|| {
+                BootRefusal::Io(format!("a file with entries of {partition:?} has become shorter"))
+            })?;
+            let heads = entries.iter().map(|entry| entry.head);
+            let bytes = rescue::encode(&heads.zip(payloads).collect::<Vec<_>>());
+            return Ok(vec![BootEffect::Rescue(file, bytes.into())]);
         }
+        let Some((partition, entries)) = self.unplaced.pop() else {
+            self.stage = Stage::Manifests;
+            return Ok(vec![BootEffect::Barrier]);
+        };
+        let reads = entries.iter().map(read_entry).collect();
+        self.reading = Some((partition, entries));
+        Ok(reads)
     }
 
     fn new_manifests(&mut self, plan: &BootPlan) -> Vec<BootEffect> {
@@ -110,13 +175,20 @@ impl Settle {
             records.push(vec![Record::Header(header), Record::Needed(Seq(1))]);
         }
         for (partition, log) in &mut self.logs {
-            if log.offline.is_none() {
-                log.image.version = version;
-            }
             let shard = usize::from(owner(*partition, shards).0);
-            let producers = log.image.producers.take_all(log.image.end.offset);
-            let synced = log.image.end.place;
-            records[shard].extend(snapshot(*partition, &log.image, synced, producers.into()));
+            let image = match log {
+                Recovered::Online(image) => {
+                    image.version = version;
+                    image
+                }
+                Recovered::Offline(_, Some(image)) => image,
+                Recovered::Offline(_, None) => {
+                    records[shard].push(Record::Lost(*partition));
+                    continue;
+                }
+            };
+            let producers = image.producers.take_all(image.end.offset);
+            records[shard].extend(snapshot(*partition, image, producers.into()));
         }
         let bytes: Vec<Bytes> = records.iter().map(|records| encode(records)).collect();
         self.manifest_bytes = bytes.iter().map(|bytes| bytes.len() as u64).collect();
@@ -137,11 +209,21 @@ impl Settle {
                 effects.push(BootEffect::RemoveJournal(*file));
             }
         }
+        let spent = self.rescues.iter().filter(|file| self.is_spent(plan, **file));
+        effects.extend(spent.map(|file| BootEffect::RemoveRescue(*file)));
         for answer in answers {
             let BootAnswer::Topics(topics) = answer else { continue };
             effects.extend(topics.iter().filter_map(|topic| self.stray(*topic)));
         }
         effects
+    }
+
+    /// Whether what a rescue file holds is in segments now, or in a newer one, or is nobody's.
+    fn is_spent(&self, plan: &BootPlan, file: RescueFile) -> bool {
+        let known = self.logs.contains_key(&file.partition);
+        let deleted = self.removed.contains(&file.partition.topic);
+        let taken_over = known && file.start != plan.start && !self.damaged.contains(&file);
+        taken_over || deleted
     }
 
     /// What becomes of a directory that belongs to no topic.
@@ -164,14 +246,23 @@ impl Settle {
         let shards = plan.incarnations.len() as u16;
         let mut setups: Vec<ShardSetup> =
             (0..shards).map(|shard| self.setup(plan, ShardId(shard))).collect();
+        report.unknown_entries = self.unknown_entries;
         for (partition, log) in self.logs {
             let config = config_of(&self.image, partition, &plan.defaults);
-            let health = if log.offline.is_some() { Health::Offline } else { Health::Online };
-            match log.offline {
-                Some(offline) => report.offline.push((partition, offline.to_string())),
-                None => report.partitions += 1,
-            }
-            let adopted = Adopted { partition, log: log.image, config, health };
+            let (log, health, known) = match log {
+                Recovered::Online(image) => {
+                    report.partitions += 1;
+                    (image, Health::Online, Known::Yes)
+                }
+                Recovered::Offline(why, before) => {
+                    report.offline.push((partition, why.to_string()));
+                    let known = if before.is_some() { Known::Yes } else { Known::Lost };
+                    let version = LogVersion { start: plan.start, change: 0 };
+                    let image = before.unwrap_or_else(|| LogImage::empty(version));
+                    (image, Health::Offline, known)
+                }
+            };
+            let adopted = Adopted { partition, log, config, health, known };
             setups[usize::from(owner(partition, shards).0)].partitions.push(adopted);
         }
         (setups, self.image)

@@ -5,20 +5,19 @@ use corelog_mem::BLOCK;
 
 use super::BootReport;
 use super::Progress;
-use super::effect::{BootAnswer, BootEffect, JournalFile};
-use super::partitions::{Partitions, Replayed, Work};
+use super::effect::{BootAnswer, BootEffect, EntryFile, JournalFile};
+use super::partitions::{Found, Partitions, Replayed, Work};
 use super::replay::{Offline, Replay, Verdict};
 use crate::id::{LeaderEpoch, Offset, PartitionIndex, ShardId, Timestamp, TopicId, TopicPartition};
 use crate::journal::commit::{EntryHead, EntryKind};
 use crate::journal::scan::FoundEntry;
 use crate::log::{Boundary, LogImage, LogVersion, Place};
-use crate::manifest::state::PartitionState;
 use crate::record::batch::stamp;
 use crate::record::{BatchBuilder, BatchHeader, Codec, NewRecord};
 
 const PARTITION: TopicPartition =
     TopicPartition { topic: TopicId([7; 16]), index: PartitionIndex(0) };
-const FILE: JournalFile = JournalFile { shard: ShardId(0), slot: 0 };
+const FILE: EntryFile = EntryFile::Journal(JournalFile { shard: ShardId(0), slot: 0 });
 const LIFE: LogVersion = LogVersion { start: 2, change: 0 };
 
 /// A log of equal batches, one record each, as its segment would hold it.
@@ -50,10 +49,12 @@ impl Written {
     }
 
     /// What a manifest says that has seen `synced` bytes.
-    fn state(&self, synced: u64) -> PartitionState {
-        let mut image = LogImage::empty(LIFE);
-        image.end = self.boundary((synced / self.batch as u64) as i64);
-        PartitionState { image, synced: Place { segment: Offset(0), at: synced } }
+    fn state(&self, synced: u64) -> LogImage {
+        LogImage {
+            end: self.boundary((synced / self.batch as u64) as i64),
+            synced: Place { segment: Offset(0), at: synced },
+            ..LogImage::empty(LIFE)
+        }
     }
 
     /// An entry with the bytes `from..to`, which ends with a batch.
@@ -111,7 +112,7 @@ fn the_entry_table_version_and_place() {
     assert_eq!(replay.judge(&roll(0, synced)), Verdict::Replay);
     assert_eq!(replay.judge(&roll(0, synced + 1)), Verdict::Gap);
     assert_eq!(replay.judge(&roll(5, 0)), Verdict::Gap);
-    let later = PartitionState { synced: Place { segment: Offset(5), at: 0 }, ..log.state(0) };
+    let later = LogImage { synced: Place { segment: Offset(5), at: 0 }, ..log.state(0) };
     assert_eq!(Replay::new(PARTITION, later).judge(&roll(0, synced)), Verdict::Skip);
 }
 
@@ -143,7 +144,10 @@ fn replay(
             Err(offline) => return (file, Err(offline)),
         }
     }
-    replay.finish().into_iter().for_each(&mut write);
+    match replay.finish() {
+        Ok(last) => last.into_iter().for_each(&mut write),
+        Err(offline) => return (file, Err(offline)),
+    }
     (file, Ok(replay.into_image()))
 }
 
@@ -195,6 +199,8 @@ fn what_does_not_fit_keeps_the_partition_offline_and_cuts_nothing() {
     let short = EntryHead { next_offset: Offset(3), ..entries[0] };
     let (_, short) = replay(&log, 0, &[short], |_, _| {});
     assert!(matches!(short, Err(Offline::Inconsistent { .. })), "{short:?}");
+    let (_, cut) = replay(&log, BLOCK as u64, &[], |_, _| {});
+    assert!(matches!(cut, Err(Offline::Incomplete { .. })), "{cut:?}");
 }
 
 #[test]
@@ -204,12 +210,11 @@ fn a_roll_seals_the_segment_at_its_exact_end() {
     let head = log.entry(0, log.bytes.len() as u64);
     assert!(replay.entry(&head, &log.bytes).is_ok());
     let roll = EntryHead { kind: EntryKind::Roll, place: head.end(), len: 0, ..head };
-    let effects = replay.entry(&roll, &[]).expect("it goes on from what is known");
-    let exact = log.bytes.len() as u64;
-    let [BootEffect::WriteSegment(..), BootEffect::Truncate(_, at)] = effects[..] else {
-        panic!("{effects:?}");
-    };
-    assert_eq!(at, exact);
+    let write = replay.entry(&roll, &[]).expect("it goes on from what is known");
+    assert!(matches!(write, Some(BootEffect::WriteSegment(..))), "{write:?}");
+    let cuts = replay.take_cuts();
+    let [BootEffect::Truncate(_, at)] = cuts[..] else { panic!("{cuts:?}") };
+    assert_eq!(at, log.bytes.len() as u64, "exactly, and only when all is written");
     let image = replay.into_image();
     assert_eq!(image.segments.len(), 2);
     assert_eq!(image.end, Boundary { offset: Offset(4), place: Place::start_of(Offset(4)) });
@@ -237,7 +242,7 @@ fn recover(log: &Written, synced: u64, heads: &[EntryHead], len: u64) -> Vec<Rep
                 let answer = |effect: &BootEffect| match effect {
                     BootEffect::ListSegments(_) if len == 0 => BootAnswer::Segments(Vec::new()),
                     BootEffect::ListSegments(_) => BootAnswer::Segments(vec![(Offset(0), len)]),
-                    BootEffect::ReadJournal(_, at, len) => {
+                    BootEffect::ReadEntries(_, at, len) => {
                         let range = *at as usize..*at as usize + *len as usize;
                         BootAnswer::Bytes(Bytes::copy_from_slice(&journal[range]))
                     }
@@ -264,9 +269,17 @@ fn the_entry_table_segment_files() {
     ];
     for (name, synced, len, online) in rows {
         let replayed = recover(&log, synced, &heads, len).remove(0);
-        assert_eq!(replayed.offline.is_none(), online, "{name}: {:?}", replayed.offline);
-        if online {
-            assert_eq!(replayed.image.end, log.boundary(20), "{name}");
+        match replayed.found {
+            Found::Online(image) => {
+                assert!(online, "{name}");
+                assert_eq!(image.end, log.boundary(20), "{name}");
+                assert_eq!(image.synced, image.end.place, "{name}");
+            }
+            Found::Offline { why, before, entries } => {
+                assert!(!online, "{name}: {why}");
+                let before = before.expect("its manifest knows it");
+                assert_eq!((before.synced.at, entries.len()), (synced, 2), "{name}: as it was");
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use corelog_mem::BLOCK;
 
-use crate::boot::effect::JournalFile;
+use crate::boot::effect::{EntryFile, JournalFile};
 use crate::journal::commit::{CommitHead, EntryHead, Incarnation, Seq};
 
 /// An entry with where its payload is.
@@ -14,7 +14,7 @@ pub struct FoundEntry {
     /// What it says.
     pub head: EntryHead,
     /// The file that holds it.
-    pub file: JournalFile,
+    pub file: EntryFile,
     /// Where its payload starts in that file, in bytes.
     pub at: u64,
 }
@@ -67,7 +67,7 @@ impl Scan {
         let commit = bytes.get(..size).filter(|commit| head.verify(commit))?;
         let entries = head.entries(commit).map(|(entry, payload)| FoundEntry {
             head: entry,
-            file,
+            file: EntryFile::Journal(file),
             at: (at + payload) as u64,
         });
         let found = self.incarnations.entry(head.incarnation).or_default();

@@ -2,13 +2,12 @@
 //! in flight. A block that is not full is written padded only to seal a segment, or to let the
 //! journal go; then its next entry journals it again from its start.
 
-use bytes::Bytes;
 use corelog_mem::SlabSlice;
 
 use crate::id::Timestamp;
 use crate::log::segment::SegmentEnd;
 use crate::log::watermarks::Boundary;
-use crate::log::{Flushing, Log, Place, SegmentId};
+use crate::log::{Flushing, Journaling, Log, Place, SegmentId};
 
 /// What to do with an unfinished last block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +107,8 @@ impl Log {
         let mark = self.tail.last_mark_to(place).filter(|m| m.place > self.flushed_boundary.place);
         if let Some(end) = end {
             self.flushed_boundary = end;
-            self.flushed_max = self.segment(place.segment).map_or(Timestamp::NONE, |s| s.max_timestamp);
+            self.flushed_max =
+                self.segment(place.segment).map_or(Timestamp::NONE, |s| s.max_timestamp);
         } else if let Some(mark) = mark {
             self.flushed_boundary = Boundary { offset: mark.offset, place: mark.place };
             self.flushed_max = mark.max_before;
@@ -168,32 +168,35 @@ impl Log {
         self.bytes_between(from, durable.max(from))
     }
 
-    /// Durable bytes that are in no segment, for each segment with where they start.
+    /// What is in no segment, as entries, and the block that a failed write has perhaps torn: from a
+    /// batch boundary on, since recovery reads whole batches; to the end, so that nothing that the
+    /// journal still takes goes further.
     #[must_use]
-    pub fn durable_unflushed(&self) -> Vec<(SegmentId, u64, Bytes)> {
-        let durable = self.marks.durable().place;
-        let mut from = self.marks.flushed();
+    pub fn unflushed_entries(&self) -> Vec<Journaling> {
+        let mut from = self.unflushed_floor();
         let mut found = Vec::new();
         loop {
-            let closed = self.closed_end(from).filter(|_| durable.segment > from.segment);
-            let to = closed.map_or(durable, |end| end.place);
-            let bytes: Vec<u8> =
-                self.tail.slices(from, to).iter().flat_map(|s| s.to_vec()).collect();
-            if !bytes.is_empty() {
-                found.push((self.segment_id(from.segment), from.at, bytes.into()));
+            let closed = self.closed_end(from);
+            let to = closed.unwrap_or(self.marks.end());
+            if to.place > from {
+                found.push(self.data_entry(from, to));
             }
-            match closed {
-                Some(end) => from = Place::start_of(end.offset),
-                None => return found,
-            }
+            let Some(end) = closed else { return found };
+            found.push(self.roll_entry(end));
+            from = Place::start_of(end.offset);
         }
+    }
+
+    /// Memory covers everything from here on.
+    fn unflushed_floor(&self) -> Place {
+        self.marks.flushed().block_start().min(self.flushed_boundary.place)
     }
 
     /// Gives memory back: the oldest slab whose bytes are all in the segment.
     pub fn evict(&mut self) -> Option<usize> {
         let keep = match self.flushing {
-            Flushing::Idle => self.marks.flushed(),
-            Flushing::Writing(_) | Flushing::Sealing => self.marks.flushed().block_start(),
+            Flushing::Idle => self.marks.flushed().min(self.flushed_boundary.place),
+            Flushing::Writing(_) | Flushing::Sealing => self.unflushed_floor(),
         };
         let keep = keep.min(self.journal_floor());
         self.tail.evict_front(keep)

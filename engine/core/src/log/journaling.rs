@@ -46,7 +46,7 @@ impl Log {
             return Some(self.roll_entry(end));
         }
         let to = self.boundary_within(self.journal_from.plus(room), end);
-        (to.place > journaled).then(|| self.data_entry(to))
+        (to.place > journaled).then(|| self.data_entry(self.journal_from, to))
     }
 
     /// The end of the segment of `place`, or of the log.
@@ -65,14 +65,13 @@ impl Log {
         })
     }
 
-    fn data_entry(&self, to: Boundary) -> Journaling {
-        let from = self.journal_from;
+    pub(super) fn data_entry(&self, from: Place, to: Boundary) -> Journaling {
         let len = (to.place.at - from.at) as u32;
         let head = self.entry(EntryKind::Data, from, to, len);
         Journaling { head, pieces: self.tail.bytes(from, to.place), boundary: to }
     }
 
-    fn roll_entry(&self, end: Boundary) -> Journaling {
+    pub(super) fn roll_entry(&self, end: Boundary) -> Journaling {
         let head = self.entry(EntryKind::Roll, end.place, end, 0);
         let boundary = Boundary { offset: end.offset, place: Place::start_of(end.offset) };
         Journaling { head, pieces: Vec::new(), boundary }

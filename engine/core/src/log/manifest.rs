@@ -26,9 +26,12 @@ impl Log {
 
     /// The records that bring a manifest up to `sync`.
     pub fn records(&mut self, sync: Sync, telling: Telling) -> Vec<Record> {
+        if self.recorded.known == Known::Lost {
+            return vec![Record::Lost(self.partition)];
+        }
         if telling == Telling::All {
             let producers = self.producers.take_all(sync.boundary.offset);
-            return snapshot(self.partition, &self.image_at(sync), sync.place, producers.into());
+            return snapshot(self.partition, &self.image_at(sync), producers.into());
         }
         let since = self.recorded.sync;
         let mut records = Vec::new();
@@ -59,6 +62,7 @@ impl Log {
             log_start: self.marks.log_start(),
             segments,
             end: sync.boundary,
+            synced: sync.place,
             epochs: self.epochs_between(Offset::ZERO, sync.boundary.offset),
             producers: Producers::new(0),
         }

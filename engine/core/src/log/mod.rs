@@ -41,7 +41,7 @@ pub use points::{POINT_SPACING, Point, Points};
 pub use segment::{Index, Segment, SegmentEnd};
 pub use watermarks::{Boundary, Watermarks};
 
-/// A log as recovery or a manifest knows it: everything up to `end` is in its segments, synced.
+/// A log as recovery or a manifest knows it: everything before `synced` is in its segments, durably.
 #[derive(Clone, Debug)]
 pub struct LogImage {
     /// Which life of the log this is.
@@ -50,8 +50,10 @@ pub struct LogImage {
     pub log_start: Offset,
     /// Ascending; the last one is active. Never empty.
     pub segments: Vec<Segment>,
-    /// Behind the last batch.
+    /// Behind the last batch that is whole before `synced`.
     pub end: Boundary,
+    /// At `end`, or in the middle of the batch behind it, which the journal then has whole.
+    pub synced: Place,
     /// Where each leader epoch that appended something starts, ascending.
     pub epochs: Vec<(LeaderEpoch, Offset)>,
     /// The idempotent producers' state.
@@ -67,6 +69,7 @@ impl LogImage {
             log_start: Offset::ZERO,
             segments: vec![Segment::new(Offset::ZERO)],
             end: Boundary::default(),
+            synced: Place::default(),
             epochs: Vec::new(),
             producers: Producers::new(limits::PRODUCERS_PER_PARTITION),
         }
@@ -134,6 +137,9 @@ pub enum Known {
     Yes,
     /// It must be introduced first: it has just been created.
     No,
+    /// It cannot tell how far the partition is, which is offline: the next start must read its
+    /// segments again.
+    Lost,
 }
 
 impl Log {
@@ -149,7 +155,7 @@ impl Log {
     ) -> Log {
         let marks = Watermarks::recovered(image.log_start, image.end);
         let newest = image.segments.last().map_or(Timestamp::NONE, |active| active.max_timestamp);
-        let (place, boundary) = (image.end.place, image.end);
+        let (place, boundary) = (image.synced, image.end);
         let sync = Sync { place, boundary, max_timestamp: newest };
         let recorded = Recorded { known, sync };
         Log {

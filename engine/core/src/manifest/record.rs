@@ -67,6 +67,8 @@ pub enum Record {
     },
     /// Kind 7. The partition is gone, or is another shard's.
     Removed(TopicPartition),
+    /// Kind 8. How far the partition is has been lost: only its segments can tell.
+    Lost(TopicPartition),
 }
 
 /// Progress of a partition's active segment.
@@ -200,6 +202,7 @@ fn put_record(out: &mut BytesMut, record: &Record) {
             out.put_i64_le(offset.0);
         }
         Record::Removed(partition) => put_partition(out, 7, *partition),
+        Record::Lost(partition) => put_partition(out, 8, *partition),
     }
 }
 
@@ -234,6 +237,7 @@ fn get_record(fields: &mut Fields<'_>) -> Option<Record> {
             Record::LogStart { partition, offset: Offset(fields.i64()?) }
         }
         7 => Record::Removed(get_partition(fields)?),
+        8 => Record::Lost(get_partition(fields)?),
         _ => return None,
     })
 }
@@ -334,6 +338,7 @@ mod tests {
             }),
             Record::LogStart { partition, offset: Offset(4) },
             Record::Removed(partition),
+            Record::Lost(partition),
         ]
     }
 

@@ -1,6 +1,6 @@
 //! A manifest replayed: what is known of each partition of a shard.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -8,15 +8,6 @@ use crate::id::{Offset, TopicPartition};
 use crate::journal::commit::Seq;
 use crate::log::{Boundary, Index, LogImage, LogVersion, Place, Segment};
 use crate::manifest::record::{Header, Record, Synced};
-
-/// What is known of a partition.
-#[derive(Clone, Debug)]
-pub struct PartitionState {
-    /// Its log up to `synced`'s batch boundary.
-    pub image: LogImage,
-    /// Everything before is in segments, durably.
-    pub synced: Place,
-}
 
 /// What a manifest says.
 #[derive(Clone, Debug)]
@@ -26,7 +17,9 @@ pub struct ManifestState {
     /// The first commit of its journal that is still needed.
     pub needed: Seq,
     /// Its partitions.
-    pub partitions: BTreeMap<TopicPartition, PartitionState>,
+    pub partitions: BTreeMap<TopicPartition, LogImage>,
+    /// Those of which only their segments can tell how far they are.
+    pub lost: BTreeSet<TopicPartition>,
 }
 
 impl ManifestState {
@@ -35,8 +28,8 @@ impl ManifestState {
     pub fn replay(records: Vec<Record>) -> Option<ManifestState> {
         let mut records = records.into_iter();
         let Some(Record::Header(header)) = records.next() else { return None };
-        let partitions = BTreeMap::new();
-        let mut state = ManifestState { header, needed: Seq(1), partitions };
+        let (partitions, lost) = (BTreeMap::new(), BTreeSet::new());
+        let mut state = ManifestState { header, needed: Seq(1), partitions, lost };
         for record in records {
             state.apply(record)?;
         }
@@ -48,11 +41,12 @@ impl ManifestState {
             Record::Header(_) => return None,
             Record::Needed(seq) => self.needed = seq,
             Record::Partition { partition, version, log_start } => {
-                self.partitions.insert(partition, PartitionState::new(version, log_start));
+                self.partitions.insert(partition, LogImage::starting(version, log_start));
+                self.lost.remove(&partition);
             }
             Record::Closed { partition, base, end, max_timestamp } => {
-                let state = self.partitions.get_mut(&partition)?;
-                let segments = &mut state.image.segments;
+                let image = self.partitions.get_mut(&partition)?;
+                let segments = &mut image.segments;
                 let fresh = segments.len() == 1;
                 let active = segments.last_mut().filter(|s| fresh || s.base == base)?;
                 *active = Segment {
@@ -64,35 +58,45 @@ impl ManifestState {
                 };
                 segments.push(Segment::new(end.next_offset));
                 let place = Place::start_of(end.next_offset);
-                state.image.end = Boundary { offset: end.next_offset, place };
-                state.synced = place;
+                image.end = Boundary { offset: end.next_offset, place };
+                image.synced = place;
             }
             Record::Synced(synced) => {
                 self.partitions.get_mut(&synced.partition)?.synced(synced)?;
             }
             Record::LogStart { partition, offset } => {
-                self.partitions.get_mut(&partition)?.image.start_at(offset);
+                self.partitions.get_mut(&partition)?.start_at(offset);
             }
             Record::Removed(partition) => {
                 self.partitions.remove(&partition);
+                self.lost.remove(&partition);
+            }
+            Record::Lost(partition) => {
+                self.partitions.remove(&partition);
+                self.lost.insert(partition);
             }
         }
         Some(())
     }
 }
 
-impl PartitionState {
-    fn new(version: LogVersion, log_start: Offset) -> PartitionState {
-        let mut image = LogImage::empty(version);
-        image.log_start = log_start;
-        image.segments = vec![Segment::new(log_start)];
-        image.end = Boundary { offset: log_start, place: Place::start_of(log_start) };
-        PartitionState { synced: image.end.place, image }
+impl LogImage {
+    /// A log without a record whose first offset is this.
+    #[must_use]
+    pub fn starting(version: LogVersion, log_start: Offset) -> LogImage {
+        let place = Place::start_of(log_start);
+        LogImage {
+            log_start,
+            segments: vec![Segment::new(log_start)],
+            end: Boundary { offset: log_start, place },
+            synced: place,
+            ..LogImage::empty(version)
+        }
     }
 
     fn synced(&mut self, synced: Synced) -> Option<()> {
-        let fresh = self.image.segments.len() == 1;
-        let active = self.image.segments.last_mut()?;
+        let fresh = self.segments.len() == 1;
+        let active = self.segments.last_mut()?;
         if active.base != synced.place.segment {
             if !fresh {
                 return None;
@@ -108,14 +112,12 @@ impl PartitionState {
                 }
             }
         }
-        self.image.end = synced.boundary;
+        self.end = synced.boundary;
         self.synced = synced.place;
-        self.image.epochs.extend(synced.epochs);
-        self.image.producers.apply(&synced.producers).ok()
+        self.epochs.extend(synced.epochs);
+        self.producers.apply(&synced.producers).ok()
     }
-}
 
-impl LogImage {
     /// Forgets the segments that lie before a new log start.
     pub fn start_at(&mut self, offset: Offset) {
         self.log_start = self.log_start.max(offset);
@@ -124,14 +126,9 @@ impl LogImage {
     }
 }
 
-/// The records that say all of a log at once; everything before `synced` is in segments.
+/// The records that say all of a log at once.
 #[must_use]
-pub fn snapshot(
-    partition: TopicPartition,
-    image: &LogImage,
-    synced: Place,
-    producers: Bytes,
-) -> Vec<Record> {
+pub fn snapshot(partition: TopicPartition, image: &LogImage, producers: Bytes) -> Vec<Record> {
     let (version, log_start) = (image.version, image.log_start);
     let mut records = vec![Record::Partition { partition, version, log_start }];
     for segment in &image.segments {
@@ -143,7 +140,7 @@ pub fn snapshot(
     if let Some(active) = image.segments.last() {
         records.push(Record::Synced(Synced {
             partition,
-            place: synced,
+            place: image.synced,
             boundary: image.end,
             max_timestamp: active.max_timestamp,
             first_timestamp: active.first_timestamp,

@@ -11,7 +11,7 @@ use crate::journal::ring::{Ring, Slot as FileSlot};
 use crate::limits::{JOURNAL_BUFFER, SEAL_AFTER_MS};
 use crate::log::Boundary;
 use crate::shard::effect::{Effects, FileAction, WriteJournal};
-use crate::shard::event::{EffectId, Failure, FileName, Outcome};
+use crate::shard::event::{EffectId, Failure, FileName, Health, Outcome};
 use crate::shard::partition::{Queued, Slot};
 use crate::shard::setup::ShardSetup;
 use crate::shard::{Pending, Shard};
@@ -176,8 +176,9 @@ impl Shard {
     /// The log that the next entry comes from; forgets those that are gone.
     fn next_queued(&mut self) -> Option<Slot> {
         while let Some(slot) = self.commits.queue.front() {
-            let log = self.partitions.get(slot).map(|partition| &partition.log);
-            if log.is_some_and(|log| log.has_unjournaled()) {
+            let partition = self.partitions.get(slot);
+            let online = partition.filter(|partition| partition.health == Health::Online);
+            if online.is_some_and(|partition| partition.log.has_unjournaled()) {
                 return Some(*slot);
             }
             if let Some(partition) = self.partitions.get_mut(slot) {

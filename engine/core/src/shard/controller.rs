@@ -162,8 +162,8 @@ impl Shard {
             if owner(created.partition, self.shards) == self.id {
                 let config = Arc::new(self.defaults.with(&created.configs));
                 let (partition, log) = (created.partition, LogImage::empty(self.version));
-                let health = Health::Online;
-                self.adopt(Adopted { partition, log, config, health }, Known::No);
+                let (health, known) = (Health::Online, Known::No);
+                self.adopt(Adopted { partition, log, config, health, known });
             }
         }
         for changed in &delta.changed {

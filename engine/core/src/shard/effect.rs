@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use corelog_mem::SlabSlice;
 
+use crate::boot::effect::RescueFile;
 use crate::id::{ShardId, TopicPartition};
 use crate::log::SegmentId;
 use crate::metadata::Image;
@@ -114,9 +115,9 @@ pub enum FileAction {
     RemoveSegment(SegmentId),
     /// Removes a partition's directory. A missing one is no failure.
     RemovePartition(TopicPartition),
-    /// Writes bytes that a failed segment would not take to files of their own, synced, in
-    /// `rescue/`, named by partition, segment and position.
-    Rescue(Vec<(SegmentId, u64, Bytes)>),
+    /// Makes a rescue file, with what a failed segment would not take: temporary file, sync, rename,
+    /// directory sync.
+    Rescue(RescueFile, Bytes),
 }
 
 /// What an operator must learn. The driver logs it; the wording is the broker's.
@@ -126,7 +127,8 @@ pub enum Notice {
     ShardOffline(FileName, Failure),
     /// The barrier or the manifest failed: the same for the whole directory.
     DirectoryOffline(FileName, Failure),
-    /// One segment failed: its partition is offline; its unflushed bytes are in `rescue/`.
+    /// One segment failed: its partition is offline until a restart, which replays what the segment
+    /// would not take from `rescue/`.
     PartitionOffline(SegmentId, Failure),
     /// The disk is full: produce is refused with a retriable error; the rest goes on.
     DiskFull,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::id::{ShardId, TopicPartition};
-use crate::log::{LogConfig, LogImage, SegmentId};
+use crate::log::{Known, LogConfig, LogImage, SegmentId};
 use crate::shard::message::Message;
 use crate::shard::request::Request;
 
@@ -49,6 +49,8 @@ pub struct Adopted {
     pub config: Arc<LogConfig>,
     /// Whether it can be served.
     pub health: Health,
+    /// What this shard's manifest has of it.
+    pub known: Known,
 }
 
 /// Whether a partition can be written and read.
@@ -79,6 +81,8 @@ pub enum Failure {
     Full,
     /// The file does not exist.
     Missing,
+    /// Not the operating system's: what was asked for is offline by now.
+    Offline,
     /// Anything else: the operating system's error number. Never tried again and believed.
     Io(i32),
 }
@@ -92,6 +96,8 @@ pub enum FileName {
     Manifest,
     /// A segment.
     Segment(SegmentId),
+    /// A rescue file.
+    Rescue(TopicPartition),
     /// All segments: the barrier.
     Directory,
 }

@@ -14,7 +14,7 @@ use crate::limits::{
 use crate::log::Finish;
 use crate::shard::effect::{Effects, FileAction, Notice, WriteSegment};
 use crate::shard::event::{Failure, Health, Outcome, Ticket};
-use crate::shard::partition::{Queued, Slot};
+use crate::shard::partition::{Queued, Rescue, Slot};
 use crate::shard::release::Releasing;
 use crate::shard::request::Reply;
 use crate::shard::{Pending, Shard};
@@ -82,12 +82,6 @@ impl Flusher {
         self.dirty
     }
 
-    /// Bytes of slabs.
-    #[cfg(test)]
-    pub(crate) fn memory(&self) -> usize {
-        self.memory
-    }
-
     pub(crate) fn housekeeping_at(&self) -> Option<Instant> {
         self.housekeeping
     }
@@ -105,6 +99,11 @@ impl Flusher {
         if self.housekeeping.is_none() {
             self.housekeeping = Some(now.instant.plus_ms(HOUSEKEEPING_MS));
         }
+    }
+
+    /// Bytes are safe that will never be in a segment.
+    pub(super) fn rescued(&mut self, bytes: u64) {
+        self.dirty -= bytes;
     }
 
     pub(crate) fn worth_flushing(&mut self, slot: Slot) {
@@ -248,7 +247,9 @@ impl Shard {
     /// Sorts a log anew after a change of what is journaled or flushed.
     pub(super) fn age_again(&mut self, slot: Slot) {
         let Some(partition) = self.partitions.get_mut(&slot) else { return };
-        let age = partition.log.oldest_unflushed();
+        // What a failed partition has is not flushed any more.
+        let online = partition.health == Health::Online;
+        let age = partition.log.oldest_unflushed().filter(|_| online);
         if age != partition.aged {
             if let Some(seq) = std::mem::replace(&mut partition.aged, age) {
                 self.flusher.by_age.remove(&(seq, slot));
@@ -310,6 +311,7 @@ impl Shard {
             _ => {}
         }
         self.retry_manifest(fx);
+        self.retry_rescues(fx);
         self.retry_formats(bytes.saturating_sub(reserve), fx);
     }
 
@@ -338,7 +340,9 @@ impl Shard {
         for seq in partition.log.release_all() {
             self.commits.ring().release(seq);
         }
-        self.flusher.dirty -= partition.log.unflushed();
+        if !matches!(partition.rescue, Rescue::Done) {
+            self.flusher.dirty -= partition.log.unflushed();
+        }
         self.flusher.memory -= partition.log.tail_memory();
         self.flusher.unsynced.remove(&slot);
     }

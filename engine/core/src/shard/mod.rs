@@ -35,7 +35,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::id::{Instant, LeaderEpoch, Now, ShardId, TopicPartition};
-use crate::log::{Known, Log, LogConfig, LogVersion};
+use crate::log::{Log, LogConfig, LogVersion};
 use crate::shard::commit::Commits;
 use crate::shard::controller::ControllerSeat;
 use crate::shard::effect::Effects;
@@ -97,6 +97,8 @@ pub struct Shard {
     flusher: Flusher,
     controller: Option<ControllerSeat>,
     directory: DirectoryHealth,
+    /// Partitions whose rescue files the disk had no room for.
+    unrescued: BTreeSet<Slot>,
     /// Reads of other shards that are to be woken at the end of this turn.
     wakes: BTreeSet<partition::OwnerCall>,
 }
@@ -122,12 +124,13 @@ impl Shard {
             flusher: Flusher::new(setup.manifest_bytes),
             controller: setup.controller.map(ControllerSeat::new),
             directory: DirectoryHealth::default(),
+            unrescued: BTreeSet::new(),
             wakes: BTreeSet::new(),
             limits: setup.limits,
             defaults: setup.defaults,
         };
         for adopted in setup.partitions {
-            shard.adopt(adopted, Known::Yes);
+            shard.adopt(adopted);
         }
         shard
     }
@@ -213,7 +216,7 @@ impl Shard {
             Some(Pending::Barrier) => self.on_barrier(now, &outcome, fx),
             Some(Pending::Manifest) => self.on_manifest(now, &outcome, fx),
             Some(Pending::Look(look)) => self.on_look(now, look, outcome, fx),
-            Some(Pending::Rescue(slot)) => self.on_rescue(slot, &outcome),
+            Some(Pending::Rescue(slot)) => self.on_rescue(now, slot, &outcome, fx),
             Some(Pending::Nothing) | None => {}
         }
     }
@@ -231,8 +234,8 @@ impl Shard {
         id
     }
 
-    fn adopt(&mut self, adopted: Adopted, known: Known) {
-        let Adopted { partition, log, config, health } = adopted;
+    fn adopt(&mut self, adopted: Adopted) {
+        let Adopted { partition, log, config, health, known } = adopted;
         let slot = Slot(self.next_slot);
         self.next_slot += 1;
         let log = Log::new(partition, log, config, self.epoch, known);

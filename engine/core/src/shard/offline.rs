@@ -1,10 +1,12 @@
 //! What happens after an I/O error: a failed write or sync is never retried and believed.
 
+use crate::boot::effect::RescueFile;
 use crate::id::Now;
+use crate::journal::rescue;
 use crate::shard::effect::{Effects, FileAction, Notice};
 use crate::shard::event::{Failure, FileName, Health, Outcome};
 use crate::shard::message::Message;
-use crate::shard::partition::Slot;
+use crate::shard::partition::{Rescue, Slot};
 use crate::shard::request::AppendError;
 use crate::shard::{Pending, Shard};
 
@@ -46,6 +48,12 @@ impl Shard {
         }
     }
 
+    /// Whether nothing of this log is served.
+    pub(super) fn is_offline(&self, slot: Slot) -> bool {
+        let partition = self.partitions.get(&slot);
+        self.directory.is_offline() || partition.is_some_and(|p| p.health == Health::Offline)
+    }
+
     fn stop_promising(&mut self, now: Now, fx: &mut Effects) {
         self.directory = DirectoryHealth::Offline;
         self.abandon_commits();
@@ -69,23 +77,60 @@ impl Shard {
         let Some(partition) = self.partitions.get_mut(&slot) else { return };
         partition.health = Health::Offline;
         let segment = partition.log.segment_id(partition.log.marks().flushed().segment);
-        let unflushed = partition.log.durable_unflushed();
+        let entries = partition.log.unflushed_entries();
+        let entries: Vec<_> = entries.into_iter().map(|entry| (entry.head, entry.pieces)).collect();
+        partition.rescue = Rescue::Writing(rescue::encode(&entries).into());
         fx.notice(Notice::PartitionOffline(segment, failure));
-        let id = self.effect(Pending::Rescue(slot));
-        fx.file(id, FileAction::Rescue(unflushed));
+        self.write_rescue(slot, fx);
+        self.age_again(slot);
         self.fail_waiters(now, slot, &AppendError::Offline, fx);
     }
 
-    /// The bytes of a failed segment are safe elsewhere: its claims on the journal end.
-    pub(super) fn on_rescue(&mut self, slot: Slot, outcome: &Outcome) {
-        if matches!(outcome, Outcome::Failed(_)) {
-            return;
-        }
+    fn write_rescue(&mut self, slot: Slot, fx: &mut Effects) {
+        let Some(partition) = self.partitions.get(&slot) else { return };
+        let Rescue::Writing(bytes) = &partition.rescue else { return };
+        let (partition, bytes) = (partition.log.partition(), bytes.clone());
+        let file = RescueFile { partition, start: self.version.start };
+        let id = self.effect(Pending::Rescue(slot));
+        fx.file(id, FileAction::Rescue(file, bytes));
+    }
+
+    /// What a failed segment would not take is safe elsewhere, or is not.
+    pub(super) fn on_rescue(&mut self, now: Now, slot: Slot, outcome: &Outcome, fx: &mut Effects) {
         let Some(partition) = self.partitions.get_mut(&slot) else { return };
-        let released: Vec<_> = partition.log.release_all().collect();
-        for seq in released {
-            self.commits.ring().release(seq);
+        match outcome {
+            Outcome::Failed(Failure::Full) => {
+                self.unrescued.insert(slot);
+                self.disk_full(fx);
+            }
+            Outcome::Failed(failure) => {
+                let name = FileName::Rescue(partition.log.partition());
+                fx.notice(Notice::DirectoryOffline(name, *failure));
+                self.go_offline(now, fx);
+            }
+            Outcome::Done | Outcome::Read(_) => {
+                partition.rescue = Rescue::Done;
+                self.flusher.rescued(partition.log.unflushed());
+                self.release_rescued(slot);
+            }
         }
-        self.age_again(slot);
+    }
+
+    /// Ends a failed partition's claims on the journal, if what its segments took is durable and
+    /// recorded, and the rest in its rescue file.
+    pub(super) fn release_rescued(&mut self, slot: Slot) {
+        let Some(partition) = self.partitions.get_mut(&slot) else { return };
+        if matches!(partition.rescue, Rescue::Done) && partition.log.unsynced().is_none() {
+            for seq in partition.log.release_all() {
+                self.commits.ring().release(seq);
+            }
+        }
+    }
+
+    /// Tries again to write rescue files that the disk had no room for.
+    pub(super) fn retry_rescues(&mut self, fx: &mut Effects) {
+        for slot in std::mem::take(&mut self.unrescued) {
+            self.write_rescue(slot, fx);
+        }
     }
 }

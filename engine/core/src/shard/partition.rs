@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use bytes::Bytes;
+
 use crate::id::{Offset, ShardId};
 use crate::journal::commit::Seq;
 use crate::log::Log;
@@ -58,6 +60,7 @@ pub(crate) enum LastBlock {
 pub(crate) struct Partition {
     pub(crate) log: Log,
     pub(crate) health: Health,
+    pub(crate) rescue: Rescue,
     pub(crate) acks: VecDeque<Ack>,
     pub(crate) last_block: LastBlock,
     /// Reads that wait for the high watermark to move.
@@ -68,6 +71,17 @@ pub(crate) struct Partition {
     pub(crate) evictable: Queued,
     /// The key under which the flusher has sorted it.
     pub(crate) aged: Option<Seq>,
+}
+
+/// Where what a failed segment would not take is.
+#[derive(Clone, Debug)]
+pub(crate) enum Rescue {
+    /// No segment has failed.
+    None,
+    /// Being written to a rescue file, or to be written again once the disk has room.
+    Writing(Bytes),
+    /// In a rescue file, durably.
+    Done,
 }
 
 /// Whether a partition is in a list.
@@ -82,6 +96,7 @@ impl Partition {
         Partition {
             log,
             health,
+            rescue: Rescue::None,
             acks: VecDeque::new(),
             last_block: LastBlock::Here,
             watchers: BTreeSet::new(),

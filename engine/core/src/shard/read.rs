@@ -189,6 +189,8 @@ impl Shard {
     pub(super) fn on_look(&mut self, now: Now, look: Look, outcome: Outcome, fx: &mut Effects) {
         let Look { slot, purpose } = look;
         let bytes = match outcome {
+            // Bytes that a failed sync may have taken back are no damage.
+            _ if self.is_offline(slot) => Err(Failure::Offline),
             Outcome::Read(bytes) => Ok(bytes),
             Outcome::Done => Ok(Bytes::new()),
             Outcome::Failed(failure) => Err(failure),

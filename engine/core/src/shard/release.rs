@@ -192,6 +192,7 @@ impl Shard {
         for (slot, sync) in logs {
             if let Some(partition) = self.partitions.get_mut(&slot) {
                 partition.log.set_recorded(sync);
+                self.release_rescued(slot);
             }
         }
         self.commits.ring().reclaim(needed);

@@ -10,9 +10,9 @@ use corelog_engine::log::SegmentId;
 use corelog_engine::shard::effect::WriteSegment;
 use corelog_engine::shard::event::{EffectId, Failure, Outcome};
 use corelog_mem::{BLOCK, SlabSlice};
+use corelog_os::SharedFd;
 use corelog_os::file::{self, Access, Existence};
 use corelog_os::ring::{Op, Ring, WriteBuf};
-use corelog_os::SharedFd;
 
 use super::{Removed, Work};
 use crate::failure::{NOT_WHOLE, failure};

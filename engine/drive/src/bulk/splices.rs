@@ -133,7 +133,8 @@ impl Splices {
             (_, Progress::Failed(error)) => {
                 self.end(number, Err(SpliceError::Io(error)), ring);
             }
-            (_, Progress::Blocked | Progress::Cancelled | Progress::Ended) | (Step::Queueing, _) => {
+            (_, Progress::Blocked | Progress::Cancelled | Progress::Ended)
+            | (Step::Queueing, _) => {
                 let error = io::Error::from(io::ErrorKind::Interrupted);
                 self.end(number, Err(SpliceError::Io(error)), ring);
             }

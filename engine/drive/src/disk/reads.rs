@@ -248,10 +248,13 @@ impl Read {
 
 fn answer(asker: Asker, result: Result<Bytes, Failure>, events: &mut Vec<Event>) {
     match asker {
-        Asker::Core(id) => events.push(Event::Done(id, match result {
-            Ok(bytes) => Outcome::Read(bytes),
-            Err(failure) => Outcome::Failed(failure),
-        })),
+        Asker::Core(id) => events.push(Event::Done(
+            id,
+            match result {
+                Ok(bytes) => Outcome::Read(bytes),
+                Err(failure) => Outcome::Failed(failure),
+            },
+        )),
         Asker::Task(sender) => sender.send(result.map_err(ReadError)),
     }
 }

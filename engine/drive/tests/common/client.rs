@@ -78,7 +78,11 @@ impl Client {
         self.ask(&[&[DELETE][..], &topic.0].concat()).expect("deleted");
     }
 
-    pub(crate) fn append(&mut self, partition: TopicPartition, batch: &[u8]) -> Result<i64, Refused> {
+    pub(crate) fn append(
+        &mut self,
+        partition: TopicPartition,
+        batch: &[u8],
+    ) -> Result<i64, Refused> {
         self.ask(&append_body(partition, batch)).map(|base| number(&base))
     }
 
@@ -134,7 +138,12 @@ pub(crate) fn append_body(partition: TopicPartition, batch: &[u8]) -> Vec<u8> {
     [&[APPEND][..], &name(partition), batch].concat()
 }
 
-pub(crate) fn fetch_body(partition: TopicPartition, offset: i64, max: u32, wait_ms: u32) -> Vec<u8> {
+pub(crate) fn fetch_body(
+    partition: TopicPartition,
+    offset: i64,
+    max: u32,
+    wait_ms: u32,
+) -> Vec<u8> {
     let (offset, max, wait) = (offset.to_le_bytes(), max.to_le_bytes(), wait_ms.to_le_bytes());
     [&[FETCH][..], &name(partition), &offset, &max, &wait].concat()
 }

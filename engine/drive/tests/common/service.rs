@@ -91,8 +91,10 @@ impl Session for TinySession {
             SILENT => return Ok(None),
             NEVER => Box::pin(std::future::pending()),
             FILE => {
-                let segment =
-                    SegmentId { partition: partition(&mut frame), base: Offset(frame.get_i64_le()) };
+                let segment = SegmentId {
+                    partition: partition(&mut frame),
+                    base: Offset(frame.get_i64_le()),
+                };
                 let (at, len) = (frame.get_u64_le(), frame.get_u64_le());
                 let piece = Piece::File { segment, at, len };
                 Box::pin(async move { Ok(answer(0, &[], vec![piece])) })
@@ -164,9 +166,7 @@ async fn answer_appended(reply: PendingReply) -> Result<Vec<Piece>, Close> {
 async fn answer_fetched(reply: PendingReply) -> Result<Vec<Piece>, Close> {
     Ok(match reply.await {
         Reply::Fetch(parts) => match parts.into_iter().next().expect("one part") {
-            Ok(fetched) => {
-                answer(0, &fetched.high_watermark.0.to_le_bytes(), fetched.pieces)
-            }
+            Ok(fetched) => answer(0, &fetched.high_watermark.0.to_le_bytes(), fetched.pieces),
             Err(error) => failed(&error),
         },
         other => failed(&other),
@@ -220,4 +220,3 @@ fn partition(frame: &mut Bytes) -> TopicPartition {
     let topic = topic(frame);
     TopicPartition { topic, index: PartitionIndex(frame.get_u32_le()) }
 }
-

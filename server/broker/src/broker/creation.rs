@@ -1,8 +1,8 @@
 //! The command that creates topics, with the broker's defaults and limits.
 
+use corelog_engine::id::TopicId;
 use corelog_engine::metadata::Command;
 use corelog_engine::metadata::command::{Clamp, CreateTopics, Defaults, Limits, Mode, NewTopic};
-use corelog_engine::id::TopicId;
 
 use crate::broker::node::Node;
 use crate::config::broker::TooManyReplicas;

@@ -67,10 +67,7 @@ pub(crate) struct Connection {
 }
 
 impl Session for Connection {
-    fn request(
-        &mut self,
-        frame: Bytes,
-    ) -> impl Future<Output = Result<Option<Response>, Close>> {
+    fn request(&mut self, frame: Bytes) -> impl Future<Output = Result<Option<Response>, Close>> {
         let (node, entrance) = (self.node.clone(), self.entrance.clone());
         async move {
             let mut reader = Reader::new(frame);

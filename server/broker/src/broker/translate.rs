@@ -141,9 +141,7 @@ pub(crate) fn invalid(invalid: &Invalid) -> Told {
         | Invalid::Records(_)
         | Invalid::Rejected(_) => ErrorCode::InvalidRecord,
         Invalid::Frame(_) | Invalid::Crc { .. } => ErrorCode::CorruptMessage,
-        Invalid::ZstdNotAllowed | Invalid::UnknownCodec(_) => {
-            ErrorCode::UnsupportedCompressionType
-        }
+        Invalid::ZstdNotAllowed | Invalid::UnknownCodec(_) => ErrorCode::UnsupportedCompressionType,
         Invalid::TooLarge { .. } => ErrorCode::MessageTooLarge,
         Invalid::RejectedTimestamp(_) => ErrorCode::InvalidTimestamp,
     };

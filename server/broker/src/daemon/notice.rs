@@ -30,95 +30,120 @@ pub(crate) fn log(shard: ShardId, image: &Image, notice: &Notice) {
 }
 
 fn words(shard: ShardId, image: &Image, notice: &Notice) -> (Weight, Refusal) {
-    let ShardId(number) = shard;
+    let names = Names { shard, image };
     match notice {
-        Notice::ShardOffline(file, failure) => (
-            Weight::Error,
-            Refusal::new(
-                format!(
-                    "shard {number} is offline: writing {} failed: {}",
-                    file_name(number, image, *file),
-                    reason(*failure)
-                ),
-                "its partitions answer KAFKA_STORAGE_ERROR; see `dmesg` for the disk, repair it, \
-                 then restart the broker: what was acknowledged is on disk",
-            ),
-        ),
-        Notice::DirectoryOffline(file, failure) => (
-            Weight::Error,
-            Refusal::new(
-                format!(
-                    "the data directory is offline: syncing {} failed: {}",
-                    file_name(number, image, *file),
-                    reason(*failure)
-                ),
-                "all partitions answer KAFKA_STORAGE_ERROR; see `dmesg` for the disk, repair it, \
-                 then restart the broker",
-            ),
-        ),
-        Notice::PartitionOffline(segment, failure) => (
-            Weight::Error,
-            Refusal::new(
-                format!(
-                    "partition {} is offline: writing segment {} failed: {}",
-                    partition_name(image, segment.partition),
-                    segment_name(*segment),
-                    reason(*failure)
-                ),
-                "what is not in the segment is in `rescue/` of the data directory; see `dmesg`, \
-                 repair the disk, then restart the broker",
-            ),
-        ),
-        Notice::DiskFull => (
-            Weight::Error,
-            Refusal::new(
-                format!("the disk is full: shard {number} refuses producers"),
-                "reading and deleting go on; delete topics, make room or enlarge the disk, and \
-                 producers are served again without a restart",
-            ),
-        ),
-        Notice::DiskFreed => (
-            Weight::Info,
-            Refusal::new(
-                format!("the disk has room again: shard {number} serves producers"),
-                "nothing to do",
-            ),
-        ),
-        Notice::IndexRebuilt(segment) => (
-            Weight::Warn,
-            Refusal::new(
-                format!(
-                    "the index of segment {} of {} was missing or damaged and has been rebuilt",
-                    segment_name(*segment),
-                    partition_name(image, segment.partition)
-                ),
-                "nothing to do, unless it happens again: then see `dmesg`",
-            ),
-        ),
-        Notice::Damaged(segment, at) => (
-            Weight::Error,
-            Refusal::new(
-                format!(
-                    "a stored batch of {} does not match its checksum, at byte {at} of segment {}",
-                    partition_name(image, segment.partition),
-                    segment_name(*segment)
-                ),
-                "consumers get CORRUPT_MESSAGE there; the disk has changed what was written: see \
-                 `dmesg` and `smartctl`, and copy the topic from a replica or mirror",
-            ),
-        ),
+        Notice::ShardOffline(file, failure) => {
+            (Weight::Error, names.shard_offline(*file, *failure))
+        }
+        Notice::DirectoryOffline(file, failure) => {
+            (Weight::Error, names.directory_offline(*file, *failure))
+        }
+        Notice::PartitionOffline(segment, failure) => {
+            (Weight::Error, names.partition_offline(*segment, *failure))
+        }
+        Notice::DiskFull => (Weight::Error, names.disk_full()),
+        Notice::DiskFreed => (Weight::Info, names.disk_freed()),
+        Notice::IndexRebuilt(segment) => (Weight::Warn, names.index_rebuilt(*segment)),
+        Notice::Damaged(segment, at) => (Weight::Error, names.damaged(*segment, *at)),
     }
 }
 
-fn file_name(shard: u16, image: &Image, file: FileName) -> String {
-    match file {
-        FileName::Journal(slot) => format!("journal file {slot} of shard {shard}"),
-        FileName::Manifest => format!("the manifest of shard {shard}"),
-        FileName::Segment(segment) => {
-            let partition = partition_name(image, segment.partition);
-            format!("segment {} of {partition}", segment_name(segment))
+/// What gives numbers their names.
+struct Names<'a> {
+    shard: ShardId,
+    image: &'a Image,
+}
+
+impl Names<'_> {
+    fn shard_offline(&self, file: FileName, failure: Failure) -> Refusal {
+        let (shard, file, reason) = (self.shard.0, self.file(file), reason(failure));
+        Refusal::new(
+            format!("shard {shard} is offline: writing {file} failed: {reason}"),
+            "its partitions answer KAFKA_STORAGE_ERROR; see `dmesg` for the disk, repair it, then \
+             restart the broker: what was acknowledged is on disk",
+        )
+    }
+
+    fn directory_offline(&self, file: FileName, failure: Failure) -> Refusal {
+        let (file, reason) = (self.file(file), reason(failure));
+        Refusal::new(
+            format!("the data directory is offline: syncing {file} failed: {reason}"),
+            "all partitions answer KAFKA_STORAGE_ERROR; see `dmesg` for the disk, repair it, then \
+             restart the broker",
+        )
+    }
+
+    fn partition_offline(&self, segment: SegmentId, failure: Failure) -> Refusal {
+        let (partition, reason) = (self.partition(segment.partition), reason(failure));
+        let segment = segment_name(segment);
+        Refusal::new(
+            format!("partition {partition} is offline: writing segment {segment} failed: {reason}"),
+            "nothing is lost: what the segment would not take is in `rescue/` of the data directory, \
+             and a restart puts it back; see `dmesg` and repair the disk before",
+        )
+    }
+
+    fn disk_full(&self) -> Refusal {
+        Refusal::new(
+            format!("the disk is full: shard {} refuses producers", self.shard.0),
+            "reading and deleting go on; delete topics, make room or enlarge the disk, and \
+             producers are served again without a restart",
+        )
+    }
+
+    fn disk_freed(&self) -> Refusal {
+        Refusal::new(
+            format!("the disk has room again: shard {} serves producers", self.shard.0),
+            "nothing to do",
+        )
+    }
+
+    fn index_rebuilt(&self, segment: SegmentId) -> Refusal {
+        let (partition, segment) = (self.partition(segment.partition), segment_name(segment));
+        Refusal::new(
+            format!(
+                "the index of segment {segment} of {partition} was missing or damaged and has \
+                 been rebuilt"
+            ),
+            "nothing to do, unless it happens again: then see `dmesg`",
+        )
+    }
+
+    fn damaged(&self, segment: SegmentId, at: u64) -> Refusal {
+        let (partition, segment) = (self.partition(segment.partition), segment_name(segment));
+        Refusal::new(
+            format!(
+                "a stored batch of {partition} does not match its checksum, at byte {at} of \
+                 segment {segment}"
+            ),
+            "consumers get CORRUPT_MESSAGE there; the disk has changed what was written: see \
+             `dmesg` and `smartctl`, and copy the topic from a replica or mirror",
+        )
+    }
+
+    fn file(&self, file: FileName) -> String {
+        let shard = self.shard.0;
+        match file {
+            FileName::Journal(slot) => format!("journal file {slot} of shard {shard}"),
+            FileName::Manifest => format!("the manifest of shard {shard}"),
+            FileName::Segment(segment) => {
+                let partition = self.partition(segment.partition);
+                format!("segment {} of {partition}", segment_name(segment))
+            }
+            FileName::Rescue(partition) => {
+                format!("the rescue file of {}", self.partition(partition))
+            }
+            FileName::Directory => "all segments".to_owned(),
         }
-        FileName::Directory => "all segments".to_owned(),
+    }
+
+    /// As Kafka names it; a topic that was deleted meanwhile has only its id.
+    fn partition(&self, partition: TopicPartition) -> String {
+        let TopicPartition { topic, index } = partition;
+        match self.image.topic_by_id(topic) {
+            Some(found) => format!("{}-{}", found.name, index.0),
+            None => format!("{topic}-{}", index.0),
+        }
     }
 }
 
@@ -127,19 +152,11 @@ fn segment_name(segment: SegmentId) -> String {
     format!("{:020}", segment.base.0)
 }
 
-/// As Kafka names it; a topic that was deleted meanwhile has only its id.
-fn partition_name(image: &Image, partition: TopicPartition) -> String {
-    let TopicPartition { topic, index } = partition;
-    match image.topic_by_id(topic) {
-        Some(found) => format!("{}-{}", found.name, index.0),
-        None => format!("{topic}-{}", index.0),
-    }
-}
-
 fn reason(failure: Failure) -> String {
     match failure {
         Failure::Full => "no space left on the device".to_owned(),
         Failure::Missing => "the file is missing".to_owned(),
+        Failure::Offline => "it is offline".to_owned(),
         Failure::Io(code) => std::io::Error::from_raw_os_error(code).to_string(),
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use corelog_engine::metadata::Outcome;
 use corelog_engine::metadata::command::{Assignment, CreateResult, Created, Mode, NewTopic};
 use corelog_engine::metadata::record::BrokerId;
-use corelog_engine::metadata::Outcome;
 use corelog_engine::shard::request::{Reply, Request};
 use corelog_wire::error_code::ErrorCode;
 use corelog_wire::messages::create_topics::{
@@ -23,10 +23,7 @@ use crate::broker::translate::{self, Told};
 use crate::config::describe::describe_topic;
 use crate::config::topic::{TopicConfig, without_nulls};
 
-pub(crate) fn handle(
-    call: &Call,
-    request: CreateTopicsRequest,
-) -> Handled<CreateTopicsResponse> {
+pub(crate) fn handle(call: &Call, request: CreateTopicsRequest) -> Handled<CreateTopicsResponse> {
     let mode = if request.validate_only { Mode::ValidateOnly } else { Mode::Apply };
     let mut refused = Vec::new();
     let mut topics = Vec::new();
@@ -108,7 +105,9 @@ fn created_topic(node: &Node, name: Str, created: &Created) -> CreatableTopicRes
     });
     let clamped = created.clamped_from.map(|factor| {
         let now = created.replication_factor;
-        Str::from(format!("Replication factor {factor} was lowered to {now}: there are no more brokers."))
+        Str::from(format!(
+            "Replication factor {factor} was lowered to {now}: there are no more brokers."
+        ))
     });
     CreatableTopicResult {
         name,

@@ -16,10 +16,7 @@ use corelog_wire::uuid::Uuid;
 use crate::broker::api::{Call, Handled};
 use crate::broker::translate::{self, Told};
 
-pub(crate) fn handle(
-    call: &Call,
-    request: DeleteTopicsRequest,
-) -> Handled<DeleteTopicsResponse> {
+pub(crate) fn handle(call: &Call, request: DeleteTopicsRequest) -> Handled<DeleteTopicsResponse> {
     let (topics, mut refused) = wanted(request);
     if !call.node.config.topics.delete {
         let code = match call.header.version {

@@ -2,9 +2,7 @@
 
 use corelog_drive::{Close, Response};
 use corelog_engine::id::{LeaderEpoch, Offset};
-use corelog_engine::shard::request::{
-    Fetch, FetchPart, Fetched, Piece, ReadError, Reply, Request,
-};
+use corelog_engine::shard::request::{Fetch, FetchPart, Fetched, Piece, ReadError, Reply, Request};
 use corelog_wire::error_code::ErrorCode;
 use corelog_wire::messages::fetch::{
     FetchPartition, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
@@ -53,10 +51,8 @@ pub(crate) fn handle(call: &Call, request: &FetchRequest) -> Result<Response, Cl
     };
     let pending = call.node.shard.submit(Request::Fetch(fetch));
     let header = call.header.clone();
-    let leader = LeaderIdAndEpoch {
-        leader_id: call.node.id(),
-        leader_epoch: call.node.leader_epoch().0,
-    };
+    let leader =
+        LeaderIdAndEpoch { leader_id: call.node.id(), leader_epoch: call.node.leader_epoch().0 };
     Ok(Box::pin(async move {
         let mut bodies = Vec::new();
         if let Reply::Fetch(results) = pending.await {

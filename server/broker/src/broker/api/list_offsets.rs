@@ -28,10 +28,7 @@ struct Draft {
     places: Vec<(usize, usize)>,
 }
 
-pub(crate) fn handle(
-    call: &Call,
-    request: ListOffsetsRequest,
-) -> Handled<ListOffsetsResponse> {
+pub(crate) fn handle(call: &Call, request: ListOffsetsRequest) -> Handled<ListOffsetsResponse> {
     let (mut draft, lookups) = draft(call, &request);
     if lookups.is_empty() {
         return Handled::Now(draft.response);

@@ -154,16 +154,15 @@ impl Asking {
 
     fn known(&self, topic: &Topic) -> MetadataResponseTopic {
         let node = self.node.id();
-        let partitions = (0..topic.partitions as i32).map(|partition_index| {
-            MetadataResponsePartition {
+        let partitions =
+            (0..topic.partitions as i32).map(|partition_index| MetadataResponsePartition {
                 partition_index,
                 leader_id: node,
                 leader_epoch: self.node.leader_epoch().0,
                 replica_nodes: vec![node],
                 isr_nodes: vec![node],
                 ..MetadataResponsePartition::default()
-            }
-        });
+            });
         let include = self.request.include_topic_authorized_operations;
         MetadataResponseTopic {
             name: Some(Str::from(topic.name.to_string())),

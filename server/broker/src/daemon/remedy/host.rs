@@ -28,11 +28,11 @@ pub(super) fn of_obstacle(obstacle: &Obstacle) -> Refusal {
         Obstacle::DirectoryUnusable { directory, error } => {
             system::of_file(directory, "writing to", error)
         }
-        io_uring => of_io_uring(io_uring),
+        ring => of_ring(ring),
     }
 }
 
-fn of_io_uring(obstacle: &Obstacle) -> Refusal {
+fn of_ring(obstacle: &Obstacle) -> Refusal {
     match obstacle {
         Obstacle::IoUringMissing => Refusal::new(
             "this kernel has no io_uring (ENOSYS)",

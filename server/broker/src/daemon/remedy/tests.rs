@@ -1,3 +1,5 @@
+//! Every error that can be made here has words and a remedy.
+
 use std::io;
 use std::path::PathBuf;
 

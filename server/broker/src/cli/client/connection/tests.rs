@@ -1,3 +1,5 @@
+//! Brokers of other ages, and things that are no broker.
+
 use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 

@@ -1,3 +1,5 @@
+//! What is printed of batches, and where reading goes on.
+
 use corelog_engine::id::Offset;
 use corelog_engine::record::{BatchBuilder, Codec, NewRecord};
 use corelog_wire::uuid::Uuid;
