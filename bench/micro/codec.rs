@@ -1,4 +1,5 @@
-//! The codec on the two APIs that carry records: what a broker decodes and encodes for each request.
+//! The codec on the two APIs that carry records: what a broker decodes and encodes for each
+//! request.
 
 use std::hint::black_box;
 

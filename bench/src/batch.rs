@@ -1,7 +1,7 @@
 //! Record batches, made once before the load, and what is changed in them for each request.
 //!
-//! Values are hexadecimal digits of a seeded generator, which codecs compress about twofold: between
-//! the noise that they cannot compress and the zeros that they reduce to nothing.
+//! Values are hexadecimal digits of a seeded generator, which codecs compress about twofold:
+//! between the noise that they cannot compress and the zeros that they reduce to nothing.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

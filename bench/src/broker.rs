@@ -28,8 +28,8 @@ const LINE: Duration = Duration::from_secs(1);
 /// Between two attempts to connect.
 const ATTEMPT: Duration = Duration::from_millis(1);
 
-/// How a broker is started. In the command `{dir}`, `{address}` and `{port}` are replaced; its words
-/// are divided by blanks, nothing is quoted.
+/// How a broker is started. In the command `{dir}`, `{address}` and `{port}` are replaced; its
+/// words are divided by blanks, nothing is quoted.
 #[derive(Clone, Debug)]
 pub(crate) struct Launch {
     pub(crate) command: String,

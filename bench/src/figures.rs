@@ -1,4 +1,5 @@
-//! `figures`: what Corelog promises, measured in one go, the disk beside the broker in the same run.
+//! `figures`: what Corelog promises, measured in one go, the disk beside the broker in the same
+//! run.
 //!
 //! Disks differ tenfold, so where the disk decides, the goal is a multiple of what the raw disk
 //! did in this run, before and after the broker.

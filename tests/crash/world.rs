@@ -77,8 +77,8 @@ impl World {
             topics: Mutex::new(topics),
             faults: Mutex::default(),
             phase: Mutex::new(Phase::Load),
-            // Batches' numbers are their timestamps. From now on, so that no producer looks expired;
-            // an hour ahead of the clock is allowed, which is 3.6 million batches.
+            // Batches' numbers are their timestamps. From now on, so that no producer looks
+            // expired; an hour ahead of the clock is allowed, which is 3.6 million batches.
             next_id: AtomicI64::new(now_ms()),
             acknowledged: AtomicU64::new(0),
             sent_bytes: AtomicU64::new(0),

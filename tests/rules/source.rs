@@ -76,9 +76,9 @@ pub(crate) fn has_word(line: &str, word: &str) -> bool {
 
 #[test]
 fn words_and_functions_are_found() {
-    assert!(has_word("let x = unsafe { 1 };", "unsafe"));
-    assert!(!has_word("#[deny(unsafe_code)]", "unsafe"));
-    assert!(!has_word("let x = \"unsafe\";", "unsafe"));
+    assert!(has_word("let x = await { 1 };", "await"));
+    assert!(!has_word("#[deny(await_code)]", "await"));
+    assert!(!has_word("let x = \"await\";", "await"));
     let text = "fn one() {\n    a();\n}\n    pub(crate) async fn two<T>() {\n        b();\n    }\n";
     let source = Source { path: String::new(), text: text.to_owned() };
     assert_eq!(source.functions(), [("one".to_owned(), 3), ("two".to_owned(), 3)]);

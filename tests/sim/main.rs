@@ -1,5 +1,5 @@
-//! Runs seeds of the simulator: `sim --seeds N [--from S] [--scenario NAME]`, or one of them to look
-//! at: `sim --seed N [--scenario NAME] [--verbose]`.
+//! Runs seeds of the simulator: `sim --seeds N [--from S] [--scenario NAME]`, or one of them to
+//! look at: `sim --seed N [--scenario NAME] [--verbose]`.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use corelog_tests::sim::scenario::Scenario;
 use corelog_tests::sim::trace::Detail;
 use corelog_tests::sim::world::run;
+
+const USAGE: &str = "usage: sim (--seed N | --seeds N [--from S]) [--scenario NAME] [--verbose]";
 
 struct Options {
     from: u64,
@@ -23,9 +25,7 @@ fn main() -> ExitCode {
     let options = match options(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(error) => {
-            eprintln!(
-                "{error}\nusage: sim (--seed N | --seeds N [--from S]) [--scenario NAME] [--verbose]"
-            );
+            eprintln!("{error}\n{USAGE}");
             return ExitCode::from(2);
         }
     };

@@ -1,5 +1,5 @@
-//! Randomness that a seed repeats. One stream for each concern, so that one more draw in one of them
-//! does not shift the others.
+//! Randomness that a seed repeats. One stream for each concern, so that one more draw in one of
+//! them does not shift the others.
 
 use std::ops::RangeInclusive;
 

@@ -1,5 +1,5 @@
-//! What happened, as one number that two runs of a seed must agree on, and, for a run that is looked
-//! at, as lines.
+//! What happened, as one number that two runs of a seed must agree on, and, for a run that is
+//! looked at, as lines.
 
 use std::collections::VecDeque;
 use std::fmt::Debug;

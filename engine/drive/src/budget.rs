@@ -1,7 +1,8 @@
 //! Bytes of requests that a shard holds at a time: received, or being received.
 //!
 //! Out of budget a connection stops reading until others have finished. So that partly received
-//! frames cannot wait for each other for ever, one frame at a time may exceed the budget.
+//! frames cannot wait for each other for ever, one frame at a time may exceed the budget; and large
+//! ones leave a part of it to small ones.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -9,6 +10,12 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
+
+/// Bytes from which on a frame is large.
+const LARGE: u64 = 64 << 10;
+
+/// The part of the budget, one in so many, that large frames leave to small ones.
+const FOR_SMALL: u64 = 8;
 
 /// A shard's budget. Charged on the shard's thread, given back on any.
 pub(crate) struct Budget {
@@ -23,6 +30,7 @@ pub(crate) struct Budget {
 #[derive(Debug)]
 pub(crate) struct Charge {
     budget: Arc<Budget>,
+    limit: u64,
     bytes: u64,
     exempt: bool,
 }
@@ -38,9 +46,15 @@ impl Budget {
         })
     }
 
-    /// A charge of nothing, to grow.
-    pub(crate) fn charge(self: &Arc<Self>) -> Charge {
-        Charge { budget: self.clone(), bytes: 0, exempt: false }
+    /// A charge of nothing, to grow, for a frame of `size` bytes.
+    pub(crate) fn charge(self: &Arc<Self>, size: u64) -> Charge {
+        let reserved = if size > LARGE { self.limit / FOR_SMALL } else { 0 };
+        Charge { budget: self.clone(), limit: self.limit - reserved, bytes: 0, exempt: false }
+    }
+
+    /// Whether connections wait for others to finish.
+    pub(crate) fn is_short(&self) -> bool {
+        !self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// Resolves when something has been given back after the last refusal.
@@ -72,7 +86,7 @@ impl Charge {
     /// Charges `more` bytes; whether there is room for them.
     pub(crate) fn grow(&mut self, more: u64) -> bool {
         let used = self.budget.used.load(Ordering::SeqCst);
-        let fits = self.exempt || used + more <= self.budget.limit;
+        let fits = self.exempt || used + more <= self.limit;
         if !fits {
             if self.budget.exempted.swap(true, Ordering::SeqCst) {
                 return false;
@@ -109,7 +123,7 @@ mod tests {
     #[test]
     fn one_charge_at_a_time_may_exceed_the_budget() {
         let budget = Budget::new(100);
-        let (mut one, mut two, mut three) = (budget.charge(), budget.charge(), budget.charge());
+        let (mut one, mut two, mut three) = (budget.charge(0), budget.charge(0), budget.charge(0));
         assert!(one.grow(60) && two.grow(40));
         assert!(one.grow(500), "the first to exceed it may");
         assert!(!two.grow(1) && !three.grow(1));
@@ -123,12 +137,24 @@ mod tests {
     }
 
     #[test]
+    fn large_frames_leave_room_to_small_ones() {
+        let budget = Budget::new(8 * LARGE);
+        let (mut large, mut other) = (budget.charge(LARGE + 1), budget.charge(LARGE + 1));
+        assert!(large.grow(7 * LARGE) && !large.exempt);
+        assert!(other.grow(1) && other.exempt, "it takes the one exemption");
+        let mut small = budget.charge(LARGE);
+        assert!(small.grow(LARGE - 1) && !small.exempt);
+    }
+
+    #[test]
     fn whoever_was_refused_hears_of_the_next_release() {
         let budget = Budget::new(10);
-        let (mut one, mut two, mut three) = (budget.charge(), budget.charge(), budget.charge());
+        let (mut one, mut two, mut three) = (budget.charge(0), budget.charge(0), budget.charge(0));
         assert!(one.grow(10) && two.grow(10) && !three.grow(10));
         let mut released = Box::pin(budget.released());
+        assert!(!budget.is_short());
         assert!(block_on(poll_once(&mut released)).is_none());
+        assert!(budget.is_short());
         let other = std::thread::spawn(move || drop(one));
         block_on(released);
         other.join().expect("no panic");

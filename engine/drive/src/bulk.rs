@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::mpsc::{self, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::Duration;
 
-use corelog_engine::id::{ShardId, TopicPartition};
+use corelog_engine::id::{Instant, ShardId, TopicPartition};
 use corelog_engine::log::SegmentId;
 use corelog_engine::shard::effect::WriteSegment;
 use corelog_os::SharedFd;
@@ -22,6 +22,7 @@ use corelog_os::ring::{Op, Readiness, Ring, WorkerLimits};
 use crossbeam_queue::SegQueue;
 
 use crate::abort::AbortOnPanic;
+use crate::clock::Clock;
 use crate::error::{IoContext, RunError};
 use crate::layout::Layout;
 use crate::mesh::{Letter, Mailbox};
@@ -43,6 +44,7 @@ pub(crate) struct BulkSetup {
     pub(crate) layout: Layout,
     /// Where this thread and the kernel's threads behind it may run.
     pub(crate) cores: Vec<CoreId>,
+    pub(crate) clock: Clock,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) written: Arc<Written>,
     /// Pipes that this shard may have at a time.
@@ -162,6 +164,7 @@ struct Worker {
     ring: Ring<Work>,
     segments: Segments,
     splices: Splices,
+    clock: Clock,
     /// Waits for the last write to what is removed.
     forgetting: Vec<(Removed, SyncSender<()>)>,
     ending: bool,
@@ -178,7 +181,8 @@ impl Worker {
             orders,
             ring,
             segments: Segments::new(setup.layout, setup.mailbox, setup.written),
-            splices: Splices::new(setup.pipes),
+            splices: Splices::new(setup.pipes, setup.clock),
+            clock: setup.clock,
             forgetting: Vec::new(),
             ending: false,
         })
@@ -194,7 +198,7 @@ impl Worker {
                 self.take(order);
             }
             self.complete();
-            self.splices.expire(Instant::now(), &mut self.ring);
+            self.splices.expire(self.clock.instant(), &mut self.ring);
             self.answer_forgets();
             self.sleep()?;
         }
@@ -252,8 +256,9 @@ impl Worker {
         fence(Ordering::SeqCst);
         let settled = self.ending && self.segments.in_flight() == 0;
         let waited = if self.orders.0.queue.is_empty() && !settled {
-            let limit =
-                self.splices.next_expiry().map(|at| at.saturating_duration_since(Instant::now()));
+            let now = self.clock.instant();
+            let until = |at: Instant| Duration::from_micros(at.0.saturating_sub(now.0));
+            let limit = self.splices.next_expiry().map(until);
             self.ring.wait(limit)
         } else {
             self.ring.flush()

@@ -1,6 +1,6 @@
 //! The only clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use corelog_engine::id::{Instant, Now, Timestamp};
 
@@ -19,6 +19,11 @@ impl Clock {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let wall = Timestamp(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX));
         Now { instant: self.instant(), wall }
+    }
+
+    /// Since the start.
+    pub(crate) fn running(self) -> Duration {
+        self.started.elapsed()
     }
 
     /// The monotonic clock alone.

@@ -191,6 +191,8 @@ impl Inward<'_> {
     }
 
     async fn receive(mut self, mut session: impl Session, server: &Server) -> Result<(), End> {
+        // What comes before bad bytes, and in one piece with them, is still asked.
+        let mut bad = Ok(());
         loop {
             while let Some(frame) = self.frames.next() {
                 self.line.until_below(IN_FLIGHT).await;
@@ -198,19 +200,21 @@ impl Inward<'_> {
                     self.line.push(response);
                 }
             }
+            bad?;
             if self.frames.is_out_of_budget() {
                 self.budget.released().await;
-                self.frames.retry().map_err(bad_size)?;
+                bad = self.frames.retry().map_err(bad_size);
                 continue;
             }
-            match self.arrival(server).await? {
-                Arrival::Bytes => {}
-                Arrival::Ended => return Ok(()),
-                Arrival::Draining => {
+            bad = match self.arrival(server).await {
+                Ok(Arrival::Bytes) => Ok(()),
+                Ok(Arrival::Ended) => return Ok(()),
+                Ok(Arrival::Draining) => {
                     self.line.until_below(1).await;
                     return Ok(());
                 }
-            }
+                Err(end) => Err(end),
+            };
         }
     }
 

@@ -9,6 +9,7 @@ use corelog_engine::id::ShardId;
 use corelog_os::cpu::CoreId;
 
 use crate::bulk::{Bulk, BulkSetup};
+use crate::clock::Clock;
 use crate::error::RunError;
 use crate::files::{Files, FilesSetup};
 use crate::layout::Layout;
@@ -29,6 +30,7 @@ pub(crate) struct HelperSetup {
     pub(crate) sweeper: Arc<Sweeper>,
     /// Where they may run.
     pub(crate) cores: Vec<CoreId>,
+    pub(crate) clock: Clock,
     pub(crate) journal_bytes: u64,
     pub(crate) start: u32,
     pub(crate) shards: usize,
@@ -54,6 +56,7 @@ impl Helpers {
             shard,
             layout: setup.layout.clone(),
             cores: setup.cores.clone(),
+            clock: setup.clock,
             mailbox: mailbox.clone(),
             written: written.clone(),
             pipes: (PIPES / setup.shards).max(PIPES_OF_SHARD),

@@ -17,6 +17,9 @@ use crate::service::Close;
 /// sent, is given up. A stalled reader pins deleted files, a stalled writer pins budget.
 const STALLED_MS: u64 = 30_000;
 
+/// The same for a peer amid a frame, when others wait for the budget that it pins.
+const STALLED_WHEN_SHORT_MS: u64 = 1_000;
+
 /// What a connection's receiving half does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Receiving {
@@ -26,6 +29,13 @@ pub(crate) enum Receiving {
     AmidFrame,
     /// It does not read now: of its own choice, so no silence counts.
     Paused,
+}
+
+/// Whether connections wait for room for their frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    Ample,
+    Short,
 }
 
 /// What a connection's sending half does.
@@ -147,7 +157,7 @@ impl Pulse {
     }
 
     /// Why the connection should end, if it has been silent for too long.
-    pub(crate) fn overdue(&self, now: Instant, idle_ms: u64) -> Option<Close> {
+    pub(crate) fn overdue(&self, now: Instant, idle_ms: u64, room: Room) -> Option<Close> {
         let spliced = self.spliced.load(Ordering::Relaxed);
         if self.spliced_seen.replace(spliced) != spliced {
             self.sent_at.set(now);
@@ -160,6 +170,9 @@ impl Pulse {
         match self.receiving.get() {
             Receiving::AmidFrame if received_ms > STALLED_MS => {
                 Some(Close::because("the rest of a frame does not come"))
+            }
+            Receiving::AmidFrame if room == Room::Short && received_ms > STALLED_WHEN_SHORT_MS => {
+                Some(Close::because("the rest of a frame does not come, and others wait for room"))
             }
             Receiving::Nothing
                 if self.in_flight.get() == 0
@@ -215,12 +228,25 @@ mod tests {
             let start = pulse.sent_at.get().max(pulse.received_at.get());
             pulse.sent_at.set(start);
             pulse.received_at.set(start);
-            let found = pulse.overdue(start.plus_ms(after_ms), idle);
+            let found = pulse.overdue(start.plus_ms(after_ms), idle, Room::Ample);
             assert_eq!(found.map(|close| close.0), expected.map(Into::into), "{name}");
             pulse.spliced().fetch_add(1, Ordering::Relaxed);
-            let moved = pulse.overdue(start.plus_ms(after_ms), idle).map(|close| close.0);
+            let moved = pulse.overdue(start.plus_ms(after_ms), idle, Room::Ample);
+            let moved = moved.map(|close| close.0);
             let stalled = Some("it takes nothing of what it is sent".into());
             assert!(moved.is_none() || moved != stalled, "{name}: bytes have moved");
         }
+    }
+
+    #[test]
+    fn half_a_frame_is_waited_for_less_when_others_wait() {
+        let pulse = Pulse::new(EventFd::new().expect("eventfd").descriptor(), Clock::start());
+        pulse.set_receiving(Receiving::AmidFrame);
+        let overdue = |after_ms, room| {
+            let now = pulse.received_at.get().plus_ms(after_ms);
+            pulse.overdue(now, 600_000, room).is_some()
+        };
+        assert!(overdue(1_001, Room::Short));
+        assert!(!overdue(1_000, Room::Short) && !overdue(1_001, Room::Ample));
     }
 }

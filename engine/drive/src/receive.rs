@@ -183,7 +183,7 @@ impl Receiver {
         if self.prefix_len == PREFIX {
             self.prefix_len = 0;
             let size = self.checked(i32::from_be_bytes(self.prefix))?;
-            let charge = self.budget.charge();
+            let charge = self.budget.charge(size as u64);
             self.growing = Some(Growing { bytes: Vec::new(), size, charge });
         }
         Ok(later)

@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use glommio::timer::Timer;
 
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::mesh::Mailbox;
-use crate::pulse::Pulse;
+use crate::pulse::{Pulse, Room};
 use crate::service::Close;
 use crate::signal::Signal;
 
 /// How often connections are looked at, at most and at least.
-const LOOK_MS: (u64, u64) = (50, 5_000);
+const LOOK_MS: (u64, u64) = (50, 1_000);
 
 /// Connections of all shards together.
 #[derive(Debug)]
@@ -50,6 +51,7 @@ pub(crate) struct Registry {
     draining: Cell<bool>,
     filled: Signal,
     places: Arc<Places>,
+    budget: Arc<Budget>,
     clock: Clock,
     idle_ms: u64,
     /// Rung when the last connection has ended.
@@ -78,6 +80,7 @@ impl Drop for Registered {
 impl Registry {
     pub(crate) fn new(
         places: Arc<Places>,
+        budget: Arc<Budget>,
         clock: Clock,
         idle_ms: u64,
         mailbox: Arc<Mailbox>,
@@ -88,6 +91,7 @@ impl Registry {
             draining: Cell::new(false),
             filled: Signal::default(),
             places,
+            budget,
             clock,
             idle_ms,
             mailbox,
@@ -132,8 +136,9 @@ impl Registry {
             self.filled.until(|| !self.is_empty()).await;
             Timer::new(Duration::from_millis(look_ms)).await;
             let now = self.clock.instant();
+            let room = if self.budget.is_short() { Room::Short } else { Room::Ample };
             self.for_each(|pulse| {
-                if let Some(why) = pulse.overdue(now, self.idle_ms) {
+                if let Some(why) = pulse.overdue(now, self.idle_ms, room) {
                     pulse.end(why);
                 }
             });

@@ -5,7 +5,7 @@ use std::num::TryFromIntError;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use corelog_engine::boot::{BootPlan, BootReport, Recovered};
 use corelog_engine::id::ShardId;
@@ -78,7 +78,6 @@ pub fn run<S: Service>(
     ready: impl FnOnce(&Ready),
     service: impl Fn(ShardHandle) -> S + Clone + Send + 'static,
 ) -> Result<(), RunError> {
-    let began = Instant::now();
     let clock = Clock::start();
     let cores = cores(&settings)?;
     let connections = check_host(&settings, cores.len())?;
@@ -111,6 +110,7 @@ pub fn run<S: Service>(
         layout,
         sweeper: Arc::new(sweeper),
         cores,
+        clock,
         journal_bytes: settings.limits.journal_file_bytes,
         start: identity.start,
         shards: shards.len(),
@@ -122,7 +122,7 @@ pub fn run<S: Service>(
         let (bulk, files) = helpers.start(&helper_setup, setup.id, mailbox)?;
         parts.push(ShardParts { common: common.clone(), setup, bulk, files, listeners });
     }
-    let ready = || ready(&Ready { identity, addresses, report, took: began.elapsed() });
+    let ready = || ready(&Ready { identity, addresses, report, took: clock.running() });
     run_shards(parts, &settings.cores, &stop, ready, service)
 }
 

@@ -130,12 +130,15 @@ fn prepare<S: Service>(
     let desk = Desk::new(setup.id, setup.shards, identity, clock, mailbox.clone(), image);
     let desk = Rc::new(desk);
     let service = Rc::new(service(ShardHandle::new(desk.clone())));
-    let registry = Rc::new(Registry::new(places, clock, common.idle_connection_ms, mailbox));
+    let budget = Budget::new(common.request_bytes);
+    let idle_ms = common.idle_connection_ms;
+    let registry = Registry::new(places, budget.clone(), clock, idle_ms, mailbox);
+    let registry = Rc::new(registry);
     let net = Rc::new(Net {
         service: service.clone(),
         disk: disk.clone(),
         bulk: bulk.clone(),
-        budget: Budget::new(common.request_bytes),
+        budget,
         registry,
         clock,
         max_frame_bytes: common.max_frame_bytes,

@@ -1,6 +1,6 @@
-//! Freeing the space of what is removed, aside: unlinking a large file takes the file system's time,
-//! and no barrier shall wait for it. What is removed disappears by a rename, at once; a thread then
-//! unlinks it, and the next start what was left.
+//! Freeing the space of what is removed, aside: unlinking a large file takes the file system's
+//! time, and no barrier shall wait for it. What is removed disappears by a rename, at once; a
+//! thread then unlinks it, and the next start what was left.
 
 use std::fs;
 use std::io::{self, ErrorKind};

@@ -1,5 +1,5 @@
-//! Which segments have changed since the last barrier: told by the thread that writes them before it
-//! reports a write, asked by the thread that syncs them.
+//! Which segments have changed since the last barrier: told by the thread that writes them before
+//! it reports a write, asked by the thread that syncs them.
 
 use std::collections::HashMap;
 use std::io;

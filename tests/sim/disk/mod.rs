@@ -1,8 +1,9 @@
 //! The disk and its file system, as bad as they may be without breaking a promise.
 //!
-//! Every file and name has a *view*, which the process sees, and a *stable* state, which a power cut
-//! leaves. A change (a write, a cut, a name made or removed) starts in flight. When it has landed,
-//! the view has it; when it is durable, the stable state has it too. In between it is volatile.
+//! Every file and name has a *view*, which the process sees, and a *stable* state, which a power
+//! cut leaves. A change (a write, a cut, a name made or removed) starts in flight. When it has
+//! landed, the view has it; when it is durable, the stable state has it too. In between it is
+//! volatile.
 //!
 //! - Journal writes and manifest appends are durable when they land (O_DSYNC, fdatasync).
 //! - Segment writes, cuts, index files, new and removed names are volatile until a barrier that was

@@ -2,9 +2,9 @@
 //! be given at all. It knows less than the broker (what is in flight may or may not be stored) and
 //! never less than a client.
 //!
-//! - A batch that was acknowledged or read has its offset for good: its bytes are what was sent, but
-//!   for base offset and leader epoch. Only an unclean end of a life takes back what a topic with
-//!   `write.caching` has said of this life.
+//! - A batch that was acknowledged or read has its offset for good: its bytes are what was sent,
+//!   but for base offset and leader epoch. Only an unclean end of a life takes back what a topic
+//!   with `write.caching` has said of this life.
 //! - A batch is stored at most once, in order of offsets without gaps or overlaps.
 //! - A refused batch is not stored; nothing is stored that was not sent.
 //! - What clients know of the high watermark never goes back.

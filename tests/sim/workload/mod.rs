@@ -1,5 +1,5 @@
-//! Clients: what they ask, and what they make of the answers. They know the model, and each of their
-//! requests goes to a shard of its own choice.
+//! Clients: what they ask, and what they make of the answers. They know the model, and each of
+//! their requests goes to a shard of its own choice.
 
 mod batches;
 mod fetches;

@@ -1,5 +1,6 @@
-//! Plain producers, and idempotent ones: batches in sequence, none more than four behind one without
-//! an answer, sent again after errors and restarts until they are acknowledged, and sometimes after.
+//! Plain producers, and idempotent ones: batches in sequence, none more than four behind one
+//! without an answer, sent again after errors and restarts until they are acknowledged, and
+//! sometimes after.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,8 +1,8 @@
 //! Shards, a disk and clients in virtual time, under one seed.
 //!
-//! Everything that happens is in one queue, by time. A shard takes some of the events that have come
-//! for it, ends its turn, and has its effects carried out in their order; the world may end between
-//! any two of them. Messages of a pair of shards arrive in order, everything else in any.
+//! Everything that happens is in one queue, by time. A shard takes some of the events that have
+//! come for it, ends its turn, and has its effects carried out in their order; the world may end
+//! between any two of them. Messages of a pair of shards arrive in order, everything else in any.
 
 mod boot;
 mod files;

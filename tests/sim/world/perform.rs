@@ -1,5 +1,5 @@
-//! Effects carried out: journal and segment writes, reads, messages, notices. Whatever the core must
-//! never ask for is refused here.
+//! Effects carried out: journal and segment writes, reads, messages, notices. Whatever the core
+//! must never ask for is refused here.
 
 use bytes::{Bytes, BytesMut};
 use corelog_engine::boot::effect::JournalFile;

@@ -1,5 +1,5 @@
-//! Replies on their way to clients. Pieces of files are read when they arrive: what a plan names must
-//! stay as it is, even when its file is removed.
+//! Replies on their way to clients. Pieces of files are read when they arrive: what a plan names
+//! must stay as it is, even when its file is removed.
 
 use bytes::{Bytes, BytesMut};
 use corelog_engine::id::ShardId;

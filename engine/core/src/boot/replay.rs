@@ -162,8 +162,8 @@ impl Replay {
         }
     }
 
-    /// The least length that the file of the active segment must have, in bytes. Not whole blocks: it
-    /// may have been sealed since.
+    /// The least length that the file of the active segment must have, in bytes. Not whole blocks:
+    /// it may have been sealed since.
     pub(super) fn needed_length(&self) -> (Offset, u64) {
         (self.frontier.segment, self.frontier.at)
     }

@@ -101,9 +101,10 @@ impl Scan {
 }
 
 impl Scan {
-    /// The entries of incarnations that no manifest has claimed, as far as they belong to the newest
-    /// start among them: for a shard whose manifest is lost. Without that manifest nothing tells
-    /// which commits are needed, so what counts is the longest run that ends with the last one.
+    /// The entries of incarnations that no manifest has claimed, as far as they belong to the
+    /// newest start among them: for a shard whose manifest is lost. Without that manifest nothing
+    /// tells which commits are needed, so what counts is the longest run that ends with the last
+    /// one.
     pub fn unclaimed(&mut self) -> Vec<FoundEntry> {
         let found = std::mem::take(&mut self.incarnations);
         let start = |found: &Found| {

@@ -168,9 +168,9 @@ impl Log {
         self.bytes_between(from, durable.max(from))
     }
 
-    /// What is in no segment, as entries, and the block that a failed write has perhaps torn: from a
-    /// batch boundary on, since recovery reads whole batches; to the end, so that nothing that the
-    /// journal still takes goes further.
+    /// What is in no segment, as entries, and the block that a failed write has perhaps torn: from
+    /// a batch boundary on, since recovery reads whole batches; to the end, so that nothing that
+    /// the journal still takes goes further.
     #[must_use]
     pub fn unflushed_entries(&self) -> Vec<Journaling> {
         let mut from = self.unflushed_floor();

@@ -17,8 +17,6 @@ mod plan;
 mod points;
 mod segment;
 mod tail;
-#[cfg(test)]
-mod tests;
 mod watermarks;
 
 use std::collections::VecDeque;
@@ -41,7 +39,8 @@ pub use points::{POINT_SPACING, Point, Points};
 pub use segment::{Index, Segment, SegmentEnd};
 pub use watermarks::{Boundary, Watermarks};
 
-/// A log as recovery or a manifest knows it: everything before `synced` is in its segments, durably.
+/// A log as recovery or a manifest knows it: everything before `synced` is in its segments,
+/// durably.
 #[derive(Clone, Debug)]
 pub struct LogImage {
     /// Which life of the log this is.

@@ -265,8 +265,8 @@ impl Shard {
         self.acknowledge(now, slot, fx);
     }
 
-    /// Writes an empty commit when none has followed the last one for a while: it says that the last
-    /// was durable, so that only damage to the very last commits looks like a torn tail.
+    /// Writes an empty commit when none has followed the last one for a while: it says that the
+    /// last was durable, so that only damage to the very last commits looks like a torn tail.
     pub(super) fn seal_journal(&mut self, now: Now, fx: &mut Effects) {
         if self.commits.seal_at.is_none_or(|at| at > now.instant) {
             return;

@@ -115,8 +115,8 @@ pub enum FileAction {
     RemoveSegment(SegmentId),
     /// Removes a partition's directory. A missing one is no failure.
     RemovePartition(TopicPartition),
-    /// Makes a rescue file, with what a failed segment would not take: temporary file, sync, rename,
-    /// directory sync.
+    /// Makes a rescue file, with what a failed segment would not take: temporary file, sync,
+    /// rename, directory sync.
     Rescue(RescueFile, Bytes),
 }
 

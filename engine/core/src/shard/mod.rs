@@ -25,8 +25,6 @@ mod read;
 mod release;
 pub mod request;
 pub mod setup;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,27 +1,28 @@
 //! File ranges to sockets through pipes, inside the kernel.
 //!
-//! A pipe is filled only for a socket that is writable now. What a slow socket leaves in it goes out
-//! later, but not much later: then the pipe is closed, for others to have one, and the range is
+//! A pipe is filled only for a socket that is writable now. What a slow socket leaves in it goes
+//! out later, but not much later: then the pipe is closed, for others to have one, and the range is
 //! spliced again from where the socket has got to.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
+use corelog_engine::id::Instant;
 use corelog_os::SharedFd;
 use corelog_os::ring::{Op, Readiness, Ring};
 use corelog_os::splice::{PipePair, PipePool, Progress};
 
 use super::Work;
+use crate::clock::Clock;
 use crate::oneshot::Sender;
 
 /// Bytes that one pipe is made to hold: what an ordinary user may have.
 pub(crate) const PIPE_BYTES: usize = 1 << 20;
 
-/// How long a pipe may wait for a socket that takes nothing.
-const PIPE_PATIENCE: Duration = Duration::from_millis(20);
+/// Milliseconds that a pipe may wait for a socket that takes nothing.
+const PIPE_PATIENCE_MS: u64 = 20;
 
 /// A range to be sent.
 pub(crate) struct Splice {
@@ -80,11 +81,12 @@ pub(super) struct Splices {
     waits: u64,
     /// Jobs that keep bytes in a pipe while they wait for the socket, by when that must end.
     patience: VecDeque<(Instant, usize, u64)>,
+    clock: Clock,
 }
 
 impl Splices {
     /// With at most so many pipes at a time.
-    pub(super) fn new(pipes: usize) -> Splices {
+    pub(super) fn new(pipes: usize, clock: Clock) -> Splices {
         Splices {
             jobs: Vec::new(),
             free: Vec::new(),
@@ -93,6 +95,7 @@ impl Splices {
             queue: VecDeque::new(),
             waits: 0,
             patience: VecDeque::new(),
+            clock,
         }
     }
 
@@ -168,7 +171,11 @@ impl Splices {
         let Some(job) = &mut self.jobs[number] else { return };
         (job.step, job.wait) = (Step::Polling, self.waits);
         if job.held > 0 {
-            self.patience.push_back((Instant::now() + PIPE_PATIENCE, number, job.wait));
+            self.patience.push_back((
+                self.clock.instant().plus_ms(PIPE_PATIENCE_MS),
+                number,
+                job.wait,
+            ));
         }
         let fd = job.splice.socket.clone();
         ring.submit(Op::Poll { fd, until: Readiness::Writable }, Work::Splice(number));

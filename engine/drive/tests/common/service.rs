@@ -1,5 +1,5 @@
-//! The tests' protocol: one byte says what is wanted, little-endian numbers follow. An answer starts
-//! with a status byte: 0, or what went wrong.
+//! The tests' protocol: one byte says what is wanted, little-endian numbers follow. An answer
+//! starts with a status byte: 0, or what went wrong.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

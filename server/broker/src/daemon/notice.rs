@@ -78,8 +78,8 @@ impl Names<'_> {
         let segment = segment_name(segment);
         Refusal::new(
             format!("partition {partition} is offline: writing segment {segment} failed: {reason}"),
-            "nothing is lost: what the segment would not take is in `rescue/` of the data directory, \
-             and a restart puts it back; see `dmesg` and repair the disk before",
+            "nothing is lost: what the segment would not take is in `rescue/` of the data \
+             directory, and a restart puts it back; see `dmesg` and repair the disk before",
         )
     }
 

@@ -2,85 +2,87 @@
 
 use super::{loaded, map, refused, toml};
 
+/// A file with one mistake, and what is said of it.
+const TOML_MISTAKES: &[(&str, &str)] = &[
+    (
+        "num.partition = 3",
+        "c.toml:1: unknown setting `num.partition`; did you mean `num.partitions`?",
+    ),
+    (
+        "\n[colour]\nof = 3",
+        "c.toml:3: unknown setting `colour.of`; remove it; `corelog config list` shows every \
+         setting",
+    ),
+    (
+        "num.partitions = 0",
+        "c.toml:1: num.partitions = 0: must be at least 1; or leave it out, the default is `1`",
+    ),
+    (
+        "num.partitions = \"3\"",
+        "c.toml:1: num.partitions = \"3\": expected a whole number, found a string in quotes; \
+         allowed is at least 1, the default is `1`",
+    ),
+    (
+        "delete.topic.enable = \"yes\"",
+        "c.toml:1: delete.topic.enable = \"yes\": expected true or false, found a string in \
+         quotes; allowed is true or false, the default is `true`",
+    ),
+    (
+        "broker.rack = 3",
+        "c.toml:1: broker.rack = 3: expected a string, found an integer; allowed is some \
+         text, the default is unset",
+    ),
+    (
+        "log.segment.bytes = \"64MB\"",
+        "c.toml:1: log.segment.bytes = \"64MB\": expected a number of bytes, or a number with \
+         B, KiB, MiB, GiB or TiB; allowed is at least 1MiB, the default is `1GiB`",
+    ),
+    (
+        "journal.file.bytes = 1048577",
+        "c.toml:1: journal.file.bytes = 1048577: must be 1MiB to 1GiB, a multiple of 4KiB; \
+         or leave it out, the default is `32MiB`",
+    ),
+    (
+        "compression.type = \"brotli\"",
+        "c.toml:1: compression.type = \"brotli\": must be one of: uncompressed, zstd, lz4, \
+         snappy, gzip, producer; or leave it out, the default is `producer`",
+    ),
+    (
+        "log.cleanup.policy = [\"delete\", \"delete\"]",
+        "c.toml:1: log.cleanup.policy = [delete, delete]: delete is listed twice; allowed is \
+         any of compact, delete, the default is `delete`",
+    ),
+    (
+        "log.cleaner.min.cleanable.ratio = 1.5",
+        "c.toml:1: log.cleaner.min.cleanable.ratio = 1.5: must be 0 to 1; or leave it out, \
+         the default is `0.5`",
+    ),
+    (
+        "retention.ms = 3",
+        "c.toml:1: `retention.ms` belongs to a topic, not to the broker; set its default for \
+         all topics: `log.retention.ms`",
+    ),
+    (
+        "write.caching = true",
+        "c.toml:1: `write.caching` belongs to a topic, not to the broker; set it on the topic",
+    ),
+    (
+        "num.io.threads = 8",
+        "c.toml:1: `num.io.threads` is a setting of Kafka that Corelog does not have: each \
+         core runs one thread, `cores` says which; remove it",
+    ),
+    (
+        "'num.partitions' = 1\n[num]\npartitions = 2\n[log]\ndir = 'a'\ndirs = 'b'\ndirs = 'c'",
+        "c.toml:7: duplicate key; correct the line\n\
+         c.toml:3: `num.partitions` is set to something else at c.toml:1; keep one of the two\n\
+         c.toml:6: `data.dir` is set to something else at c.toml:5; keep one of the two",
+    ),
+];
+
 #[test]
 fn a_toml_file_with_one_mistake() {
-    let table = [
-        (
-            "num.partition = 3",
-            "c.toml:1: unknown setting `num.partition`; did you mean `num.partitions`?",
-        ),
-        (
-            "\n[colour]\nof = 3",
-            "c.toml:3: unknown setting `colour.of`; remove it; `corelog config list` shows every \
-             setting",
-        ),
-        (
-            "num.partitions = 0",
-            "c.toml:1: num.partitions = 0: must be at least 1; or leave it out, the default is `1`",
-        ),
-        (
-            "num.partitions = \"3\"",
-            "c.toml:1: num.partitions = \"3\": expected a whole number, found a string in quotes; \
-             allowed is at least 1, the default is `1`",
-        ),
-        (
-            "delete.topic.enable = \"yes\"",
-            "c.toml:1: delete.topic.enable = \"yes\": expected true or false, found a string in \
-             quotes; allowed is true or false, the default is `true`",
-        ),
-        (
-            "broker.rack = 3",
-            "c.toml:1: broker.rack = 3: expected a string, found an integer; allowed is some \
-             text, the default is unset",
-        ),
-        (
-            "log.segment.bytes = \"64MB\"",
-            "c.toml:1: log.segment.bytes = \"64MB\": expected a number of bytes, or a number with \
-             B, KiB, MiB, GiB or TiB; allowed is at least 1MiB, the default is `1GiB`",
-        ),
-        (
-            "journal.file.bytes = 1048577",
-            "c.toml:1: journal.file.bytes = 1048577: must be 1MiB to 1GiB, a multiple of 4KiB; \
-             or leave it out, the default is `32MiB`",
-        ),
-        (
-            "compression.type = \"brotli\"",
-            "c.toml:1: compression.type = \"brotli\": must be one of: uncompressed, zstd, lz4, \
-             snappy, gzip, producer; or leave it out, the default is `producer`",
-        ),
-        (
-            "log.cleanup.policy = [\"delete\", \"delete\"]",
-            "c.toml:1: log.cleanup.policy = [delete, delete]: delete is listed twice; allowed is \
-             any of compact, delete, the default is `delete`",
-        ),
-        (
-            "log.cleaner.min.cleanable.ratio = 1.5",
-            "c.toml:1: log.cleaner.min.cleanable.ratio = 1.5: must be 0 to 1; or leave it out, \
-             the default is `0.5`",
-        ),
-        (
-            "retention.ms = 3",
-            "c.toml:1: `retention.ms` belongs to a topic, not to the broker; set its default for \
-             all topics: `log.retention.ms`",
-        ),
-        (
-            "write.caching = true",
-            "c.toml:1: `write.caching` belongs to a topic, not to the broker; set it on the topic",
-        ),
-        (
-            "num.io.threads = 8",
-            "c.toml:1: `num.io.threads` is a setting of Kafka that Corelog does not have: each \
-             core runs one thread, `cores` says which; remove it",
-        ),
-        (
-            "'num.partitions' = 1\n[num]\npartitions = 2\n[log]\ndir = 'a'\ndirs = 'b'\ndirs = 'c'",
-            "c.toml:7: duplicate key; correct the line\n\
-             c.toml:3: `num.partitions` is set to something else at c.toml:1; keep one of the two\n\
-             c.toml:6: `data.dir` is set to something else at c.toml:5; keep one of the two",
-        ),
-    ];
-    for (text, expected) in table {
-        assert_eq!(refused(loaded((Some(("c.toml", text)), &[], &[]))), expected, "{text}");
+    for (text, expected) in TOML_MISTAKES {
+        assert_eq!(&refused(loaded((Some(("c.toml", text)), &[], &[]))), expected, "{text}");
     }
 }
 
