@@ -12,8 +12,12 @@ pub const SEGMENT_WRITE_BYTES: u64 = 4 << 20;
 /// Bytes that make a segment write worth its while when nothing presses.
 pub const WORTH_FLUSHING: u64 = 1 << 20;
 
-/// Segment writes of a shard in flight.
+/// Segment writes of a shard in flight when bytes press.
 pub const SEGMENT_WRITES: usize = 8;
+
+/// The same when there is time: what is in the disk's cache inflates the next journal write, whose
+/// flush covers all of it.
+pub const SEGMENT_WRITES_AT_EASE: usize = 2;
 
 /// Bytes of a journal buffer, unless a batch is larger.
 pub const JOURNAL_BUFFER: usize = 1 << 20;

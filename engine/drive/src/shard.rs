@@ -254,7 +254,8 @@ impl<S: Service> ShardLoop<S> {
             || self.next_step(self.clock.instant()).is_some()
     }
 
-    /// Sets the timer to the next thing that time alone brings about.
+    /// Sets the timer to the next thing that time alone brings about, or leaves one that runs out
+    /// before: deadlines move on with every commit, and setting a timer costs system calls.
     fn set_timer(&mut self, now: Instant) {
         let measure = match self.turn.disk {
             DiskState::Full => Some(self.turn.measured.plus_ms(MEASURE_MS)),
@@ -262,11 +263,13 @@ impl<S: Service> ShardLoop<S> {
         };
         let deadlines = [self.shard.next_deadline(), self.turn.phase.deadline(), measure];
         let next = deadlines.into_iter().flatten().min();
-        if self.turn.timer.as_ref().map(|(at, _)| *at) != next {
-            self.turn.timer = next.map(|at| {
-                let wait = Duration::from_micros(at.0.saturating_sub(now.0));
-                (at, Timer::new(wait))
-            });
+        let Some(at) = next else {
+            self.turn.timer = None;
+            return;
+        };
+        if self.turn.timer.as_ref().is_none_or(|(set, _)| *set > at) {
+            let wait = Duration::from_micros(at.0.saturating_sub(now.0));
+            self.turn.timer = Some((at, Timer::new(wait)));
         }
     }
 }

@@ -140,11 +140,6 @@ impl Log {
         }
     }
 
-    /// The seal did not happen and may be tried again.
-    pub fn not_sealed(&mut self) {
-        self.flushing = Flushing::Idle;
-    }
-
     /// Whether a barrier that is issued now would let a manifest say more.
     #[must_use]
     pub fn unsynced(&self) -> Option<Sync> {
@@ -173,7 +168,10 @@ impl Log {
     /// the journal still takes goes further.
     #[must_use]
     pub fn unflushed_entries(&self) -> Vec<Journaling> {
-        let mut from = self.unflushed_floor();
+        let mut from = match self.flushing {
+            Flushing::Sealing => self.marks.flushed(),
+            Flushing::Idle | Flushing::Writing(_) => self.unflushed_floor(),
+        };
         let mut found = Vec::new();
         loop {
             let closed = self.closed_end(from);

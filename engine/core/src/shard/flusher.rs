@@ -9,7 +9,8 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::id::{Instant, Now};
 use crate::journal::commit::Seq;
 use crate::limits::{
-    HOUSEKEEPING_MS, QUIET_MS, SEGMENT_WRITE_BYTES, SEGMENT_WRITES, WORTH_FLUSHING,
+    HOUSEKEEPING_MS, QUIET_MS, SEGMENT_WRITE_BYTES, SEGMENT_WRITES, SEGMENT_WRITES_AT_EASE,
+    WORTH_FLUSHING,
 };
 use crate::log::Finish;
 use crate::shard::effect::{Effects, FileAction, Notice, WriteSegment};
@@ -129,7 +130,7 @@ impl Shard {
             return self.finish_stop(fx);
         }
         self.flush_oldest(now, fx);
-        while self.flusher.writes < SEGMENT_WRITES {
+        while self.may_write_segment() {
             let Some(slot) = self.flusher.worthwhile.pop_front() else { break };
             self.flush_log(slot, Finish::WholeBlocks, WORTH_FLUSHING, fx);
         }
@@ -145,14 +146,14 @@ impl Shard {
         let stopping = self.flusher.stopping.is_some();
         let overdue = self.flusher.overdue == Overdue::Yes;
         let due = until.is_some() || stopping || overdue;
-        if !due || self.flusher.writes >= SEGMENT_WRITES {
+        if !due || !self.may_write_segment() {
             return;
         }
         let due = |seq: Seq| stopping || overdue || until.is_some_and(|until| seq <= until);
         let oldest = self.flusher.by_age.iter().take_while(|(seq, _)| due(*seq));
         let old: Vec<Slot> = oldest.map(|(_, slot)| *slot).collect();
         for slot in old {
-            if self.flusher.writes >= SEGMENT_WRITES {
+            if !self.may_write_segment() {
                 return;
             }
             let presses = stopping || until.is_some_and(|until| self.is_older(slot, until));
@@ -160,6 +161,13 @@ impl Shard {
                 self.flush_log(slot, Finish::Pad, 1, fx);
             }
         }
+    }
+
+    /// Whether one more segment write may be in flight.
+    fn may_write_segment(&self) -> bool {
+        let dirty = self.flusher.dirty > self.limits.dirty_bytes / 2;
+        let presses = dirty || self.commits.is_crowded() || self.flusher.stopping.is_some();
+        self.flusher.writes < if presses { SEGMENT_WRITES } else { SEGMENT_WRITES_AT_EASE }
     }
 
     fn is_older(&self, slot: Slot, until: Seq) -> bool {
@@ -233,12 +241,11 @@ impl Shard {
         }
     }
 
-    /// A closed segment has its exact length, or not.
-    pub(super) fn on_seal(&mut self, slot: Slot, outcome: &Outcome, fx: &mut Effects) {
+    /// A closed segment has its exact length, or not: then no try would ever end well.
+    pub(super) fn on_seal(&mut self, now: Now, slot: Slot, outcome: &Outcome, fx: &mut Effects) {
         let Some(partition) = self.partitions.get_mut(&slot) else { return };
-        if let Outcome::Failed(_) = outcome {
-            partition.log.not_sealed();
-            return;
+        if let Outcome::Failed(failure) = outcome {
+            return self.partition_offline(now, slot, *failure, fx);
         }
         partition.log.seal_done();
         self.flushed(slot, fx);

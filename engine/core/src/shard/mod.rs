@@ -209,7 +209,7 @@ impl Shard {
         match self.pending.remove(&id) {
             Some(Pending::Commit) => self.on_commit(now, id, &outcome, fx),
             Some(Pending::Segment(slot)) => self.on_segment(now, slot, &outcome, fx),
-            Some(Pending::Seal(slot)) => self.on_seal(slot, &outcome, fx),
+            Some(Pending::Seal(slot)) => self.on_seal(now, slot, &outcome, fx),
             Some(Pending::Format(slot)) => self.on_format(now, slot, &outcome, fx),
             Some(Pending::Barrier) => self.on_barrier(now, &outcome, fx),
             Some(Pending::Manifest) => self.on_manifest(now, &outcome, fx),
