@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use corelog_engine::id::Instant;
-use corelog_os::SharedFd;
+use corelog_os::{SharedFd, net};
 use corelog_os::ring::{Op, Readiness, Ring};
 use corelog_os::splice::{PipePair, PipePool, Progress};
 
@@ -106,7 +106,17 @@ impl Splices {
             self.jobs.len() - 1
         });
         self.jobs[number] = Some(job);
-        self.poll(number, ring);
+        self.fill_when_writable(number, ring);
+    }
+
+    /// Asks at once, for free; waits for the socket only when it must.
+    fn fill_when_writable(&mut self, number: usize, ring: &mut Ring<Work>) {
+        let writable = |job: &Job| net::is_writable(&job.splice.socket);
+        if self.jobs[number].as_ref().is_some_and(writable) {
+            self.fill(number, ring);
+        } else {
+            self.poll(number, ring);
+        }
     }
 
     /// The step of a job has ended.
@@ -226,7 +236,7 @@ impl Splices {
         if let Some(pipe) = job.pipe.take() {
             self.return_pipe(pipe, ring);
         }
-        self.poll(number, ring);
+        self.fill_when_writable(number, ring);
     }
 
     fn end(&mut self, number: usize, result: Result<(), SpliceError>, ring: &mut Ring<Work>) {

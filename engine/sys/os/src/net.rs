@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::net::{
@@ -61,6 +62,13 @@ pub fn send_vectored(socket: impl AsFd, pieces: &[IoSlice<'_>]) -> io::Result<us
     let pieces = &pieces[..pieces.len().min(MOST_PIECES)];
     let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     until_uninterrupted(|| sendmsg(&socket, pieces, &mut SendAncillaryBuffer::default(), flags))
+}
+
+/// Whether the socket takes bytes now. A socket that has failed does: sending tells.
+#[must_use]
+pub fn is_writable(socket: impl AsFd) -> bool {
+    let mut asked = [PollFd::new(&socket, PollFlags::OUT)];
+    poll(&mut asked, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 /// Receives what has arrived; 0 when the peer has finished sending.
