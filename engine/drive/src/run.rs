@@ -105,6 +105,7 @@ pub fn run<S: Service>(
         together: Arc::default(),
         places: Arc::new(Places::new(connections)),
         cores: cores.clone(),
+        record: settings.record.clone(),
         request_bytes: settings.request_bytes,
         max_frame_bytes: settings.max_frame_bytes,
         idle_connection_ms: settings.idle_connection_ms,

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use corelog_engine::log::LogConfig;
 use corelog_engine::shard::setup::ShardLimits;
 
+use crate::record::Recording;
+
 /// Everything that is chosen before a run. Numbers are taken as they are: whoever fills this in has
 /// checked them.
 #[derive(Clone, Debug)]
@@ -38,4 +40,6 @@ pub struct Settings {
     pub defaults: Arc<LogConfig>,
     /// Features, besides `metadata.version`, that a fresh directory finalizes.
     pub features: Vec<(&'static str, i16)>,
+    /// Where everything that the shards are given and want is noted, if anywhere.
+    pub record: Option<Recording>,
 }

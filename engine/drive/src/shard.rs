@@ -22,11 +22,12 @@ use glommio::timer::Timer;
 
 use crate::clock::Clock;
 use crate::disk::Disk;
-use crate::ending::{Connections, Core, Phase, Step, Together, View};
+use crate::ending::{self, Connections, Core, Phase, Together, View};
 use crate::handle::Desk;
 use crate::mesh::Letter;
 use crate::net::Net;
 use crate::perform::Hands;
+use crate::record::{Digest, Recorder, Step};
 use crate::service::Service;
 use crate::stop::Stop;
 
@@ -54,6 +55,7 @@ pub(crate) struct ShardLoop<S> {
     pub(crate) stop: Stop,
     pub(crate) together: Arc<Together>,
     pub(crate) turn: Turn,
+    pub(crate) recorder: Option<Recorder>,
 }
 
 /// What a turn works with, kept from one to the next.
@@ -87,6 +89,9 @@ impl<S: Service> ShardLoop<S> {
     pub(crate) async fn run(mut self) -> io::Result<()> {
         self.hands.files.measure();
         self.shard.start(&mut self.turn.effects);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.note(Step::Start(Digest::of(&self.turn.effects)));
+        }
         self.perform()?;
         while self.turn.phase != Phase::Over {
             let now = self.clock.now();
@@ -132,9 +137,15 @@ impl<S: Service> ShardLoop<S> {
     fn take_turn(&mut self, now: Now) -> io::Result<()> {
         let Turn { events, effects, .. } = &mut self.turn;
         for event in events.drain(..) {
+            if let Some(recorder) = &mut self.recorder {
+                recorder.note(Step::Event(now, event.clone()));
+            }
             self.shard.step(now, event, effects);
         }
         self.shard.end_of_turn(now, effects);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.note(Step::EndOfTurn(now, Digest::of(effects)));
+        }
         self.desk.set_pressure(self.shard.pressure());
         self.perform()?;
         self.measure_disk(now.instant);
@@ -174,34 +185,34 @@ impl<S: Service> ShardLoop<S> {
         }
     }
 
-    fn next_step(&self, now: Instant) -> Option<Step> {
+    fn next_step(&self, now: Instant) -> Option<ending::Step> {
         self.turn.phase.step(self.view(now), &self.together)
     }
 
     fn advance_phase(&mut self, now: Instant) {
         while let Some(step) = self.next_step(now) {
             self.turn.phase = match step {
-                Step::Drain => {
+                ending::Step::Drain => {
                     self.net.drain();
                     Phase::draining(now)
                 }
-                Step::Drained => {
+                ending::Step::Drained => {
                     self.net.registry.end_all();
                     self.together.one_drained();
                     self.stop.ring();
                     Phase::Drained
                 }
-                Step::Stop => {
+                ending::Step::Stop => {
                     let ticket = self.desk.open_ticket();
                     self.desk.push(Event::Stop(ticket));
                     Phase::Stopping(ticket)
                 }
-                Step::Stopped => {
+                ending::Step::Stopped => {
                     self.together.one_stopped();
                     self.stop.ring();
                     Phase::Stopped
                 }
-                Step::Leave => {
+                ending::Step::Leave => {
                     self.net.drain();
                     self.net.registry.end_all();
                     Phase::Over

@@ -29,6 +29,7 @@ use crate::layout::Layout;
 use crate::mesh::Mailbox;
 use crate::net::{Net, scratch};
 use crate::perform::Hands;
+use crate::record::Recording;
 use crate::registry::{Places, Registry};
 use crate::service::Service;
 use crate::shard::{ShardLoop, Turn};
@@ -51,6 +52,7 @@ pub(crate) struct Common {
     pub(crate) places: Arc<Places>,
     /// Where the kernel's threads may run.
     pub(crate) cores: Vec<CoreId>,
+    pub(crate) record: Option<Recording>,
     pub(crate) request_bytes: u64,
     pub(crate) max_frame_bytes: u32,
     pub(crate) idle_connection_ms: u64,
@@ -147,8 +149,11 @@ fn prepare<S: Service>(
     });
     let hands = Hands { disk: disk.clone(), bulk, files, mailboxes, desk: desk.clone(), service };
     let turn = Turn::new(clock.instant());
+    let recorder = common.record.map(|recording| recording.begin(&setup));
     let shard = Shard::new(setup);
-    Ok((ShardLoop { shard, clock, desk, disk, hands, net, stop, together, turn }, completions))
+    let running =
+        ShardLoop { shard, clock, desk, disk, hands, net, stop, together, turn, recorder };
+    Ok((running, completions))
 }
 
 /// The way from the ring's completions to the loop's bell: a task that reads the ring's eventfd

@@ -27,7 +27,7 @@ pub struct ShardLimits {
 }
 
 /// Everything that a shard starts with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ShardSetup {
     /// Which shard.
     pub id: ShardId,

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use corelog_engine::id::Instant;
-use corelog_os::{SharedFd, net};
 use corelog_os::ring::{Op, Readiness, Ring};
 use corelog_os::splice::{PipePair, PipePool, Progress};
+use corelog_os::{SharedFd, net};
 
 use super::Work;
 use crate::clock::Clock;

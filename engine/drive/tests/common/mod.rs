@@ -42,6 +42,7 @@ pub(crate) fn settings(dir: &Path, shards: usize) -> Settings {
         idle_connection_ms: 600_000,
         defaults: Arc::new(LogConfig::default()),
         features: Vec::new(),
+        record: None,
     }
 }
 

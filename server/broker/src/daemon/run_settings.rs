@@ -70,6 +70,7 @@ fn assemble(config: &Config, allowed: &[usize], any: IpAddr) -> Result<Settings,
         idle_connection_ms: config.connections.idle_ms.unwrap_or(u64::MAX),
         defaults: Arc::new(log_defaults(config)),
         features: Vec::new(),
+        record: None,
     })
 }
 
