@@ -190,6 +190,7 @@ impl Geometry {
             commits_in_flight: rng.within(1..=4) as usize,
             dirty_bytes: capacity / rng.within(2..=4),
             tail_bytes: rng.spread(16 << 10..=1 << 20),
+            index_bytes: rng.pick(&[0, 100, 1 << 20]),
             disk_reserve: rng.pick(&[0, 64 << 10]),
         };
         let defaults = LogConfig {

@@ -9,12 +9,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use corelog_engine::id::{Now, ShardId};
 use corelog_engine::metadata::Image;
 use corelog_engine::shard::Pressure;
 use corelog_engine::shard::event::{Event, Ticket};
-use corelog_engine::shard::request::{Reply, Request};
+use corelog_engine::shard::request::{Piece, Reply, Request};
 
+use crate::budget::{Budget, Charge};
 use crate::clock::Clock;
 use crate::mesh::Mailbox;
 use crate::replies::Replies;
@@ -45,6 +47,8 @@ pub(crate) struct Desk {
     image: RefCell<Arc<Image>>,
     pressure: Cell<Pressure>,
     pressed: RefCell<Vec<Waker>>,
+    /// Memory that answers on their way hold.
+    answers: Arc<Budget>,
 }
 
 impl Desk {
@@ -55,6 +59,7 @@ impl Desk {
         clock: Clock,
         mailbox: Arc<Mailbox>,
         image: Arc<Image>,
+        answers: Arc<Budget>,
     ) -> Desk {
         Desk {
             id,
@@ -67,6 +72,7 @@ impl Desk {
             image: RefCell::new(image),
             pressure: Cell::new(Pressure::Open),
             pressed: RefCell::default(),
+            answers,
         }
     }
 
@@ -176,6 +182,35 @@ impl ShardHandle {
         self.0.shards()
     }
 
+    /// Charges the memory of an answer to the shard's budget, until its last byte in memory has been
+    /// sent or dropped. `None` when there is no room: drop the answer, so that it holds nothing, wait
+    /// for [`answers_left`](Self::answers_left), and ask again.
+    #[must_use]
+    pub fn charge_answer(&self, mut pieces: Vec<Piece>) -> Option<Vec<Piece>> {
+        let memory = |piece: &Piece| match piece {
+            Piece::Memory(bytes) => bytes.len() as u64,
+            Piece::File { .. } => 0,
+        };
+        let bytes = pieces.iter().map(memory).sum();
+        let mut charge = self.0.answers.charge(bytes);
+        if !charge.grow(bytes) {
+            return None;
+        }
+        let last = pieces.iter_mut().rev().find_map(|piece| match piece {
+            Piece::Memory(bytes) => Some(bytes),
+            Piece::File { .. } => None,
+        });
+        if let Some(last) = last {
+            *last = Bytes::from_owner(Charged { bytes: mem::take(last), _charge: charge });
+        }
+        Some(pieces)
+    }
+
+    /// Resolves when an answer has left since the last refusal.
+    pub fn answers_left(&self) -> impl Future<Output = ()> + use<> {
+        self.0.answers.released()
+    }
+
     /// Random bytes fit for ids and keys.
     #[must_use]
     pub fn random(&self) -> [u8; 16] {
@@ -186,6 +221,18 @@ impl ShardHandle {
     /// client that outruns the disk is slowed down rather than refused.
     pub fn ready_for_bytes(&self) -> impl Future<Output = ()> + use<> {
         ReadyForBytes(self.0.clone())
+    }
+}
+
+/// The end of an answer, with what the whole of it was charged.
+struct Charged {
+    bytes: Bytes,
+    _charge: Charge,
+}
+
+impl AsRef<[u8]> for Charged {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -231,7 +278,10 @@ impl Future for ReadyForBytes {
         match self.0.pressure.get() {
             Pressure::Open => Poll::Ready(()),
             Pressure::Full => {
-                self.0.pressed.borrow_mut().push(cx.waker().clone());
+                let mut pressed = self.0.pressed.borrow_mut();
+                if !pressed.iter().any(|waker| waker.will_wake(cx.waker())) {
+                    pressed.push(cx.waker().clone());
+                }
                 Poll::Pending
             }
         }

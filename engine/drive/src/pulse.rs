@@ -17,7 +17,7 @@ use crate::service::Close;
 /// sent, is given up. A stalled reader pins deleted files, a stalled writer pins budget.
 const STALLED_MS: u64 = 30_000;
 
-/// The same for a peer amid a frame, when others wait for the budget that it pins.
+/// The same when others wait for the budget that it pins.
 const STALLED_WHEN_SHORT_MS: u64 = 1_000;
 
 /// What a connection's receiving half does.
@@ -31,11 +31,27 @@ pub(crate) enum Receiving {
     Paused,
 }
 
-/// Whether connections wait for room for their frames.
+/// Whether connections wait for room, for their frames or for their answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Room {
     Ample,
     Short,
+}
+
+impl Room {
+    fn stalled_ms(self) -> u64 {
+        match self {
+            Room::Ample => STALLED_MS,
+            Room::Short => STALLED_WHEN_SHORT_MS,
+        }
+    }
+}
+
+/// The room that there is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rooms {
+    pub(crate) frames: Room,
+    pub(crate) answers: Room,
 }
 
 /// What a connection's sending half does.
@@ -157,22 +173,19 @@ impl Pulse {
     }
 
     /// Why the connection should end, if it has been silent for too long.
-    pub(crate) fn overdue(&self, now: Instant, idle_ms: u64, room: Room) -> Option<Close> {
+    pub(crate) fn overdue(&self, now: Instant, idle_ms: u64, rooms: Rooms) -> Option<Close> {
         let spliced = self.spliced.load(Ordering::Relaxed);
         if self.spliced_seen.replace(spliced) != spliced {
             self.sent_at.set(now);
         }
         let sent_ms = now.ms_since(self.sent_at.get());
         let received_ms = now.ms_since(self.received_at.get());
-        if self.sending.get() == Sending::Bytes && sent_ms > STALLED_MS {
+        if self.sending.get() == Sending::Bytes && sent_ms > rooms.answers.stalled_ms() {
             return Some(Close::because("it takes nothing of what it is sent"));
         }
         match self.receiving.get() {
-            Receiving::AmidFrame if received_ms > STALLED_MS => {
+            Receiving::AmidFrame if received_ms > rooms.frames.stalled_ms() => {
                 Some(Close::because("the rest of a frame does not come"))
-            }
-            Receiving::AmidFrame if room == Room::Short && received_ms > STALLED_WHEN_SHORT_MS => {
-                Some(Close::because("the rest of a frame does not come, and others wait for room"))
             }
             Receiving::Nothing
                 if self.in_flight.get() == 0
@@ -190,6 +203,8 @@ impl Pulse {
 mod tests {
     use super::*;
     use corelog_os::event::EventFd;
+
+    const AMPLE: Rooms = Rooms { frames: Room::Ample, answers: Room::Ample };
 
     #[test]
     fn silence_counts_only_when_something_is_expected() {
@@ -228,10 +243,10 @@ mod tests {
             let start = pulse.sent_at.get().max(pulse.received_at.get());
             pulse.sent_at.set(start);
             pulse.received_at.set(start);
-            let found = pulse.overdue(start.plus_ms(after_ms), idle, Room::Ample);
+            let found = pulse.overdue(start.plus_ms(after_ms), idle, AMPLE);
             assert_eq!(found.map(|close| close.0), expected.map(Into::into), "{name}");
             pulse.spliced().fetch_add(1, Ordering::Relaxed);
-            let moved = pulse.overdue(start.plus_ms(after_ms), idle, Room::Ample);
+            let moved = pulse.overdue(start.plus_ms(after_ms), idle, AMPLE);
             let moved = moved.map(|close| close.0);
             let stalled = Some("it takes nothing of what it is sent".into());
             assert!(moved.is_none() || moved != stalled, "{name}: bytes have moved");
@@ -239,14 +254,20 @@ mod tests {
     }
 
     #[test]
-    fn half_a_frame_is_waited_for_less_when_others_wait() {
+    fn a_peer_is_waited_for_less_when_others_wait() {
         let pulse = Pulse::new(EventFd::new().expect("eventfd").descriptor(), Clock::start());
-        pulse.set_receiving(Receiving::AmidFrame);
-        let overdue = |after_ms, room| {
-            let now = pulse.received_at.get().plus_ms(after_ms);
-            pulse.overdue(now, 600_000, room).is_some()
+        let overdue = |after_ms, rooms| {
+            let now = pulse.received_at.get().max(pulse.sent_at.get()).plus_ms(after_ms);
+            pulse.overdue(now, 600_000, rooms).is_some()
         };
-        assert!(overdue(1_001, Room::Short));
-        assert!(!overdue(1_000, Room::Short) && !overdue(1_001, Room::Ample));
+        let (no_frames, no_answers) =
+            (Rooms { frames: Room::Short, ..AMPLE }, Rooms { answers: Room::Short, ..AMPLE });
+        pulse.set_receiving(Receiving::AmidFrame);
+        assert!(overdue(1_100, no_frames));
+        assert!(!overdue(900, no_frames) && !overdue(1_100, no_answers));
+        pulse.set_receiving(Receiving::Nothing);
+        pulse.set_sending(Sending::Bytes);
+        assert!(overdue(1_100, no_answers));
+        assert!(!overdue(900, no_answers) && !overdue(1_100, no_frames));
     }
 }

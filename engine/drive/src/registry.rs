@@ -12,7 +12,7 @@ use glommio::timer::Timer;
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::mesh::Mailbox;
-use crate::pulse::{Pulse, Room};
+use crate::pulse::{Pulse, Room, Rooms};
 use crate::service::Close;
 use crate::signal::Signal;
 
@@ -51,7 +51,8 @@ pub(crate) struct Registry {
     draining: Cell<bool>,
     filled: Signal,
     places: Arc<Places>,
-    budget: Arc<Budget>,
+    frames: Arc<Budget>,
+    answers: Arc<Budget>,
     clock: Clock,
     idle_ms: u64,
     /// Rung when the last connection has ended.
@@ -80,7 +81,7 @@ impl Drop for Registered {
 impl Registry {
     pub(crate) fn new(
         places: Arc<Places>,
-        budget: Arc<Budget>,
+        [frames, answers]: [Arc<Budget>; 2],
         clock: Clock,
         idle_ms: u64,
         mailbox: Arc<Mailbox>,
@@ -91,7 +92,8 @@ impl Registry {
             draining: Cell::new(false),
             filled: Signal::default(),
             places,
-            budget,
+            frames,
+            answers,
             clock,
             idle_ms,
             mailbox,
@@ -136,9 +138,10 @@ impl Registry {
             self.filled.until(|| !self.is_empty()).await;
             Timer::new(Duration::from_millis(look_ms)).await;
             let now = self.clock.instant();
-            let room = if self.budget.is_short() { Room::Short } else { Room::Ample };
+            let room = |budget: &Budget| if budget.is_short() { Room::Short } else { Room::Ample };
+            let rooms = Rooms { frames: room(&self.frames), answers: room(&self.answers) };
             self.for_each(|pulse| {
-                if let Some(why) = pulse.overdue(now, self.idle_ms, room) {
+                if let Some(why) = pulse.overdue(now, self.idle_ms, rooms) {
                     pulse.end(why);
                 }
             });

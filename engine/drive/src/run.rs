@@ -107,6 +107,7 @@ pub fn run<S: Service>(
         cores: cores.clone(),
         record: settings.record.clone(),
         request_bytes: settings.request_bytes,
+        answer_bytes: settings.answer_bytes,
         max_frame_bytes: settings.max_frame_bytes,
         idle_connection_ms: settings.idle_connection_ms,
     };

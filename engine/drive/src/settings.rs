@@ -28,6 +28,8 @@ pub struct Settings {
     pub limits: ShardLimits,
     /// Bytes of requests, received or being received, that a shard holds at a time.
     pub request_bytes: u64,
+    /// Bytes of memory that a shard's answers to fetches, on their way, hold at a time.
+    pub answer_bytes: u64,
     /// The largest frame that is read, in bytes without its length prefix
     /// (`socket.request.max.bytes`).
     pub max_frame_bytes: u32,

@@ -54,6 +54,7 @@ pub(crate) struct Common {
     pub(crate) cores: Vec<CoreId>,
     pub(crate) record: Option<Recording>,
     pub(crate) request_bytes: u64,
+    pub(crate) answer_bytes: u64,
     pub(crate) max_frame_bytes: u32,
     pub(crate) idle_connection_ms: u64,
 }
@@ -129,12 +130,15 @@ fn prepare<S: Service>(
         disk.set_journal(slot.0, file);
     }
     let disk = Rc::new(RefCell::new(disk));
-    let desk = Desk::new(setup.id, setup.shards, identity, clock, mailbox.clone(), image);
+    let answers = Budget::new(common.answer_bytes);
+    let desk =
+        Desk::new(setup.id, setup.shards, identity, clock, mailbox.clone(), image, answers.clone());
     let desk = Rc::new(desk);
     let service = Rc::new(service(ShardHandle::new(desk.clone())));
     let budget = Budget::new(common.request_bytes);
     let idle_ms = common.idle_connection_ms;
-    let registry = Registry::new(places, budget.clone(), clock, idle_ms, mailbox);
+    let budgets = [budget.clone(), answers.clone()];
+    let registry = Registry::new(places, budgets, clock, idle_ms, mailbox);
     let registry = Rc::new(registry);
     let net = Rc::new(Net {
         service: service.clone(),

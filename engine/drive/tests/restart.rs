@@ -3,6 +3,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use std::time::Duration;
 use common::client::{Client, append_body, batch, partition, producers_part};
 use common::dir::TestDir;
 use common::service::Tiny;
-use common::{Broker, settings};
+use common::{Broker, eventually, settings};
 use corelog_drive::{Stop, run};
 use corelog_engine::id::{TopicId, TopicPartition};
 
@@ -99,6 +100,73 @@ fn a_graceful_stop_answers_what_is_in_flight_and_leaves_nothing_to_replay() {
     let mut acknowledged = expected(topic, 0..10);
     acknowledged.insert(partition(topic, 0), (0..10 + answered).collect());
     check(broker.address(), &acknowledged, 100);
+}
+
+#[test]
+fn a_lost_or_broken_manifest_is_made_anew_from_segments_and_journals() {
+    let remove = |path: &Path| fs::remove_file(path).expect("removed");
+    let break_it = |path: &Path| {
+        let mut bytes = fs::read(path).expect("read");
+        bytes[9] ^= 1;
+        fs::write(path, bytes).expect("written");
+    };
+    let damages: [&dyn Fn(&Path); 2] = [&remove, &break_it];
+    let ends: [fn(Broker); 2] = [Broker::stop, Broker::crash];
+    for (damage, end) in damages.into_iter().flat_map(|d| ends.map(|e| (d, e))) {
+        let dir = TestDir::new();
+        let broker = Broker::start(settings(dir.path(), 2));
+        let mut client = Client::connect(broker.address());
+        let topic = client.create("numbers", 3);
+        append_some(&mut client, topic, 0..40, 3000);
+        end(broker);
+        // That of shard 0 holds the metadata.
+        damage(&dir.path().join("manifest/1-s1.manifest"));
+        let broker = Broker::start(settings(dir.path(), 2));
+        let report = &broker.ready.report;
+        assert!(report.rescanned > 0 && report.offline.is_empty(), "{report:?}");
+        check(broker.address(), &expected(topic, 0..40), 3000);
+        let mut client = Client::connect(broker.address());
+        append_some(&mut client, topic, 40..50, 3000);
+        check(broker.address(), &expected(topic, 0..50), 3000);
+        broker.stop();
+    }
+}
+
+#[test]
+fn a_segment_that_was_cut_keeps_its_partition_offline_at_every_start_and_its_bytes() {
+    let dir = TestDir::new();
+    let broker = Broker::start(settings(dir.path(), 1));
+    let mut client = Client::connect(broker.address());
+    let topic = client.create("numbers", 3);
+    append_some(&mut client, topic, 0..400, 3000);
+    let flushed = |index: u32| {
+        let name = format!("topics/{topic}/{index}/00000000000000000000.log");
+        dir.path().join(name)
+    };
+    let len = |path: &Path| fs::metadata(path).map_or(0, |facts| facts.len());
+    eventually("a manifest says what is synced", || len(&flushed(0)) >= 1 << 20);
+    broker.stop();
+    let broker = Broker::start(settings(dir.path(), 1));
+    let mut client = Client::connect(broker.address());
+    append_some(&mut client, topic, 400..410, 3000);
+    broker.crash();
+    let whole = fs::read(flushed(0)).expect("read");
+    File::options().write(true).open(flushed(0)).and_then(|file| file.set_len(4096)).expect("cut");
+    for _ in 0..2 {
+        let broker = Broker::start(settings(dir.path(), 1));
+        let offline: Vec<_> = broker.ready.report.offline.iter().map(|(p, _)| *p).collect();
+        assert_eq!(offline, [partition(topic, 0)]);
+        let others = expected(topic, 0..410).into_iter().filter(|(p, _)| *p != offline[0]);
+        check(broker.address(), &others.collect(), 3000);
+        broker.crash();
+    }
+    // The operator has found the bytes again; what the journal had was kept all the while.
+    fs::write(flushed(0), whole).expect("written");
+    let broker = Broker::start(settings(dir.path(), 1));
+    assert!(broker.ready.report.offline.is_empty(), "{:?}", broker.ready.report);
+    check(broker.address(), &expected(topic, 0..410), 3000);
+    broker.stop();
+    assert_eq!(fs::read_dir(dir.path().join("rescue")).expect("read").count(), 0);
 }
 
 /// Not a test: the process that others kill.

@@ -136,7 +136,8 @@ impl Rescan {
     }
 
     fn begin(&mut self, partition: TopicPartition) -> Vec<BootEffect> {
-        let image = LogImage::empty(self.version);
+        // Older than every entry: each of them counts.
+        let image = LogImage::empty(LogVersion::default());
         let segments = VecDeque::new();
         self.reading = Some(Reading {
             partition,
@@ -160,6 +161,7 @@ impl Rescan {
 
     fn finish(&mut self) -> Option<(Partitions, Settle)> {
         let mut settle = self.settle.take()?;
+        settle.note_rescanned(self.found.len());
         let mut entries = std::mem::take(&mut self.entries);
         let mut works = Vec::new();
         for topic in settle.image().topics() {

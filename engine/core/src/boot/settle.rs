@@ -57,6 +57,8 @@ pub(super) struct Settle {
     damaged: BTreeSet<RescueFile>,
     /// Entries of topics that the metadata has never heard of.
     unknown_entries: usize,
+    /// Partitions that were made anew from their segments.
+    rescanned: usize,
     unplaced: Vec<Unplaced>,
     /// Those whose payloads are being read.
     reading: Option<Unplaced>,
@@ -76,6 +78,7 @@ impl Settle {
             rescues: inventory.rescues,
             damaged: inventory.damaged,
             unknown_entries: 0,
+            rescanned: 0,
             unplaced: Vec::new(),
             reading: None,
             manifest_bytes: Vec::new(),
@@ -104,6 +107,11 @@ impl Settle {
         let unknown =
             entries.iter().filter(|(partition, _)| !self.removed.contains(&partition.topic));
         self.unknown_entries = unknown.map(|(_, entries)| entries.len()).sum();
+    }
+
+    /// So many partitions were made anew from their segments.
+    pub(super) fn note_rescanned(&mut self, partitions: usize) {
+        self.rescanned = partitions;
     }
 
     /// The topics there are.
@@ -247,6 +255,7 @@ impl Settle {
         let mut setups: Vec<ShardSetup> =
             (0..shards).map(|shard| self.setup(plan, ShardId(shard))).collect();
         report.unknown_entries = self.unknown_entries;
+        report.rescanned = self.rescanned;
         for (partition, log) in self.logs {
             let config = config_of(&self.image, partition, &plan.defaults);
             let (log, health, known) = match log {

@@ -3,7 +3,7 @@
 use crate::id::{Now, Offset};
 use crate::log::segment::{Incoming, SegmentEnd};
 use crate::log::watermarks::Boundary;
-use crate::log::{Log, Place, Segment};
+use crate::log::{Growth, Log, Place, Segment};
 use crate::record::BatchHeader;
 use crate::record::batch::{HEADER_LEN, stamp};
 
@@ -61,6 +61,11 @@ impl Log {
         self.marks.set_end(Boundary { offset: last_offset.plus(1), place: place.plus(size) });
         self.last_append = now.instant;
         base
+    }
+
+    /// From now on its memory grows fast with its rate, or not.
+    pub fn set_growth(&mut self, growth: Growth) {
+        self.tail.set_growth(growth);
     }
 
     fn push(&mut self, now: Now, base: Offset, place: Place, batch: &PreparedAppend<'_>) {

@@ -37,6 +37,7 @@ pub use place::{LogVersion, Place, SegmentId};
 pub use plan::{Oversize, Plan, Want, Window};
 pub use points::{POINT_SPACING, Point, Points};
 pub use segment::{Index, Segment, SegmentEnd};
+pub use tail::Growth;
 pub use watermarks::{Boundary, Watermarks};
 
 /// A log as recovery or a manifest knows it: everything before `synced` is in its segments,

@@ -61,7 +61,8 @@ impl Log {
     pub fn plan(&self, want: Want) -> Result<Plan, ReadError> {
         let high = self.high_watermark();
         self.check_range(want.offset)?;
-        if want.offset >= high.offset {
+        let nothing = want.max_bytes == 0 && want.oversize == Oversize::Nothing;
+        if want.offset >= high.offset || nothing {
             return Ok(Plan::Ready(Vec::new()));
         }
         if let Some(mark) = self.tail.find(want.offset) {
@@ -232,11 +233,19 @@ impl Log {
         Some(self.start_in(segment, timestamp))
     }
 
-    /// The greatest timestamp of the log; `None` when no record has one.
+    /// The greatest timestamp that may be read; `None` when no record has one.
     #[must_use]
-    pub fn newest_timestamp(&self) -> Option<Timestamp> {
-        let newest = self.segments.iter().map(|segment| segment.max_timestamp).max();
-        newest.filter(|newest| *newest > Timestamp::NONE)
+    pub fn newest_readable_timestamp(&self) -> Option<Timestamp> {
+        let high = self.high_watermark();
+        let newest = self.segments.iter().map(|segment| {
+            let behind = self.tail.find(high.offset);
+            match behind.filter(|mark| mark.place.segment == segment.base) {
+                Some(mark) if mark.place == high.place => mark.max_before,
+                _ if segment.base > high.place.segment => Timestamp::NONE,
+                _ => segment.max_timestamp,
+            }
+        });
+        newest.max().filter(|newest| *newest > Timestamp::NONE)
     }
 
     fn start_in(&self, segment: &Segment, timestamp: Timestamp) -> Result<Place, SegmentId> {
@@ -272,6 +281,20 @@ impl Log {
         if let Some(segment) = self.segment_mut(segment) {
             segment.index = Index::Loaded(points);
         }
+    }
+
+    /// Lets go of a closed segment's index: it is read again when it is needed.
+    pub fn unload_index(&mut self, segment: Offset) {
+        if let Some(segment) = self.segment_mut(segment).filter(|segment| segment.end.is_some()) {
+            segment.index = Index::Unloaded;
+        }
+    }
+
+    /// Bytes that a segment's index takes in memory.
+    #[must_use]
+    pub fn index_bytes(&self, segment: Offset) -> u64 {
+        let points = self.segment(segment).and_then(Segment::points);
+        points.map_or(0, |points| size_of_val(points.all()) as u64)
     }
 
     /// Behind the last batch that consumers may read.

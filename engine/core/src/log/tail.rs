@@ -15,6 +15,15 @@ const SIZES: [usize; 3] = [4 << 10, 64 << 10, 1 << 20];
 /// A slab that fills within this time is followed by a larger one.
 const BUSY_MS: u64 = 1000;
 
+/// Whether there is memory for slabs that may stay half empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// There is.
+    Free,
+    /// There is little.
+    Bounded,
+}
+
 /// Where a batch starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
@@ -41,15 +50,32 @@ impl Chunk {
 }
 
 /// The bytes from some block up to the end of the log, with the places where batches start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tail {
+    /// Bytes of the largest slab that may be opened.
+    largest: usize,
     chunks: VecDeque<Chunk>,
     marks: VecDeque<Mark>,
     /// Capacity of all slabs, in bytes.
     memory: usize,
 }
 
+impl Default for Tail {
+    fn default() -> Tail {
+        let (chunks, marks) = (VecDeque::new(), VecDeque::new());
+        Tail { largest: SIZES[2], chunks, marks, memory: 0 }
+    }
+}
+
 impl Tail {
+    /// From now on slabs are large, or not.
+    pub(crate) fn set_growth(&mut self, growth: Growth) {
+        self.largest = match growth {
+            Growth::Free => SIZES[2],
+            Growth::Bounded => SIZES[1],
+        };
+    }
+
     /// Bytes of memory that its slabs take.
     pub(crate) fn memory(&self) -> usize {
         self.memory
@@ -97,12 +123,13 @@ impl Tail {
     /// takes what is wanted.
     fn next_size(&self, now: Instant, place: Place, wanted: usize) -> usize {
         let fits = SIZES.into_iter().find(|size| *size >= wanted).unwrap_or(SIZES[2]);
+        let fits = fits.min(self.largest);
         let Some(last) = self.chunks.back().filter(|c| c.start.segment == place.segment) else {
             return fits;
         };
         let busy = now.ms_since(last.opened) < BUSY_MS;
         let grown = SIZES.into_iter().find(|s| *s > last.slab.capacity()).unwrap_or(SIZES[2]);
-        if busy { grown.max(fits) } else { fits }
+        if busy { grown.min(self.largest).max(fits) } else { fits }
     }
 
     /// The segment of the last slab is finished.

@@ -55,8 +55,11 @@ pub(crate) struct Flusher {
 /// Whether time alone is a reason to flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Overdue {
-    Yes,
     No,
+    /// Logs that are quiet are to be flushed.
+    Flush,
+    /// They are: now a barrier.
+    Barrier,
 }
 
 impl Flusher {
@@ -81,6 +84,11 @@ impl Flusher {
     /// Bytes that are in no segment.
     pub(crate) fn dirty(&self) -> u64 {
         self.dirty
+    }
+
+    /// Bytes of slabs.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
     }
 
     pub(crate) fn housekeeping_at(&self) -> Option<Instant> {
@@ -117,9 +125,15 @@ impl Flusher {
         self.stopping = Some(ticket);
     }
 
+    pub(super) fn barrier_started(&mut self) {
+        if self.overdue == Overdue::Barrier {
+            self.overdue = Overdue::No;
+        }
+    }
+
     /// Whether a barrier is wanted although the journal has room: time, or the end, says so.
     pub(super) fn wants_barrier(&self) -> bool {
-        self.overdue == Overdue::Yes || self.stopping.is_some()
+        self.overdue == Overdue::Barrier || self.stopping.is_some()
     }
 }
 
@@ -129,44 +143,55 @@ impl Shard {
         if self.directory.is_offline() {
             return self.finish_stop(fx);
         }
-        self.flush_oldest(now, fx);
+        let all = self.flush_oldest(now, fx);
         while self.may_write_segment() {
             let Some(slot) = self.flusher.worthwhile.pop_front() else { break };
             self.flush_log(slot, Finish::WholeBlocks, WORTH_FLUSHING, fx);
         }
         self.evict();
+        if all && self.flusher.overdue == Overdue::Flush {
+            self.flusher.overdue = Overdue::Barrier;
+        }
         self.start_barrier(fx);
-        self.flusher.overdue = Overdue::No;
         self.finish_stop(fx);
     }
 
-    /// Flushes the logs that hold back the oldest journal file, or are old for other reasons.
-    fn flush_oldest(&mut self, now: Now, fx: &mut Effects) {
+    /// Flushes the logs that hold back the oldest journal file, or are old for other reasons; whether
+    /// all that is due has been started.
+    fn flush_oldest(&mut self, now: Now, fx: &mut Effects) -> bool {
         let until = self.commits.to_release();
-        let stopping = self.flusher.stopping.is_some();
-        let overdue = self.flusher.overdue == Overdue::Yes;
-        let due = until.is_some() || stopping || overdue;
-        if !due || !self.may_write_segment() {
-            return;
+        let all = self.flusher.stopping.is_some() || self.is_dirty();
+        let overdue = self.flusher.overdue == Overdue::Flush;
+        if until.is_none() && !all && !overdue {
+            return true;
         }
-        let due = |seq: Seq| stopping || overdue || until.is_some_and(|until| seq <= until);
+        if !self.may_write_segment() {
+            return false;
+        }
+        let due = |seq: Seq| all || overdue || until.is_some_and(|until| seq <= until);
         let oldest = self.flusher.by_age.iter().take_while(|(seq, _)| due(*seq));
         let old: Vec<Slot> = oldest.map(|(_, slot)| *slot).collect();
         for slot in old {
             if !self.may_write_segment() {
-                return;
+                return false;
             }
-            let presses = stopping || until.is_some_and(|until| self.is_older(slot, until));
+            let presses = all || until.is_some_and(|until| self.is_older(slot, until));
             if presses || self.is_quiet(now, slot) {
                 self.flush_log(slot, Finish::Pad, 1, fx);
             }
         }
+        true
+    }
+
+    /// Whether so much is in no segment that producers will soon be slowed down.
+    fn is_dirty(&self) -> bool {
+        self.flusher.dirty > self.limits.dirty_bytes / 2
     }
 
     /// Whether one more segment write may be in flight.
     fn may_write_segment(&self) -> bool {
-        let dirty = self.flusher.dirty > self.limits.dirty_bytes / 2;
-        let presses = dirty || self.commits.is_crowded() || self.flusher.stopping.is_some();
+        let presses =
+            self.is_dirty() || self.commits.is_crowded() || self.flusher.stopping.is_some();
         self.flusher.writes < if presses { SEGMENT_WRITES } else { SEGMENT_WRITES_AT_EASE }
     }
 
@@ -247,7 +272,9 @@ impl Shard {
         if let Outcome::Failed(failure) = outcome {
             return self.partition_offline(now, slot, *failure, fx);
         }
+        let segment = partition.log.marks().flushed().segment;
         partition.log.seal_done();
+        self.index_loaded(slot, segment);
         self.flushed(slot, fx);
     }
 
@@ -289,7 +316,7 @@ impl Shard {
         if self.flusher.housekeeping.is_none_or(|at| at > now.instant) {
             return;
         }
-        self.flusher.overdue = Overdue::Yes;
+        self.flusher.overdue = Overdue::Flush;
         let busy = !self.flusher.by_age.is_empty()
             || !self.flusher.unsynced.is_empty()
             || !self.flusher.releasing.is_idle();

@@ -1,9 +1,11 @@
 //! As owner: indexes of closed segments are read when first needed, and made anew from the segment
 //! when they are missing or wrong.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
-use crate::id::{Now, Timestamp};
+use crate::id::{Now, Offset, Timestamp};
 use crate::log::{Place, Points, SegmentId, Window};
 use crate::record::BatchHeader;
 use crate::record::batch::HEADER_LEN;
@@ -26,6 +28,13 @@ pub(crate) struct Rebuild {
     at: u64,
     max_timestamp: Timestamp,
     points: Points,
+}
+
+/// Indexes of closed segments that are in memory, in order of loading, with their bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Indexes {
+    loaded: VecDeque<(Slot, Offset, u64)>,
+    bytes: u64,
 }
 
 impl Rebuild {
@@ -61,6 +70,7 @@ impl Shard {
         let file = bytes.unwrap_or_default();
         if let Some(points) = partition.log.decode_index(segment.base, &file) {
             partition.log.set_index(segment.base, points);
+            self.index_loaded(slot, segment.base);
             return self.resume(now, slot, then, Ok(()), fx);
         }
         let (at, points) = (0, Points::default());
@@ -105,7 +115,28 @@ impl Shard {
         let id = self.effect(Pending::Nothing);
         fx.file(id, FileAction::WriteIndex(segment, index));
         fx.notice(Notice::IndexRebuilt(segment));
+        self.index_loaded(slot, segment.base);
         self.resume(now, slot, then, Ok(()), fx);
+    }
+
+    /// A closed segment's index is in memory; the oldest others make room for it.
+    pub(super) fn index_loaded(&mut self, slot: Slot, segment: Offset) {
+        let Some(partition) = self.partitions.get(&slot) else { return };
+        let bytes = partition.log.index_bytes(segment);
+        // Two readers may have wanted it at once: it is here once.
+        let again = |(of, base, _): &(Slot, Offset, u64)| (*of, *base) == (slot, segment);
+        if let Some(at) = self.indexes.loaded.iter().position(again) {
+            self.indexes.bytes -= self.indexes.loaded.remove(at).map_or(0, |(_, _, bytes)| bytes);
+        }
+        self.indexes.loaded.push_back((slot, segment, bytes));
+        self.indexes.bytes += bytes;
+        while self.indexes.bytes > self.limits.index_bytes && self.indexes.loaded.len() > 1 {
+            let Some((slot, segment, bytes)) = self.indexes.loaded.pop_front() else { return };
+            self.indexes.bytes -= bytes;
+            if let Some(partition) = self.partitions.get_mut(&slot) {
+                partition.log.unload_index(segment);
+            }
+        }
     }
 
     fn resume(

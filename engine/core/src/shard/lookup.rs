@@ -107,7 +107,7 @@ impl Shard {
             }
             Target::At(timestamp) => Goal::At(timestamp),
             Target::MaxTimestamp => {
-                Goal::Newest(log.newest_timestamp().unwrap_or(Timestamp(i64::MAX)))
+                Goal::Newest(log.newest_readable_timestamp().unwrap_or(Timestamp(i64::MAX)))
             }
         };
         self.begin_search(now, slot, Search { slot, call, part, goal }, fx);

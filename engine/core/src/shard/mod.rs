@@ -40,6 +40,7 @@ use crate::shard::effect::Effects;
 use crate::shard::event::{Adopted, EffectId, Event, Outcome};
 use crate::shard::flusher::Flusher;
 use crate::shard::home::Home;
+use crate::shard::index::Indexes;
 use crate::shard::message::Message;
 use crate::shard::offline::DirectoryHealth;
 use crate::shard::owner::OwnerCalls;
@@ -97,6 +98,7 @@ pub struct Shard {
     directory: DirectoryHealth,
     /// Partitions whose rescue files the disk had no room for.
     unrescued: BTreeSet<Slot>,
+    indexes: Indexes,
     /// Reads of other shards that are to be woken at the end of this turn.
     wakes: BTreeSet<partition::OwnerCall>,
 }
@@ -123,6 +125,7 @@ impl Shard {
             controller: setup.controller.map(ControllerSeat::new),
             directory: DirectoryHealth::default(),
             unrescued: BTreeSet::new(),
+            indexes: Indexes::default(),
             wakes: BTreeSet::new(),
             limits: setup.limits,
             defaults: setup.defaults,

@@ -4,7 +4,7 @@ use corelog_mem::align_up;
 
 use crate::id::{Now, Offset, ShardId, Timestamp};
 use crate::journal::commit::{buffer_for, largest_entry};
-use crate::log::PreparedAppend;
+use crate::log::{Growth, PreparedAppend};
 use crate::producer::Verdict;
 use crate::shard::effect::Effects;
 use crate::shard::event::Health;
@@ -107,7 +107,8 @@ impl Shard {
         if !self.flusher.has_disk_for(bytes, self.limits.disk_reserve) {
             return Err(AppendError::DiskFull);
         }
-        let dirty = self.flusher.dirty() + bytes > self.limits.dirty_bytes;
+        let dirty = self.flusher.dirty() + bytes > self.limits.dirty_bytes
+            || self.flusher.memory() as u64 > self.limits.tail_bytes + self.limits.dirty_bytes;
         let entry = buffer_for(align_up(bytes as usize)) as u64;
         let full = !self.commits.has_space_for(entry);
         if dirty || full { Err(AppendError::Busy) } else { Ok(()) }
@@ -144,6 +145,8 @@ impl Shard {
                 Verdict::Fenced { current } => return Err(AppendError::Fenced { current }),
             }
         }
+        let half = self.flusher.memory() as u64 > self.limits.tail_bytes / 2;
+        partition.log.set_growth(if half { Growth::Bounded } else { Growth::Free });
         let before = partition.log.tail_memory();
         let prepared = PreparedAppend { bytes: &append.batch, header: append.header };
         let base = partition.log.append(now, &prepared);

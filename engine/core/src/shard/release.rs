@@ -62,13 +62,14 @@ impl Releasing {
 impl Shard {
     pub(super) fn start_barrier(&mut self, fx: &mut Effects) {
         let half_file = self.limits.journal_file_bytes / 2;
-        let due = self.commits.presses()
-            || self.flusher.flushed_since_barrier >= half_file
-            || self.flusher.wants_barrier();
+        let overdue = self.flusher.wants_barrier();
+        let due =
+            self.commits.presses() || self.flusher.flushed_since_barrier >= half_file || overdue;
         let idle = self.flusher.releasing.is_idle();
         if !due || !idle {
             return;
         }
+        self.flusher.barrier_started();
         if self.flusher.unsynced.is_empty() {
             return self.record_needed(fx);
         }

@@ -22,6 +22,8 @@ pub struct ShardLimits {
     pub dirty_bytes: u64,
     /// Bytes of slabs, for what is unflushed and what consumers at the tail read.
     pub tail_bytes: u64,
+    /// Bytes of indexes of closed segments.
+    pub index_bytes: u64,
     /// Bytes of the disk that produce leaves free.
     pub disk_reserve: u64,
 }

@@ -42,8 +42,8 @@ pub(crate) fn append(error: &AppendError) -> Told {
             format!("A later incarnation of this producer has written, with epoch {}.", current.0),
         ),
         AppendError::Busy => Told::new(
-            // Retriable, and the one of Kafka's codes that says to come back later.
-            ErrorCode::ThrottlingQuotaExceeded,
+            // Every client knows it of a produce, sends again, and knows that nothing was stored.
+            ErrorCode::NotEnoughReplicas,
             "More is waiting for the disk than the core's budget allows; retry after a pause.",
         ),
         AppendError::DiskFull => Told::new(

@@ -8,6 +8,9 @@ use super::setting::{
 use super::topic_settings::TOPIC;
 
 const ONE_REPLICA: Effect = Effect::Partly("a partition has one replica, more are refused");
+const NO_RETENTION: Effect = Effect::Later("nothing is dropped, a log grows until it is deleted");
+const TEN_THOUSAND: Effect = Effect::Later("it is always 10,000");
+const LEVEL_30: Effect = Effect::Later("it is always 30");
 const NO_TRANSACTIONS: Effect = Effect::Later("there are no transactions");
 
 /// Everything that the broker may set.
@@ -31,7 +34,7 @@ const NETWORK: &[Setting] = &[
     ),
     row("broker.rack", Kind::Text(Form::Any))
         .doc("Where this broker stands; consumers that know their own rack prefer brokers in it."),
-    row("listeners", Kind::List(Form::Listener)).default("PLAINTEXT://:9092").doc(
+    row("listeners", Kind::List(Form::Listener)).default("PLAINTEXT://127.0.0.1:9092").doc(
         "The addresses to listen on: `NAME://host:port`, or `host:port`. An empty host is every \
          address of the machine, port 0 a free port.",
     ),
@@ -122,6 +125,7 @@ const TOPICS: &[Setting] = &[
         .default("true")
         .doc("Let clients delete topics; otherwise they are refused."),
     row("log.retention.check.interval.ms", long(1, LONG_MAX).of(Unit::Millis))
+        .effect(NO_RETENTION)
         .default("5m")
         .doc("How often to look for segments that are too old or too many."),
 ];
@@ -175,11 +179,15 @@ const CLIENTS: &[Setting] = &[
         .doc("How many consumers may fetch incrementally at the same time."),
     row("producer.id.expiration.ms", int(1, INT_MAX).of(Unit::Millis))
         .default("1d")
+        .effect(Effect::Later("a partition forgets the longest silent beyond 10,000"))
         .doc("How long a partition remembers an idempotent producer that is silent."),
-    row("producers.per.partition.max", int(1, 1_000_000).of(Unit::Count)).default("10000").doc(
-        "How many idempotent producers a partition remembers; beyond it the one that has been \
+    row("producers.per.partition.max", int(1, 1_000_000).of(Unit::Count))
+        .default("10000")
+        .effect(TEN_THOUSAND)
+        .doc(
+            "How many idempotent producers a partition remembers; beyond it the one that has been \
          silent longest is forgotten.",
-    ),
+        ),
     row("transactional.id.expiration.ms", int(1, INT_MAX).of(Unit::Millis))
         .default("7d")
         .effect(NO_TRANSACTIONS)
@@ -194,10 +202,10 @@ const OPERATION: &[Setting] = &[
     row("log.level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]))
         .default("info")
         .doc("How much the broker says about itself."),
-    row("feature.metadata.version", int(7, 30).of(Unit::Count)).default("30").doc(
+    row("feature.metadata.version", int(7, 30).of(Unit::Count)).default("30").effect(LEVEL_30).doc(
         "The level of Kafka's `metadata.version` feature that clients are told; 30 is Kafka 4.3.",
     ),
-    row("record.path", Kind::Text(Form::Path)).doc(
+    row("record.path", Kind::Text(Form::Path)).effect(Effect::Later("only tests record")).doc(
         "For finding bugs: write every event that reaches a core to files that begin with this \
          path, to be replayed later.",
     ),

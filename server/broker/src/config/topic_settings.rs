@@ -9,9 +9,13 @@ use super::setting::{
 /// Where compression stands, for the five settings of it.
 const STORED_AS_SENT: Effect =
     Effect::Later("batches are stored as the producer sent them, whatever is asked for here");
+const NO_RETENTION: Effect = Effect::Later("nothing is dropped, a log grows until it is deleted");
 const NO_COMPACTION: Effect = Effect::Later("logs are not compacted");
 const ONE_COPY: Effect = Effect::Later("a partition has one replica");
 const NO_TIERS: Effect = Effect::Later("there is no tiered storage, all data is local");
+const ONE_IN_SYNC: Effect = Effect::Later(
+    "a partition has one replica, which is in sync, and as in Kafka no more are asked for",
+);
 const ALWAYS_FLUSHED: Effect =
     Effect::Never("every batch goes to the disk at once, whether the producer waits for it or not");
 
@@ -105,6 +109,7 @@ pub(super) const TOPIC: &[Setting] = &[
         &[same("log.index.interval.bytes")],
     )
     .default("4KiB")
+    .effect(Effect::Never("an index has an entry for every 64 KiB"))
     .doc("At most so many bytes of log lie between two entries of its index."),
     topic_row("leader.replication.throttled.replicas", Kind::List(Form::ThrottledReplica), &[])
         .default("")
@@ -186,9 +191,10 @@ pub(super) const TOPIC: &[Setting] = &[
         &[same("min.insync.replicas")],
     )
     .default("1")
+    .effect(ONE_IN_SYNC)
     .doc(
-        "With `acks=all` a batch is refused while fewer replicas are in sync. A partition has one \
-         replica, so that anything above 1 refuses all such batches.",
+        "With `acks=all` a batch is refused while fewer replicas are in sync, or fewer than there \
+         are.",
     ),
     topic_row("preallocate", Kind::Bool, &[same("log.preallocate")])
         .default("false")
@@ -212,6 +218,7 @@ pub(super) const TOPIC: &[Setting] = &[
         &[same("log.retention.bytes")],
     )
     .default("-1")
+    .effect(NO_RETENTION)
     .doc("Drop the oldest segments of a partition that is larger; negative is no limit."),
     topic_row(
         "retention.ms",
@@ -219,6 +226,7 @@ pub(super) const TOPIC: &[Setting] = &[
         &[same("log.retention.ms"), minutes("log.retention.minutes"), hours("log.retention.hours")],
     )
     .default("7d")
+    .effect(NO_RETENTION)
     .doc("Drop segments whose newest record is older; -1 is no limit."),
     topic_row("segment.bytes", int(MIB, INT_MAX).of(Unit::Bytes), &[same("log.segment.bytes")])
         .default("1GiB")
@@ -237,6 +245,7 @@ pub(super) const TOPIC: &[Setting] = &[
         &[same("log.roll.jitter.ms"), hours("log.roll.jitter.hours")],
     )
     .default("0")
+    .effect(Effect::Later("segments are closed when they are as old as `segment.ms`"))
     .doc(
         "Close a segment earlier than `segment.ms` by up to this time, so that not all partitions \
          do it at once.",

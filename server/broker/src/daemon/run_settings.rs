@@ -65,6 +65,7 @@ fn assemble(config: &Config, allowed: &[usize], any: IpAddr) -> Result<Settings,
         node_id: config.node_id,
         limits: limits(config),
         request_bytes: config.memory.requests,
+        answer_bytes: config.memory.fetches,
         max_frame_bytes: config.connections.request_max_bytes,
         max_connections: usize::try_from(config.connections.max).unwrap_or(usize::MAX),
         idle_connection_ms: config.connections.idle_ms.unwrap_or(u64::MAX),
@@ -130,6 +131,7 @@ fn limits(config: &Config) -> ShardLimits {
         commits_in_flight: COMMITS_IN_FLIGHT,
         dirty_bytes: config.memory.dirty,
         tail_bytes: config.memory.tail,
+        index_bytes: config.memory.indexes,
         disk_reserve: config.disk_reserve_bytes,
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use corelog_engine::metadata::Outcome;
 use corelog_engine::metadata::command::{Assignment, CreateResult, Created, Mode, NewTopic};
 use corelog_engine::metadata::record::BrokerId;
+use corelog_engine::metadata::{Outcome, name};
 use corelog_engine::shard::request::{Reply, Request};
 use corelog_wire::error_code::ErrorCode;
 use corelog_wire::messages::create_topics::{
@@ -27,10 +27,14 @@ pub(crate) fn handle(call: &Call, request: CreateTopicsRequest) -> Handled<Creat
     let mode = if request.validate_only { Mode::ValidateOnly } else { Mode::Apply };
     let mut refused = Vec::new();
     let mut topics = Vec::new();
+    let mut names = BTreeMap::<Str, usize>::new();
+    request.topics.iter().for_each(|wanted| *names.entry(wanted.name.clone()).or_default() += 1);
     for wanted in request.topics {
+        // What is wrong with a name is said first, and by the controller.
+        let named = names.get(&wanted.name) == Some(&1) && name::check(&wanted.name).is_ok();
         match check_configs(&call.node, &wanted) {
-            Ok(()) => topics.push(new_topic(&call.node, &wanted)),
-            Err(told) => refused.push(failed(wanted.name, told)),
+            Err(told) if named => refused.push(failed(wanted.name, told)),
+            _ => topics.push(new_topic(&call.node, &wanted)),
         }
     }
     let node = call.node.clone();

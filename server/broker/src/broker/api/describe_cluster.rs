@@ -11,6 +11,7 @@ use crate::broker::operations;
 
 /// Kafka's `DescribeClusterRequest`: brokers are asked for brokers.
 const BROKERS: i8 = 1;
+const CONTROLLERS: i8 = 2;
 
 pub(crate) fn handle(
     call: &Call,
@@ -18,8 +19,12 @@ pub(crate) fn handle(
 ) -> Handled<DescribeClusterResponse> {
     if request.endpoint_type != BROKERS {
         let why = "A broker answers for brokers: ask with endpoint type 1.";
+        let error_code = match request.endpoint_type {
+            CONTROLLERS => ErrorCode::MismatchedEndpointType,
+            _ => ErrorCode::UnsupportedEndpointType,
+        };
         return Handled::Now(DescribeClusterResponse {
-            error_code: ErrorCode::MismatchedEndpointType,
+            error_code,
             error_message: Some(Str::from_static(why)),
             ..DescribeClusterResponse::default()
         });

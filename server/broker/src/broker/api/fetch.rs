@@ -41,29 +41,33 @@ pub(crate) fn handle(call: &Call, request: &FetchRequest) -> Result<Response, Cl
     }
     let (mut draft, parts) = draft(call, request);
     let now = call.node.shard.now().instant;
-    let failed = draft.places.len() < parts_asked(request);
-    let wait = if failed { 0 } else { request.max_wait_ms.max(0) as u64 };
+    let wait = if parts.is_empty() { 0 } else { request.max_wait_ms.max(0) as u64 };
+    let max_bytes = (request.max_bytes.max(0) as u32).min(call.node.config.fetch_max_bytes);
     let fetch = Fetch {
-        max_bytes: (request.max_bytes.max(0) as u32).min(call.node.config.fetch_max_bytes),
-        min_bytes: request.min_bytes.max(0) as u32,
+        max_bytes,
+        min_bytes: (request.min_bytes.max(0) as u32).min(max_bytes),
         deadline: now.plus_ms(wait),
         parts: parts.into(),
     };
-    let pending = call.node.shard.submit(Request::Fetch(fetch));
+    let shard = call.node.shard.clone();
     let header = call.header.clone();
     let leader =
         LeaderIdAndEpoch { leader_id: call.node.id(), leader_epoch: call.node.leader_epoch().0 };
+    // Only now that the answers before it have left: what it finds is held until it is sent.
     Ok(Box::pin(async move {
-        let mut bodies = Vec::new();
-        if let Reply::Fetch(results) = pending.await {
-            bodies = draft.fill(results, header.version, &leader);
+        loop {
+            let mut bodies = Vec::new();
+            if let Reply::Fetch(results) = shard.submit(Request::Fetch(fetch.clone())).await {
+                bodies = draft.fill(results, header.version, &leader);
+            }
+            let pieces = weave(&header, &draft.response, &mut bodies)?;
+            drop(bodies);
+            if let Some(pieces) = shard.charge_answer(pieces) {
+                return Ok(pieces);
+            }
+            shard.answers_left().await;
         }
-        weave(&header, &draft.response, &mut bodies)
     }))
-}
-
-fn parts_asked(request: &FetchRequest) -> usize {
-    request.topics.iter().map(|topic| topic.partitions.len()).sum()
 }
 
 fn draft(call: &Call, request: &FetchRequest) -> (Draft, Vec<FetchPart>) {
@@ -132,7 +136,11 @@ impl Draft {
     ) -> Vec<Vec<Piece>> {
         let mut bodies = Vec::new();
         for ((topic, partition), result) in self.places.iter().zip(results) {
-            let data = &mut self.response.responses[*topic].partitions[*partition];
+            let topic = &mut self.response.responses[*topic];
+            let by_id = !topic.topic_id.is_zero();
+            let data = &mut topic.partitions[*partition];
+            // It may have been filled before.
+            *data = failed(data.partition_index, ErrorCode::None);
             match result {
                 Ok(fetched) => {
                     data.high_watermark = fetched.high_watermark.0;
@@ -146,7 +154,14 @@ impl Draft {
                     bodies.push(fetched.pieces);
                 }
                 Err(error) => {
-                    data.error_code = translate::read(error);
+                    data.error_code = match translate::read(error) {
+                        ErrorCode::UnknownTopicOrPartition if by_id => ErrorCode::UnknownTopicId,
+                        // Clients of that age do not know that it is worth another try.
+                        ErrorCode::KafkaStorageError if version <= 5 => {
+                            ErrorCode::NotLeaderOrFollower
+                        }
+                        code => code,
+                    };
                     if error == ReadError::FencedEpoch && version >= 16 {
                         data.current_leader = leader.clone();
                     }

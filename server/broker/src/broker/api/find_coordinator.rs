@@ -16,7 +16,8 @@ pub(crate) fn handle(
     request: FindCoordinatorRequest,
 ) -> Handled<FindCoordinatorResponse> {
     let (error_code, why) = match request.key_type {
-        0..=2 => (ErrorCode::CoordinatorNotAvailable, WHY),
+        0 | 1 => (ErrorCode::CoordinatorNotAvailable, WHY),
+        2 if call.header.version >= 6 => (ErrorCode::CoordinatorNotAvailable, WHY),
         _ => (ErrorCode::InvalidRequest, "There are key types 0, 1 and 2."),
     };
     let error_message = Some(Str::from_static(why));

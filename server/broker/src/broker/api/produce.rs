@@ -138,13 +138,7 @@ fn find_topic(
     if topic.is_internal() && call.header.client_id != ADMIN_CLIENT {
         return Err(Told::bare(ErrorCode::InvalidTopicException));
     }
-    let known = call.node.topics.get(&topic);
-    let replicas = known.config.min_insync_replicas;
-    if acks == Some(Acks::All) && replicas > 1 {
-        let why = format!("min.insync.replicas is {replicas}, and there is one replica.");
-        return Err(Told::new(ErrorCode::NotEnoughReplicas, why));
-    }
-    Ok(known)
+    Ok(call.node.topics.get(&topic))
 }
 
 /// Validates a batch and makes it what is to be stored.
@@ -160,6 +154,11 @@ fn prepare(
     let Some(bytes) = bytes else { return Err(Refused::from(&Invalid::NoBatch)) };
     let facts = validate(bytes, &topic.rules(version), node.shard.now().wall)
         .map_err(|invalid| Refused::from(&invalid))?;
+    let most = topic.config.segment.bytes;
+    if facts.total_len() > most as usize {
+        let why = format!("The batch is larger than a segment: segment.bytes is {most}.");
+        return Err(Told::new(ErrorCode::RecordListTooLarge, why).into());
+    }
     if facts.header.is_transactional() {
         let why = "Transactions are not served yet; the batch claims to be part of one.";
         return Err(Told::new(ErrorCode::InvalidTxnState, why).into());

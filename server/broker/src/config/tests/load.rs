@@ -16,8 +16,8 @@ fn nothing_written_is_the_defaults() {
     let at = |host: &str, port| Address { host: host.to_owned(), port };
     let listener = Listener {
         name: "PLAINTEXT".to_owned(),
-        bind: at("", 9092),
-        advertised: at("machine", 9092),
+        bind: at("127.0.0.1", 9092),
+        advertised: at("127.0.0.1", 9092),
     };
     assert_eq!(config.listeners, [listener]);
     assert_eq!(config.data_dir, PathBuf::from("./corelog-data"));
@@ -244,7 +244,8 @@ fn dev_is_the_weakest_of_what_is_written() {
         accepted(load(&from)).config
     };
     assert_eq!(dev(&[]).topics.too_many_replicas, TooManyReplicas::Clamp);
-    assert_eq!(dev(&[]).listeners[0].advertised.to_string(), "localhost:9092");
+    let everywhere = dev(&["listeners=PLAINTEXT://:9092"]);
+    assert_eq!(everywhere.listeners[0].advertised.to_string(), "localhost:9092");
     let explicit = dev(&["clamp.replication.factor=false"]);
     assert_eq!(explicit.topics.too_many_replicas, TooManyReplicas::Refuse);
 }

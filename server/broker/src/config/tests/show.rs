@@ -17,10 +17,11 @@ fn the_list_for_programs_has_every_setting() {
         "default": "7d",
         "allowed": "at least -1",
         "change": "live",
-        "effect": "full",
+        "effect": "later",
         "aliases": [],
         "inherits_from": ["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
-        "documentation": "Drop segments whose newest record is older; -1 is no limit.",
+        "documentation": "Drop segments whose newest record is older; -1 is no limit. No effect \
+                          yet: nothing is dropped, a log grows until it is deleted.",
     });
     assert_eq!(*retention, expected);
 }
