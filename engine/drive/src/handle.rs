@@ -182,9 +182,9 @@ impl ShardHandle {
         self.0.shards()
     }
 
-    /// Charges the memory of an answer to the shard's budget, until its last byte in memory has been
-    /// sent or dropped. `None` when there is no room: drop the answer, so that it holds nothing, wait
-    /// for [`answers_left`](Self::answers_left), and ask again.
+    /// Charges the memory of an answer to the shard's budget, until its last byte in memory has
+    /// been sent or dropped. `None` when there is no room: drop the answer, so that it holds
+    /// nothing, wait for [`answers_left`](Self::answers_left), and ask again.
     #[must_use]
     pub fn charge_answer(&self, mut pieces: Vec<Piece>) -> Option<Vec<Piece>> {
         let memory = |piece: &Piece| match piece {

@@ -30,6 +30,10 @@ use crate::service::Service;
 /// Connections that wait to be accepted, for each listener.
 const BACKLOG: u32 = 1024;
 
+/// How often, and how long between, an address that is in use is tried again.
+const BIND_TRIES: u32 = 100;
+const BIND_PAUSE: Duration = Duration::from_millis(20);
+
 /// How long to wait before accepting again when descriptors have run out.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
 
@@ -37,9 +41,22 @@ const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
 /// share it with another broker's too.
 pub(crate) fn check_free(addresses: &[SocketAddr]) -> Result<(), RunError> {
     for address in addresses.iter().filter(|address| address.port() != 0) {
-        TcpListener::bind(address).map_err(|error| RunError::Bind { address: *address, error })?;
+        bind_once(address).map_err(|error| RunError::Bind { address: *address, error })?;
     }
     Ok(())
+}
+
+/// After `kill -9` the kernel takes a while to let go of sockets that a ring still waits for.
+fn bind_once(address: &SocketAddr) -> io::Result<()> {
+    let mut tries = BIND_TRIES;
+    loop {
+        match TcpListener::bind(address) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() != ErrorKind::AddrInUse || tries == 0 => return Err(error),
+            Err(_) => std::thread::sleep(BIND_PAUSE),
+        }
+        tries -= 1;
+    }
 }
 
 /// Listens on every address once for each shard; the first listener of an address decides its port.

@@ -39,10 +39,10 @@ const EXECUTOR_MEMORY: usize = 64 << 10;
 /// Entries of an executor's rings; more may be in flight.
 const EXECUTOR_RING: usize = 32;
 
-/// How long tasks run at most before the executor looks at sockets and timers again. Longer than the
-/// kernel's tick: the executor arms a timer for it at every pass, and one that is due before the tick
-/// reprograms the processor's, which costs a virtual machine an exit each time (measured: p50 of
-/// 2,000 records a second 0.69 ms in place of 0.79 to 1.4 ms).
+/// How long tasks run at most before the executor looks at sockets and timers again. Longer than
+/// the kernel's tick: the executor arms a timer for it at every pass, and one that is due before
+/// the tick reprograms the processor's, which costs a virtual machine an exit each time (measured:
+/// p50 of 2,000 records a second 0.69 ms in place of 0.79 to 1.4 ms).
 const EXECUTOR_PATIENCE: Duration = Duration::from_millis(10);
 
 /// Bytes of locked memory for each shard: what the executor registers, and the rings.

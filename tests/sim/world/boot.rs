@@ -92,6 +92,12 @@ impl World {
             BootEffect::ReadSegment(segment, at, len) => {
                 self.get(Name::Segment(*segment), *at, u64::from(*len))
             }
+            other => self.alter(other)?,
+        })
+    }
+
+    fn alter(&mut self, effect: &BootEffect) -> Step<BootAnswer> {
+        Ok(match effect {
             BootEffect::WriteSegment(segment, at, bytes) => {
                 let name = Name::Segment(*segment);
                 let end = at + bytes.len() as u64;
@@ -140,6 +146,7 @@ impl World {
                 let op = self.disk.remove(of_topic);
                 self.finish(op, Landing::Volatile)?
             }
+            _ => return broken(format!("{effect:?} is no change")),
         })
     }
 

@@ -156,8 +156,8 @@ impl Shard {
         self.finish_stop(fx);
     }
 
-    /// Flushes the logs that hold back the oldest journal file, or are old for other reasons; whether
-    /// all that is due has been started.
+    /// Flushes the logs that hold back the oldest journal file, or are old for other reasons;
+    /// whether all that is due has been started.
     fn flush_oldest(&mut self, now: Now, fx: &mut Effects) -> bool {
         let until = self.commits.to_release();
         let all = self.flusher.stopping.is_some() || self.is_dirty();

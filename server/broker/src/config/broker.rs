@@ -259,6 +259,7 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is unknown, read only at the start, not allowed, or does not go together.
+    #[cfg_attr(not(test), allow(dead_code, reason = "AlterConfigs is not served yet"))]
     pub(crate) fn with_dynamic(
         &self,
         all: &BTreeMap<String, String>,
@@ -284,6 +285,7 @@ impl Config {
     }
 }
 
+#[cfg_attr(not(test), allow(dead_code, reason = "AlterConfigs is not served yet"))]
 fn dynamic(name: &str, text: &str, origin: &Origin) -> Result<(&'static str, Assigned), Wrong> {
     let Some(setting) = table::find_broker(name) else {
         return Err(Wrong::UnknownKey { name: name.to_owned(), nearest: None });

@@ -29,8 +29,10 @@ pub(crate) enum Origin {
     /// On the command line, in this flag.
     Flag(String),
     /// Set over the protocol, for all brokers.
+    #[cfg_attr(not(test), allow(dead_code, reason = "AlterConfigs is not served yet"))]
     DynamicDefault,
     /// Set over the protocol, for this broker.
+    #[cfg_attr(not(test), allow(dead_code, reason = "AlterConfigs is not served yet"))]
     DynamicBroker,
 }
 
@@ -130,6 +132,7 @@ pub(crate) enum Wrong {
     },
     /// Over the protocol, for a setting that is read at the start.
     #[error("`{0}` cannot be changed while the broker runs")]
+    #[cfg_attr(not(test), allow(dead_code, reason = "AlterConfigs is not served yet"))]
     NotLive(&'static str),
     /// Listeners that do not go together.
     #[error(transparent)]

@@ -55,6 +55,7 @@ impl Settings {
 
     /// Without what was set over the protocol.
     #[must_use]
+    #[cfg_attr(not(test), allow(dead_code, reason = "AlterConfigs is not served yet"))]
     pub(super) fn without_dynamic(&self) -> Settings {
         let mut settings = self.clone();
         for layers in settings.assigned.values_mut() {
