@@ -19,16 +19,34 @@ impl Told {
         Told { code, message: Some(Str::from(message.into())) }
     }
 
-    /// A code that says all there is to say.
-    pub(crate) fn bare(code: ErrorCode) -> Told {
-        Told { code, message: code.message_or_null() }
+    /// A code whose cause and remedy are always the same.
+    pub(crate) fn of(code: ErrorCode) -> Told {
+        match code {
+            ErrorCode::UnknownTopicOrPartition => {
+                let why =
+                    "There is no such topic or partition; create it, or refresh the metadata.";
+                Told::new(code, why)
+            }
+            ErrorCode::UnknownTopicId => {
+                let why = "No topic has this id: it was deleted, and perhaps created again; refresh \
+                           the metadata.";
+                Told::new(code, why)
+            }
+            ErrorCode::InvalidRequiredAcks => {
+                Told::new(code, "acks must be 0, 1, or -1 for all; correct the producer's setting.")
+            }
+            ErrorCode::InvalidTopicException => {
+                Told::new(code, "The topic is the broker's own; write to one of yours.")
+            }
+            code => Told { code, message: code.message_or_null() },
+        }
     }
 }
 
 /// Why an append failed.
 pub(crate) fn append(error: &AppendError) -> Told {
     match error {
-        AppendError::UnknownPartition => Told::bare(ErrorCode::UnknownTopicOrPartition),
+        AppendError::UnknownPartition => Told::of(ErrorCode::UnknownTopicOrPartition),
         AppendError::OutOfOrder { expected, got } => Told::new(
             ErrorCode::OutOfOrderSequenceNumber,
             format!(

@@ -57,7 +57,7 @@ fn topic(node: &Node, topic: &str) -> Result<Vec<Described>, Told> {
     name::check(topic)
         .map_err(|fault| Told::new(ErrorCode::InvalidTopicException, fault.to_string()))?;
     let image = node.image();
-    let topic = image.topic(topic).ok_or_else(|| Told::bare(ErrorCode::UnknownTopicOrPartition))?;
+    let topic = image.topic(topic).ok_or_else(|| Told::of(ErrorCode::UnknownTopicOrPartition))?;
     Ok(describe_topic(&node.config, &topic.configs))
 }
 

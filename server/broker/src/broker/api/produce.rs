@@ -125,18 +125,18 @@ fn find_topic(
     acks: Option<Acks>,
 ) -> Result<Rc<KnownTopic>, Told> {
     if acks.is_none() {
-        return Err(Told::bare(ErrorCode::InvalidRequiredAcks));
+        return Err(Told::of(ErrorCode::InvalidRequiredAcks));
     }
     if request.transactional_id.is_some() {
         let why = "Transactions are not served yet; produce without a transactional id.";
         return Err(Told::new(ErrorCode::InvalidTxnState, why));
     }
     if data.topic_id.is_zero() && call.header.version >= 13 {
-        return Err(Told::bare(ErrorCode::UnknownTopicId));
+        return Err(Told::of(ErrorCode::UnknownTopicId));
     }
-    let topic = topics::find(&call.node.image(), data.topic_id, &data.name).map_err(Told::bare)?;
+    let topic = topics::find(&call.node.image(), data.topic_id, &data.name).map_err(Told::of)?;
     if topic.is_internal() && call.header.client_id != ADMIN_CLIENT {
-        return Err(Told::bare(ErrorCode::InvalidTopicException));
+        return Err(Told::of(ErrorCode::InvalidTopicException));
     }
     Ok(call.node.topics.get(&topic))
 }
@@ -149,7 +149,7 @@ fn prepare(
     index: i32,
     records: &Option<Bytes>,
 ) -> Result<Append, Refused> {
-    let partition = topic.partition(index).map_err(Told::bare)?;
+    let partition = topic.partition(index).map_err(Told::of)?;
     let bytes = records.as_ref().filter(|bytes| !bytes.is_empty());
     let Some(bytes) = bytes else { return Err(Refused::from(&Invalid::NoBatch)) };
     let facts = validate(bytes, &topic.rules(version), node.shard.now().wall)
@@ -183,12 +183,17 @@ fn unanswered(index: i32) -> PartitionProduceResponse {
 impl Draft {
     fn fill(&mut self, results: Vec<Result<Appended, AppendError>>) {
         for ((topic, partition), result) in self.places.iter().zip(results) {
-            let answer = &mut self.response.responses[*topic].partition_responses[*partition];
+            let topic = &mut self.response.responses[*topic];
+            let by_id = !topic.topic_id.is_zero();
+            let answer = &mut topic.partition_responses[*partition];
             match result {
                 Ok(appended) => {
                     answer.base_offset = appended.base.0;
                     answer.log_append_time_ms = appended.append_time.0;
                     answer.log_start_offset = appended.log_start.0;
+                }
+                Err(AppendError::UnknownPartition) if by_id => {
+                    Refused::from(Told::of(ErrorCode::UnknownTopicId)).tell(answer);
                 }
                 Err(error) => Refused::from(translate::append(&error)).tell(answer),
             }
