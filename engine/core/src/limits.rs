@@ -19,6 +19,9 @@ pub const SEGMENT_WRITES: usize = 8;
 /// flush covers all of it.
 pub const SEGMENT_WRITES_AT_EASE: usize = 2;
 
+/// Slabs that a turn gives back at most.
+pub const EVICTIONS: usize = 1024;
+
 /// Bytes of a journal buffer, unless a batch is larger.
 pub const JOURNAL_BUFFER: usize = 1 << 20;
 

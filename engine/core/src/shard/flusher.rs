@@ -9,8 +9,8 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::id::{Instant, Now};
 use crate::journal::commit::Seq;
 use crate::limits::{
-    HOUSEKEEPING_MS, QUIET_MS, SEGMENT_WRITE_BYTES, SEGMENT_WRITES, SEGMENT_WRITES_AT_EASE,
-    WORTH_FLUSHING,
+    EVICTIONS, HOUSEKEEPING_MS, QUIET_MS, SEGMENT_WRITE_BYTES, SEGMENT_WRITES,
+    SEGMENT_WRITES_AT_EASE, WORTH_FLUSHING,
 };
 use crate::log::Finish;
 use crate::shard::effect::{Effects, FileAction, Notice, WriteSegment};
@@ -297,9 +297,10 @@ impl Shard {
     /// Frees memory: the oldest flushed slabs first.
     fn evict(&mut self) {
         let limit = usize::try_from(self.limits.tail_bytes).unwrap_or(usize::MAX);
-        let mut tries = self.flusher.evictable.len();
-        while self.flusher.memory > limit && tries > 0 {
-            tries -= 1;
+        for _ in 0..EVICTIONS {
+            if self.flusher.memory <= limit {
+                return;
+            }
             let Some(slot) = self.flusher.evictable.pop_front() else { return };
             let Some(partition) = self.partitions.get_mut(&slot) else { continue };
             partition.evictable = Queued::No;

@@ -145,8 +145,9 @@ impl Shard {
                 Verdict::Fenced { current } => return Err(AppendError::Fenced { current }),
             }
         }
-        let half = self.flusher.memory() as u64 > self.limits.tail_bytes / 2;
-        partition.log.set_growth(if half { Growth::Bounded } else { Growth::Free });
+        // What a turn appends is given back at its end, unless slabs that are being filled hold it.
+        let short = self.flusher.memory() as u64 > self.limits.tail_bytes / 8 * 9;
+        partition.log.set_growth(if short { Growth::Bounded } else { Growth::Free });
         let before = partition.log.tail_memory();
         let prepared = PreparedAppend { bytes: &append.batch, header: append.header };
         let base = partition.log.append(now, &prepared);
