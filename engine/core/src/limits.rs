@@ -1,7 +1,12 @@
 //! Every bound that is no setting, and how bounds relate.
 
-/// Idempotent producers that a partition remembers; the one that wrote longest ago goes first.
-pub const PRODUCERS_PER_PARTITION: usize = 10_000;
+/// Idempotent producers of a partition that recovery takes in, whatever the setting: as many as the
+/// setting allows at most.
+pub const RECOVERED_PRODUCERS: usize = 1_000_000;
+
+/// Milliseconds between two looks of a log that is written to for producers that have expired, as
+/// Kafka's `producer.id.expiration.check.interval.ms`.
+pub const EXPIRE_PRODUCERS_MS: u64 = 600_000;
 
 /// Requests of one shard that may be open on another at a time.
 pub const CREDITS: u32 = 256;

@@ -80,6 +80,15 @@ impl Producers {
         }
     }
 
+    /// Remembers no more than `limit` producers from now on, at least one.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit.max(1);
+        while self.entries.len() > self.limit {
+            let Some((_, oldest)) = self.by_age.first().copied() else { return };
+            self.forget(oldest);
+        }
+    }
+
     /// How many producers are remembered.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,6 +1,7 @@
 //! Appending: a batch gets its offset, is stamped and goes to memory.
 
 use crate::id::{Now, Offset};
+use crate::limits::EXPIRE_PRODUCERS_MS;
 use crate::log::segment::{Incoming, SegmentEnd};
 use crate::log::watermarks::Boundary;
 use crate::log::{Growth, Log, Place, Segment};
@@ -57,10 +58,19 @@ impl Log {
         self.active().note(base, place.at, max_timestamp, now.wall);
         self.note_epoch(base);
         let stored = BatchHeader { base_offset: base, ..batch.header };
+        self.expire_producers(now);
         self.producers.append(&stored);
         self.marks.set_end(Boundary { offset: last_offset.plus(1), place: place.plus(size) });
         self.last_append = now.instant;
         base
+    }
+
+    /// Forgets producers that have been silent for too long, now and then.
+    fn expire_producers(&mut self, now: Now) {
+        if now.instant.ms_since(self.looked_for_expired) >= EXPIRE_PRODUCERS_MS {
+            self.looked_for_expired = now.instant;
+            self.producers.expire(now.wall, self.config.producers.expiration_ms);
+        }
     }
 
     /// From now on its memory grows fast with its rate, or not.
@@ -101,5 +111,45 @@ impl Log {
         if self.epochs.last().is_none_or(|(epoch, _)| *epoch < self.epoch) {
             self.epochs.push((self.epoch, base));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::id::{
+        Instant, LeaderEpoch, PartitionIndex, ProducerEpoch, ProducerId, Timestamp, TopicId,
+        TopicPartition,
+    };
+    use crate::log::{Known, LogConfig, LogImage, LogVersion, ProducerMemory};
+    use crate::record::{BatchBuilder, Codec, NewRecord, Sequence};
+
+    fn append(log: &mut Log, producer: i64, after_ms: u64) {
+        let timestamp = Timestamp(after_ms as i64);
+        let now = Now { instant: Instant(after_ms * 1000), wall: timestamp };
+        let batch = BatchBuilder::new(Codec::None);
+        let mut batch = batch.producer(ProducerId(producer), ProducerEpoch(0), Sequence(0));
+        batch.append(NewRecord { timestamp, key: None, value: Some(b"v"), headers: &[] });
+        let bytes = batch.build().expect("small");
+        let header = BatchHeader::parse(&bytes).expect("a batch");
+        log.append(now, &PreparedAppend { bytes: &bytes, header });
+    }
+
+    #[test]
+    fn silent_producers_and_too_many_are_forgotten() {
+        let partition = TopicPartition { topic: TopicId([7; 16]), index: PartitionIndex(0) };
+        let producers = ProducerMemory { most: 3, expiration_ms: 3_600_000 };
+        let config = Arc::new(LogConfig { producers, ..LogConfig::default() });
+        let image = LogImage::empty(LogVersion::default());
+        let mut log = Log::new(partition, image, config, LeaderEpoch(1), Known::No);
+        (0..5).for_each(|producer| append(&mut log, producer, 1));
+        assert_eq!(log.producers().len(), 3, "no more than the limit");
+        append(&mut log, 5, EXPIRE_PRODUCERS_MS);
+        assert_eq!(log.producers().len(), 3, "none is old");
+        append(&mut log, 6, 3_600_001 + EXPIRE_PRODUCERS_MS / 2);
+        let left: Vec<i64> = log.producers().iter().map(|producer| producer.id.0).collect();
+        assert_eq!(left, [5, 6]);
     }
 }

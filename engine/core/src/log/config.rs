@@ -12,6 +12,15 @@ pub enum Acknowledge {
     Cached,
 }
 
+/// What a log remembers of idempotent producers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerMemory {
+    /// How many; the one that wrote longest ago goes first (`producers.per.partition.max`).
+    pub most: usize,
+    /// Milliseconds without a batch after which one is forgotten (`producer.id.expiration.ms`).
+    pub expiration_ms: i64,
+}
+
 /// How one log is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
@@ -21,6 +30,8 @@ pub struct LogConfig {
     pub segment_ms: u64,
     /// When a produce is acknowledged (`write.caching`).
     pub acknowledge: Acknowledge,
+    /// What is remembered of its producers.
+    pub producers: ProducerMemory,
 }
 
 impl Default for LogConfig {
@@ -30,6 +41,7 @@ impl Default for LogConfig {
             segment_bytes: 1 << 30,
             segment_ms: 7 * 24 * 3600 * 1000,
             acknowledge: Acknowledge::Durable,
+            producers: ProducerMemory { most: 10_000, expiration_ms: 24 * 3600 * 1000 },
         }
     }
 }
@@ -51,6 +63,7 @@ impl LogConfig {
             segment_bytes: number("segment.bytes", self.segment_bytes),
             segment_ms: number("segment.ms", self.segment_ms),
             acknowledge,
+            producers: self.producers,
         }
     }
 }

@@ -29,7 +29,7 @@ use crate::producer::Producers;
 use tail::Tail;
 
 pub use append::PreparedAppend;
-pub use config::{Acknowledge, LogConfig};
+pub use config::{Acknowledge, LogConfig, ProducerMemory};
 pub use flush::{Finish, SegmentWrite, Sync};
 pub use journaling::Journaling;
 pub use manifest::Telling;
@@ -71,7 +71,7 @@ impl LogImage {
             end: Boundary::default(),
             synced: Place::default(),
             epochs: Vec::new(),
-            producers: Producers::new(limits::PRODUCERS_PER_PARTITION),
+            producers: Producers::new(limits::RECOVERED_PRODUCERS),
         }
     }
 }
@@ -120,6 +120,7 @@ pub struct Log {
     /// What a durable manifest says of this log.
     recorded: Recorded,
     last_append: Instant,
+    looked_for_expired: Instant,
 }
 
 /// What a durable manifest says of a log.
@@ -156,6 +157,8 @@ impl Log {
         let marks = Watermarks::recovered(image.log_start, image.end);
         let newest = image.segments.last().map_or(Timestamp::NONE, |active| active.max_timestamp);
         let (place, boundary) = (image.synced, image.end);
+        let mut producers = image.producers;
+        producers.set_limit(config.producers.most);
         let sync = Sync { place, boundary, max_timestamp: newest };
         let recorded = Recorded { known, sync };
         Log {
@@ -167,7 +170,8 @@ impl Log {
             segments: image.segments,
             tail: Tail::default(),
             marks,
-            producers: image.producers,
+            producers,
+            looked_for_expired: Instant::default(),
             journal_from: image.end.place.block_start(),
             commits: 0,
             entries: VecDeque::new(),

@@ -9,7 +9,6 @@ use super::topic_settings::TOPIC;
 
 const ONE_REPLICA: Effect = Effect::Partly("a partition has one replica, more are refused");
 const NO_RETENTION: Effect = Effect::Later("nothing is dropped, a log grows until it is deleted");
-const TEN_THOUSAND: Effect = Effect::Later("it is always 10,000");
 const LEVEL_30: Effect = Effect::Later("it is always 30");
 const NO_TRANSACTIONS: Effect = Effect::Later("there are no transactions");
 
@@ -179,15 +178,11 @@ const CLIENTS: &[Setting] = &[
         .doc("How many consumers may fetch incrementally at the same time."),
     row("producer.id.expiration.ms", int(1, INT_MAX).of(Unit::Millis))
         .default("1d")
-        .effect(Effect::Later("a partition forgets the longest silent beyond 10,000"))
         .doc("How long a partition remembers an idempotent producer that is silent."),
-    row("producers.per.partition.max", int(1, 1_000_000).of(Unit::Count))
-        .default("10000")
-        .effect(TEN_THOUSAND)
-        .doc(
-            "How many idempotent producers a partition remembers; beyond it the one that has been \
+    row("producers.per.partition.max", int(1, 1_000_000).of(Unit::Count)).default("10000").doc(
+        "How many idempotent producers a partition remembers; beyond it the one that has been \
          silent longest is forgotten.",
-        ),
+    ),
     row("transactional.id.expiration.ms", int(1, INT_MAX).of(Unit::Millis))
         .default("7d")
         .effect(NO_TRANSACTIONS)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use corelog_drive::Settings;
 use corelog_engine::id::TopicId;
-use corelog_engine::log::{Acknowledge, LogConfig};
+use corelog_engine::log::{Acknowledge, LogConfig, ProducerMemory};
 use corelog_engine::shard::setup::ShardLimits;
 use rustix::thread::{CpuSet, sched_getaffinity};
 
@@ -142,6 +142,10 @@ fn log_defaults(config: &Config) -> LogConfig {
     LogConfig {
         segment_bytes: u64::from(topic.segment.bytes),
         segment_ms: topic.segment.ms,
+        producers: ProducerMemory {
+            most: config.producers.per_partition_max as usize,
+            expiration_ms: i64::try_from(config.producers.expiration_ms).unwrap_or(i64::MAX),
+        },
         acknowledge: match topic.acknowledge {
             topic::Acknowledge::Durable => Acknowledge::Durable,
             topic::Acknowledge::Cached => Acknowledge::Cached,
