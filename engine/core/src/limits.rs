@@ -11,8 +11,9 @@ pub const EXPIRE_PRODUCERS_MS: u64 = 600_000;
 /// Requests of one shard that may be open on another at a time.
 pub const CREDITS: u32 = 256;
 
-/// Bytes of one segment write. The disk serves it before the journal writes behind it: with 4 MiB one
-/// partition took 218 MB/s of 100 KiB batches with a p99 of 6.4 ms, with 1 MiB 300 MB/s and 2.6 ms.
+/// Bytes of one segment write. The disk serves it before the journal writes behind it: with 4 MiB
+/// one partition took 218 MB/s of 100 KiB batches with a p99 of 6.4 ms, with 1 MiB 300 MB/s and 2.6
+/// ms.
 pub const SEGMENT_WRITE_BYTES: u64 = 1 << 20;
 
 /// Bytes that make a segment write worth its while when nothing presses.

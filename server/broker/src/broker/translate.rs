@@ -23,8 +23,7 @@ impl Told {
     pub(crate) fn of(code: ErrorCode) -> Told {
         match code {
             ErrorCode::UnknownTopicOrPartition => {
-                let why =
-                    "There is no such topic or partition; create it, or refresh the metadata.";
+                let why = "There is no such topic or partition; create it or refresh the metadata.";
                 Told::new(code, why)
             }
             ErrorCode::UnknownTopicId => {
