@@ -27,8 +27,7 @@ impl Told {
                 Told::new(code, why)
             }
             ErrorCode::UnknownTopicId => {
-                let why = "No topic has this id: it was deleted, and perhaps created again; refresh \
-                           the metadata.";
+                let why = "No topic has this id; it was deleted: refresh the metadata.";
                 Told::new(code, why)
             }
             ErrorCode::InvalidRequiredAcks => {
