@@ -31,6 +31,7 @@ pub(crate) fn run(options: &Options, report: &mut Report) {
     for (name, end) in [("stopped", End::Stopped), ("killed", End::Killed)] {
         report.test(&format!("cores/{name}"), || {
             let dir = options.dir.join(format!("cores-{name}"));
+            let _ = std::fs::remove_dir_all(&dir);
             let words = two_one_two_one(&Launch::new(&options.broker, &dir)?, end, options.seed)?;
             Ok(std::fs::remove_dir_all(dir).map(|()| words)?)
         });

@@ -75,6 +75,8 @@ pub(crate) fn run(options: &Options, report: &mut Report) {
 impl Campaign {
     fn begin(options: &Options, dir: PathBuf, seed: u64) -> io::Result<Campaign> {
         let mut seed = Seed(seed);
+        // What an earlier run has kept there for somebody to look at.
+        let _ = fs::remove_dir_all(&dir);
         let mut launch = Launch::new(&options.broker, &dir)?;
         let journal = JOURNAL_FILE_BYTES[seed.below(JOURNAL_FILE_BYTES.len())];
         launch = launch.set(format!("journal.file.bytes={journal}"));

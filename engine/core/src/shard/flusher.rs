@@ -23,7 +23,7 @@ use crate::shard::{Pending, Shard};
 /// Whether there is room on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Disk {
-    /// Bytes free when last asked, less what was appended since.
+    /// Bytes free when last asked, less what has gone to segments since.
     Free(u64),
     /// A write has found it full; until it is known to have room again.
     Full,
@@ -93,6 +93,13 @@ impl Flusher {
 
     pub(crate) fn housekeeping_at(&self) -> Option<Instant> {
         self.housekeeping
+    }
+
+    /// Bytes have gone to segments since the free ones were last counted.
+    fn took_disk(&mut self, bytes: u64) {
+        if let Disk::Free(free) = &mut self.disk {
+            *free = free.saturating_sub(bytes);
+        }
     }
 
     pub(crate) fn has_disk_for(&self, bytes: u64, reserve: u64) -> bool {
@@ -244,6 +251,7 @@ impl Shard {
                 partition.log.written();
                 let flushed = before - partition.log.unflushed();
                 self.flusher.dirty -= flushed;
+                self.flusher.took_disk(flushed);
                 self.flusher.flushed_since_barrier += flushed;
                 if partition.evictable == Queued::No {
                     partition.evictable = Queued::Yes;
