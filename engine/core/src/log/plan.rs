@@ -5,7 +5,6 @@
 use std::borrow::Cow;
 
 use crate::id::{Offset, Timestamp};
-use crate::log::watermarks::Boundary;
 use crate::log::{Index, Log, Place, Points, Segment, SegmentId};
 use crate::record::BatchHeader;
 use crate::record::batch::HEADER_LEN;
@@ -237,13 +236,12 @@ impl Log {
     #[must_use]
     pub fn newest_readable_timestamp(&self) -> Option<Timestamp> {
         let high = self.high_watermark();
-        let newest = self.segments.iter().map(|segment| {
-            let behind = self.tail.find(high.offset);
-            match behind.filter(|mark| mark.place.segment == segment.base) {
-                Some(mark) if mark.place == high.place => mark.max_before,
-                _ if segment.base > high.place.segment => Timestamp::NONE,
-                _ => segment.max_timestamp,
-            }
+        // What is appended behind the high watermark starts with the batch there, if there is any.
+        let behind = self.tail.find(high.offset).filter(|mark| mark.place == high.place);
+        let newest = self.segments.iter().map(|segment| match behind {
+            Some(mark) if segment.base == high.place.segment => mark.max_before,
+            _ if segment.base > high.place.segment => Timestamp::NONE,
+            _ => segment.max_timestamp,
         });
         newest.max().filter(|newest| *newest > Timestamp::NONE)
     }
@@ -295,12 +293,6 @@ impl Log {
     pub fn index_bytes(&self, segment: Offset) -> u64 {
         let points = self.segment(segment).and_then(Segment::points);
         points.map_or(0, |points| size_of_val(points.all()) as u64)
-    }
-
-    /// Behind the last batch that consumers may read.
-    #[must_use]
-    pub fn readable(&self) -> Boundary {
-        self.high_watermark()
     }
 }
 

@@ -75,12 +75,6 @@ impl Points {
         &self.0
     }
 
-    /// Bytes of memory they take.
-    #[must_use]
-    pub fn memory(&self) -> usize {
-        self.0.capacity() * size_of::<Point>()
-    }
-
     /// The points before a position.
     #[must_use]
     pub fn before(mut self, at: u64) -> Points {
