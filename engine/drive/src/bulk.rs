@@ -7,7 +7,6 @@ mod splices;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::mpsc::{self, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -17,11 +16,11 @@ use corelog_engine::log::SegmentId;
 use corelog_engine::shard::effect::WriteSegment;
 use corelog_os::SharedFd;
 use corelog_os::cpu::{CoreId, pin_current_thread};
-use corelog_os::event::EventFd;
 use corelog_os::ring::{Op, Readiness, Ring, WorkerLimits};
 use crossbeam_queue::SegQueue;
 
 use crate::abort::AbortOnPanic;
+use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::error::{IoContext, RunError};
 use crate::layout::Layout;
@@ -77,9 +76,7 @@ enum Order {
 
 struct Orders {
     queue: SegQueue<Order>,
-    /// Whether the thread sleeps, or is about to.
-    asleep: AtomicBool,
-    wake: EventFd,
+    bell: Bell,
 }
 
 /// The way to a shard's bulk thread, from any thread.
@@ -90,9 +87,8 @@ impl Bulk {
     /// Starts the thread.
     pub(crate) fn start(setup: BulkSetup) -> Result<(Bulk, JoinHandle<()>), RunError> {
         let path = setup.layout.root().to_path_buf();
-        let wake = EventFd::new().context("making an eventfd for", &path)?;
-        let (queue, asleep) = (SegQueue::new(), AtomicBool::new(false));
-        let bulk = Bulk(Arc::new(Orders { queue, asleep, wake }));
+        let bell = Bell::new().context("making an eventfd for", &path)?;
+        let bulk = Bulk(Arc::new(Orders { queue: SegQueue::new(), bell }));
         let (told, outcome) = mpsc::channel();
         let (orders, name) = (bulk.clone(), format!("corelog-bulk-{}", setup.shard.0));
         let mailbox = setup.mailbox.clone();
@@ -141,12 +137,7 @@ impl Bulk {
 
     fn order(&self, order: Order) {
         self.0.queue.push(order);
-        // Pairs with the fence in `sleep`: either the thread sees the order, or we see it asleep.
-        fence(Ordering::SeqCst);
-        if self.0.asleep.load(Ordering::Relaxed) && self.0.asleep.swap(false, Ordering::SeqCst) {
-            // An eventfd that cannot be written to is full: as good as written to.
-            let _ = self.0.wake.notify();
-        }
+        self.0.bell.ring();
     }
 }
 
@@ -173,10 +164,10 @@ struct Worker {
 impl Worker {
     fn new(setup: BulkSetup, orders: Bulk) -> io::Result<Worker> {
         pin_current_thread(&setup.cores)?;
-        let mut ring = Ring::blocking(RING_ENTRIES)?;
+        let mut ring = Ring::new(RING_ENTRIES)?;
         ring.limit_workers(WORKERS)?;
         ring.place_workers(&setup.cores)?;
-        listen(&mut ring, orders.0.wake.descriptor());
+        listen(&mut ring, orders.0.bell.descriptor());
         Ok(Worker {
             orders,
             ring,
@@ -224,9 +215,8 @@ impl Worker {
             drop(completion.op);
             match completion.payload {
                 Work::Wake => {
-                    // The count says nothing more than that there are orders.
-                    let _ = self.orders.0.wake.drain();
-                    listen(&mut self.ring, self.orders.0.wake.descriptor());
+                    self.orders.0.bell.silence();
+                    listen(&mut self.ring, self.orders.0.bell.descriptor());
                 }
                 Work::Write(write) => {
                     self.segments.complete(write, completion.result, &mut self.ring);
@@ -252,8 +242,7 @@ impl Worker {
 
     /// Hands what is queued to the kernel and sleeps until something has happened.
     fn sleep(&mut self) -> io::Result<()> {
-        self.orders.0.asleep.store(true, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
+        self.orders.0.bell.arm();
         let settled = self.ending && self.segments.in_flight() == 0;
         let waited = if self.orders.0.queue.is_empty() && !settled {
             let now = self.clock.instant();
@@ -263,7 +252,7 @@ impl Worker {
         } else {
             self.ring.flush()
         };
-        self.orders.0.asleep.store(false, Ordering::Relaxed);
+        self.orders.0.bell.disarm();
         waited
     }
 }

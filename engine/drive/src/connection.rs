@@ -4,20 +4,22 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use corelog_engine::shard::request::Piece;
-use futures_lite::{AsyncRead, future};
-use glommio::net::TcpStream;
+use corelog_os::ring::Readiness;
+use futures_lite::future;
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
 use crate::budget::Budget;
+use crate::oneshot;
 use crate::pulse::{Pulse, Receiving};
 use crate::receive::{BadSize, Receiver};
 use crate::serve::{End, Server};
@@ -54,7 +56,8 @@ impl<S: Session> Connection<S> {
         let line = Line::new(pulse.clone());
         let inward = Inward {
             frames: Receiver::new(budget.clone(), max_frame_bytes),
-            stream: server.stream.clone(),
+            wait: None,
+            emptied: false,
             pulse: pulse.clone(),
             budget,
             scratch,
@@ -162,7 +165,10 @@ fn weight(pieces: &[Piece]) -> u64 {
 /// The receiving half.
 struct Inward<'a> {
     frames: Receiver,
-    stream: Rc<RefCell<TcpStream>>,
+    /// For bytes to arrive.
+    wait: Option<oneshot::Receiver<io::Result<()>>>,
+    /// Whether the last receive took all that there was.
+    emptied: bool,
     pulse: Rc<Pulse>,
     budget: Arc<Budget>,
     scratch: Rc<RefCell<Vec<u8>>>,
@@ -220,48 +226,74 @@ impl Inward<'_> {
 
     /// Takes in what arrives next.
     async fn arrival(&mut self, server: &Server) -> Result<Arrival, End> {
-        glommio::executor().yield_if_needed().await;
-        if let Some(arrival) = self.receive_directly(server)? {
-            return Ok(arrival);
+        server.tasks.yield_if_needed().await;
+        loop {
+            if let Some(arrival) = self.take_in(server)? {
+                return Ok(arrival);
+            }
+            let amid = self.frames.is_amid_frame();
+            self.pulse.set_receiving(if amid { Receiving::AmidFrame } else { Receiving::Nothing });
+            poll_fn(|cx| self.poll_readable(server, cx)).await;
+            if self.pulse.is_draining() {
+                return Ok(Arrival::Draining);
+            }
+            self.pulse.set_receiving(Receiving::Paused);
         }
-        let amid = self.frames.is_amid_frame();
-        self.pulse.set_receiving(if amid { Receiving::AmidFrame } else { Receiving::Nothing });
-        let (stream, scratch, pulse) = (&self.stream, &self.scratch, &self.pulse);
-        let frames = &mut self.frames;
-        let arrival = poll_fn(|cx| {
-            if pulse.is_draining() {
-                return Poll::Ready(Ok(Arrival::Draining));
-            }
-            let mut scratch = scratch.borrow_mut();
-            let mut stream = stream.borrow_mut();
-            match Pin::new(&mut *stream).poll_read(cx, &mut scratch) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(Ok(0)) => Poll::Ready(Ok(Arrival::Ended)),
-                Poll::Ready(Ok(count)) => {
-                    let taken = frames.take_in(&scratch[..count]);
-                    Poll::Ready(taken.map(|()| Arrival::Bytes).map_err(bad_size))
-                }
-                Poll::Ready(Err(error)) => Poll::Ready(Err(End::Peer(error))),
-            }
-        })
-        .await?;
-        self.pulse.set_receiving(Receiving::Paused);
-        Ok(arrival)
     }
 
-    /// Receives the rest of a large frame to where it belongs, as far as it has arrived.
-    fn receive_directly(&mut self, server: &Server) -> Result<Option<Arrival>, End> {
-        let Some(bytes) = self.frames.direct(WORTH_RECEIVING_DIRECTLY) else { return Ok(None) };
-        match recv(&*server.socket, spare_capacity(bytes), RecvFlags::DONTWAIT) {
-            Ok((0, _)) => Ok(Some(Arrival::Ended)),
-            Ok(_) => {
-                self.frames.received().map_err(bad_size)?;
-                Ok(Some(Arrival::Bytes))
-            }
-            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
-            Err(error) => Err(End::Peer(error.into())),
+    /// Until there is something to receive, or the connection is to end.
+    fn poll_readable(&mut self, server: &Server, cx: &mut Context<'_>) -> Poll<()> {
+        if self.pulse.is_draining() {
+            return Poll::Ready(());
         }
+        let ready = || server.disk.borrow_mut().ready(server.socket.clone(), Readiness::Readable);
+        let wait = self.wait.get_or_insert_with(ready);
+        // Whatever it came to, receiving tells.
+        let _ = std::task::ready!(Pin::new(wait).poll(cx));
+        self.wait = None;
+        self.emptied = false;
+        Poll::Ready(())
     }
+
+    /// Takes in what has arrived, if anything has: the rest of a large frame to where it belongs.
+    fn take_in(&mut self, server: &Server) -> Result<Option<Arrival>, End> {
+        while !self.emptied {
+            let scratch = &mut *self.scratch.borrow_mut();
+            let direct = self.frames.direct(WORTH_RECEIVING_DIRECTLY);
+            let (room, received, to) = match direct {
+                Some(bytes) => {
+                    let room = bytes.capacity() - bytes.len();
+                    let buffer = spare_capacity(bytes);
+                    (room, recv(&*server.socket, buffer, RecvFlags::DONTWAIT), To::Frame)
+                }
+                None => {
+                    let buffer = &mut scratch[..];
+                    (buffer.len(), recv(&*server.socket, buffer, RecvFlags::DONTWAIT), To::Scratch)
+                }
+            };
+            let count = match received {
+                Ok((0, _)) => return Ok(Some(Arrival::Ended)),
+                Ok((count, _)) => count,
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => 0,
+                Err(error) => return Err(End::Peer(error.into())),
+            };
+            self.emptied = count < room;
+            let taken = match to {
+                _ if count == 0 => return Ok(None),
+                To::Frame => self.frames.received(),
+                To::Scratch => self.frames.take_in(&scratch[..count]),
+            };
+            return taken.map(|()| Some(Arrival::Bytes)).map_err(bad_size);
+        }
+        Ok(None)
+    }
+}
+
+/// Where bytes were received to.
+enum To {
+    Frame,
+    Scratch,
 }
 
 fn bad_size(size: BadSize) -> End {

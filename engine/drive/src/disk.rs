@@ -1,15 +1,16 @@
-//! The shard's own ring: journal writes, aligned reads, and waiting for listeners.
+//! The shard's own ring: journal writes, aligned reads, and waiting: for sockets, and for the bell
+//! of the shard's mailbox. The shard sleeps in it.
 //!
 //! The loop and the tasks of a shard share it, one at a time. Operations are queued here and handed
-//! to the kernel together, once per turn; whoever queues outside a turn rings the loop's bell. What
-//! has completed is picked up once per turn as well, which reads memory only.
+//! to the kernel together, by the loop, at the latest when it goes to sleep, which is one system
+//! call with it.
 
 mod reads;
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use corelog_engine::log::SegmentId;
@@ -17,14 +18,13 @@ use corelog_engine::shard::effect::{ReadFile, WriteJournal};
 use corelog_engine::shard::event::{EffectId, Event, Outcome};
 use corelog_os::SharedFd;
 use corelog_os::cpu::CoreId;
-use corelog_os::event::EventFd;
 use corelog_os::ring::{Completion, Op, Readiness, Ring, WorkerLimits, WriteBuf};
 
 use crate::bulk::Removed;
 use crate::failure::{NOT_WHOLE, failure};
 use crate::layout::Layout;
 use crate::mesh::Mailbox;
-use crate::oneshot::{Gone, Receiver, Sender, channel};
+use crate::oneshot::{Receiver, Sender, channel};
 pub(crate) use reads::{FileKind, ReadError};
 use reads::{Opening, Read, Reads};
 
@@ -36,10 +36,15 @@ const WORKERS: WorkerLimits = WorkerLimits { bounded: 4, unbounded: 2 };
 
 /// What an operation in flight is for.
 enum Work {
-    Journal { id: EffectId, len: usize },
+    Journal {
+        id: EffectId,
+        len: usize,
+    },
     Open(Opening),
     Read(Read),
     Ready(Sender<io::Result<()>>),
+    /// The mailbox's bell has rung.
+    Bell,
 }
 
 /// A shard's disk. Stays on the shard's thread.
@@ -55,18 +60,21 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// A disk for the present thread, and the eventfd that tells of its completions.
-    pub(crate) fn new(
-        layout: Layout,
-        cores: &[CoreId],
-        mailbox: Arc<Mailbox>,
-    ) -> io::Result<(Disk, EventFd)> {
-        let (ring, completions) = Ring::event_driven(RING_ENTRIES)?;
+    /// A disk for the present thread, which sleeps in it.
+    pub(crate) fn new(layout: Layout, cores: &[CoreId], mailbox: Arc<Mailbox>) -> io::Result<Disk> {
+        let ring = Ring::new(RING_ENTRIES)?;
         ring.limit_workers(WORKERS)?;
         ring.place_workers(cores)?;
         let (journals, completed) = (Vec::new(), VecDeque::new());
         let reads = Reads::new(layout);
-        Ok((Disk { ring, journals, reads, completed, mailbox, queued: false }, completions))
+        let mut disk = Disk { ring, journals, reads, completed, mailbox, queued: false };
+        disk.listen();
+        Ok(disk)
+    }
+
+    fn listen(&mut self) {
+        let fd = self.mailbox.bell().descriptor();
+        self.submit(Op::Poll { fd, until: Readiness::Readable }, Work::Bell);
     }
 
     /// From now on commits may go to this journal file.
@@ -107,7 +115,6 @@ impl Disk {
         let (sender, receiver) = channel();
         let ops = self.reads.start(file, at, len, sender);
         self.submit_all(ops);
-        self.mailbox.ring();
         receiver
     }
 
@@ -120,18 +127,13 @@ impl Disk {
         let (sender, receiver) = channel();
         let op = self.reads.open(segment, kind, sender);
         self.submit_all(op);
-        self.mailbox.ring();
         receiver
     }
 
-    /// Resolves when the descriptor is readable, or failed.
-    pub(crate) fn readable(
-        &mut self,
-        fd: SharedFd,
-    ) -> impl Future<Output = Result<io::Result<()>, Gone>> + use<> {
+    /// Resolves when the descriptor is ready for it, or failed, or was hung up.
+    pub(crate) fn ready(&mut self, fd: SharedFd, until: Readiness) -> Receiver<io::Result<()>> {
         let (sender, receiver) = channel();
-        self.submit(Op::Poll { fd, until: Readiness::Readable }, Work::Ready(sender));
-        self.mailbox.ring();
+        self.submit(Op::Poll { fd, until }, Work::Ready(sender));
         receiver
     }
 
@@ -145,10 +147,10 @@ impl Disk {
         self.queued
     }
 
-    /// Whether [`flush`](Self::flush) or [`complete`](Self::complete) has something to do.
-    pub(crate) fn has_work(&mut self) -> bool {
+    /// Whether [`complete`](Self::complete) has something to do.
+    pub(crate) fn has_completed(&mut self) -> bool {
         self.completed.extend(self.ring.completions());
-        self.queued || !self.completed.is_empty()
+        !self.completed.is_empty()
     }
 
     /// Hands the kernel what is queued.
@@ -158,6 +160,16 @@ impl Disk {
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.queued = false;
         self.ring.flush()
+    }
+
+    /// Hands the kernel what is queued and sleeps until something has completed, the bell has rung,
+    /// or the time is over.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub(crate) fn sleep(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        self.queued = false;
+        self.ring.wait(limit)
     }
 
     /// Looks at what has completed; what concerns the core becomes events.
@@ -181,6 +193,10 @@ impl Disk {
                     self.submit_all(more);
                 }
                 Work::Ready(sender) => sender.send(result.map(|_| ())),
+                Work::Bell => {
+                    self.mailbox.bell().silence();
+                    self.listen();
+                }
             }
         }
     }

@@ -1,8 +1,10 @@
-//! Drives the pure core: glommio runs the cores, an io_uring of our own runs the disk. Every await
-//! and every descriptor of the data path is here, and no decision.
+//! Drives the pure core: glommio runs the tasks of each core, an io_uring of our own waits for its
+//! sockets, its disk, the other cores and the time. Every await and every descriptor of the data
+//! path is here, and no decision.
 
 mod abort;
 mod aligned_bytes;
+mod bell;
 mod boot;
 mod budget;
 mod bulk;
@@ -37,6 +39,8 @@ mod signal;
 mod start;
 mod stop;
 mod sweep;
+mod tasks;
+mod timers;
 mod written;
 
 pub use corelog_os::preflight::Obstacle;

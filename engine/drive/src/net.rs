@@ -9,11 +9,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use corelog_os::event::adopt;
+use corelog_os::ring::Readiness;
 use corelog_os::{SharedFd, net};
-use glommio::net::TcpStream;
-use glommio::timer::Timer;
-use glommio::{Task, spawn_local};
+use glommio::Task;
 use rustix::net::{Shutdown, shutdown};
 
 use crate::budget::Budget;
@@ -26,6 +24,8 @@ use crate::pulse::Pulse;
 use crate::registry::Registry;
 use crate::serve::{End, Server};
 use crate::service::Service;
+use crate::tasks::Tasks;
+use crate::timers::Timers;
 
 /// Connections that wait to be accepted, for each listener.
 const BACKLOG: u32 = 1024;
@@ -35,7 +35,7 @@ const BIND_TRIES: u32 = 100;
 const BIND_PAUSE: Duration = Duration::from_millis(20);
 
 /// How long to wait before accepting again when descriptors have run out.
-const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
+const OUT_OF_DESCRIPTORS_MS: u64 = 100;
 
 /// Refuses addresses that somebody listens on. The shards' own sockets share their port, and would
 /// share it with another broker's too.
@@ -86,6 +86,8 @@ pub(crate) struct Net<S> {
     pub(crate) bulk: Bulk,
     pub(crate) budget: Arc<Budget>,
     pub(crate) registry: Rc<Registry>,
+    pub(crate) tasks: Rc<Tasks>,
+    pub(crate) timers: Rc<Timers>,
     pub(crate) clock: Clock,
     pub(crate) max_frame_bytes: u32,
     pub(crate) listeners: Vec<SharedFd>,
@@ -101,8 +103,9 @@ impl<S: Service> Net<S> {
     /// Starts to accept. The tasks are to be cancelled in the end.
     pub(crate) fn start(self: &Rc<Self>) -> Vec<Task<()>> {
         let accept = |listener: &SharedFd| self.clone().accept_all(listener.clone());
-        let mut tasks: Vec<_> = self.listeners.iter().map(accept).map(spawn_local).collect();
-        tasks.push(spawn_local(self.registry.clone().watch()));
+        let mut tasks: Vec<_> =
+            self.listeners.iter().map(accept).map(|task| self.tasks.spawn(task)).collect();
+        tasks.push(self.tasks.spawn(self.registry.clone().watch()));
         tasks
     }
 
@@ -120,17 +123,18 @@ impl<S: Service> Net<S> {
             match net::accept(&listener) {
                 Ok((socket, peer)) => {
                     self.welcome(socket, peer);
-                    glommio::executor().yield_if_needed().await;
+                    self.tasks.yield_if_needed().await;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    let readable = self.disk.borrow_mut().readable(listener.clone());
+                    let readable =
+                        self.disk.borrow_mut().ready(listener.clone(), Readiness::Readable);
                     // Whatever it came to, accepting tells.
                     let _ = readable.await;
                 }
                 Err(_) if self.registry.is_draining() => return,
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
-                    Timer::new(OUT_OF_DESCRIPTORS).await;
+                    self.timers.after_ms(OUT_OF_DESCRIPTORS_MS).await;
                 }
             }
         }
@@ -148,7 +152,6 @@ impl<S: Service> Net<S> {
     fn connect(self: &Rc<Self>, socket: OwnedFd, peer: SocketAddr) -> io::Result<bool> {
         net::set_nodelay(&socket)?;
         let local = net::local_address(&socket)?;
-        let stream: TcpStream = adopt(socket.try_clone()?);
         let socket: SharedFd = Arc::new(socket);
         let pulse = Rc::new(Pulse::new(socket.clone(), self.clock));
         let Some(registered) = self.registry.enter(pulse.clone()) else { return Ok(false) };
@@ -156,10 +159,10 @@ impl<S: Service> Net<S> {
             session: self.service.connect(peer, local),
             server: Server {
                 socket,
-                stream: Rc::new(RefCell::new(stream)),
                 disk: self.disk.clone(),
                 bulk: self.bulk.clone(),
                 pulse,
+                tasks: self.tasks.clone(),
             },
             budget: self.budget.clone(),
             max_frame_bytes: self.max_frame_bytes,
@@ -173,7 +176,7 @@ impl<S: Service> Net<S> {
                 Err(End::Close(why)) => tracing::info!(%peer, why = %why.0, "closed a connection"),
             }
         };
-        spawn_local(task).detach();
+        self.tasks.spawn(task).detach();
         Ok(true)
     }
 }

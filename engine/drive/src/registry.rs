@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-
-use glommio::timer::Timer;
 
 use crate::budget::Budget;
 use crate::clock::Clock;
@@ -15,6 +12,7 @@ use crate::mesh::Mailbox;
 use crate::pulse::{Pulse, Room, Rooms};
 use crate::service::Close;
 use crate::signal::Signal;
+use crate::timers::Timers;
 
 /// How often connections are looked at, at most and at least.
 const LOOK_MS: (u64, u64) = (50, 1_000);
@@ -57,6 +55,7 @@ pub(crate) struct Registry {
     idle_ms: u64,
     /// Rung when the last connection has ended.
     mailbox: Arc<Mailbox>,
+    timers: Rc<Timers>,
 }
 
 /// A connection's place in its registry, for as long as it lives.
@@ -85,6 +84,7 @@ impl Registry {
         clock: Clock,
         idle_ms: u64,
         mailbox: Arc<Mailbox>,
+        timers: Rc<Timers>,
     ) -> Registry {
         Registry {
             pulses: RefCell::default(),
@@ -97,6 +97,7 @@ impl Registry {
             clock,
             idle_ms,
             mailbox,
+            timers,
         }
     }
 
@@ -136,7 +137,7 @@ impl Registry {
         let look_ms = (self.idle_ms / 4).clamp(LOOK_MS.0, LOOK_MS.1);
         loop {
             self.filled.until(|| !self.is_empty()).await;
-            Timer::new(Duration::from_millis(look_ms)).await;
+            self.timers.after_ms(look_ms).await;
             let now = self.clock.instant();
             let room = |budget: &Budget| if budget.is_short() { Room::Short } else { Room::Ample };
             let rooms = Rooms { frames: room(&self.frames), answers: room(&self.answers) };

@@ -5,23 +5,21 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
-use std::pin::Pin;
 use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
 use corelog_engine::log::SegmentId;
 use corelog_engine::shard::request::Piece;
+use corelog_os::ring::Readiness;
 use corelog_os::{SharedFd, net};
-use futures_lite::AsyncWrite;
-use glommio::net::TcpStream;
 
 use crate::bulk::{Bulk, Splice, SpliceError};
 use crate::disk::{Disk, FileKind};
 use crate::oneshot::channel;
 use crate::pulse::{Pulse, Sending};
 use crate::service::Close;
+use crate::tasks::Tasks;
 
 /// File ranges from this length on are spliced: measured, below it the way through the kernel's
 /// workers costs more than a copy.
@@ -61,11 +59,10 @@ enum Part {
 /// A connection's sending half.
 pub(crate) struct Server {
     pub(crate) socket: SharedFd,
-    /// The same socket, for glommio to wait on.
-    pub(crate) stream: Rc<RefCell<TcpStream>>,
     pub(crate) disk: Rc<RefCell<Disk>>,
     pub(crate) bulk: Bulk,
     pub(crate) pulse: Rc<Pulse>,
+    pub(crate) tasks: Rc<Tasks>,
 }
 
 impl Server {
@@ -137,24 +134,28 @@ impl Server {
             return Ok(());
         }
         self.pulse.set_sending(Sending::Bytes);
-        while let Some(first) = pieces.front() {
+        while !pieces.is_empty() {
             let sent = match send_some(&self.socket, pieces) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    let first = first.slice(..first.len().min(ONE_SEND));
-                    self.write_when_writable(&first).await
+                    self.writable().await?;
+                    continue;
                 }
                 sent => sent,
             };
             advance(pieces, sent.map_err(End::Peer)?);
             self.pulse.sent();
-            glommio::executor().yield_if_needed().await;
+            self.tasks.yield_if_needed().await;
         }
         self.pulse.set_sending(Sending::Nothing);
         Ok(())
     }
 
-    async fn write_when_writable(&self, bytes: &[u8]) -> io::Result<usize> {
-        poll_fn(|cx| Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, bytes)).await
+    async fn writable(&self) -> Result<(), End> {
+        let ready = self.disk.borrow_mut().ready(self.socket.clone(), Readiness::Writable);
+        match ready.await {
+            Ok(ready) => ready.map_err(End::Peer),
+            Err(gone) => Err(unreadable(&format!("cannot wait for a socket: {gone:?}"))),
+        }
     }
 
     async fn splice(&self, file: SharedFd, at: u64, len: u64) -> Result<(), End> {

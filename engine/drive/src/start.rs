@@ -1,7 +1,6 @@
 //! A shard's beginning and end, on its own thread: its ring, its descriptors, its tasks, its loop.
 
-use std::cell::{Cell, RefCell};
-use std::io;
+use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,9 +11,6 @@ use corelog_engine::metadata::Image;
 use corelog_engine::shard::Shard;
 use corelog_engine::shard::setup::ShardSetup;
 use corelog_os::cpu::CoreId;
-use corelog_os::event::{EventFd, adopt};
-use glommio::io::BufferedFile;
-use glommio::spawn_local;
 
 use crate::abort::AbortOnPanic;
 use crate::budget::Budget;
@@ -34,6 +30,8 @@ use crate::registry::{Places, Registry};
 use crate::service::Service;
 use crate::shard::{ShardLoop, Turn};
 use crate::stop::Stop;
+use crate::tasks::Tasks;
+use crate::timers::Timers;
 
 /// Rounds of the executor in which the tasks of ended connections come to their end.
 const LAST_ROUNDS: usize = 1000;
@@ -76,24 +74,15 @@ pub(crate) async fn run_shard<S: Service>(
 ) -> Result<(), RunError> {
     let _abort = AbortOnPanic;
     let (stop, layout) = (parts.common.stop.clone(), parts.common.layout.clone());
-    let (running, completions) = match prepare(parts, service) {
-        Ok(prepared) => prepared,
+    let running = match prepare(parts, service) {
+        Ok(running) => running,
         Err(error) => {
             // Whoever starts shards waits for this, and then ends the others.
             let _ = started.send(Err(error));
             return Ok(());
         }
     };
-    let (mailbox, registry) = (running.desk.mailbox().clone(), running.net.registry.clone());
-    let bridge =
-        Bridge::start(&completions, mailbox).context("watching the ring of", layout.root());
-    let bridge = match bridge {
-        Ok(bridge) => bridge,
-        Err(error) => {
-            let _ = started.send(Err(error));
-            return Ok(());
-        }
-    };
+    let registry = running.net.registry.clone();
     let tasks = running.net.start();
     let _ = started.send(Ok(()));
     drop(started);
@@ -111,19 +100,18 @@ pub(crate) async fn run_shard<S: Service>(
         }
         glommio::executor().yield_now().await;
     }
-    bridge.end(&completions).await;
     result.context("driving the disk of", layout.root())
 }
 
 fn prepare<S: Service>(
     parts: ShardParts,
     service: impl Fn(ShardHandle) -> S,
-) -> Result<(ShardLoop<S>, EventFd), RunError> {
+) -> Result<ShardLoop<S>, RunError> {
     let ShardParts { common, setup, bulk, files, listeners } = parts;
     let Common { layout, identity, image, clock, mailboxes, stop, together, places, .. } = common;
     let mailbox = mailboxes[usize::from(setup.id.0)].clone();
     let disk = Disk::new(layout.clone(), &common.cores, mailbox.clone());
-    let (mut disk, completions) = disk.context("making a ring for", layout.root())?;
+    let mut disk = disk.context("making a ring for", layout.root())?;
     for slot in &setup.formatted {
         let journal = JournalFile { shard: setup.id, slot: slot.0 };
         let file = open_journal(&layout, journal).context("opening", layout.journal(journal))?;
@@ -138,7 +126,9 @@ fn prepare<S: Service>(
     let budget = Budget::new(common.request_bytes);
     let idle_ms = common.idle_connection_ms;
     let budgets = [budget.clone(), answers.clone()];
-    let registry = Registry::new(places, budgets, clock, idle_ms, mailbox);
+    let tasks = Rc::new(Tasks::new(mailbox.clone(), clock));
+    let timers = Rc::new(Timers::new(clock));
+    let registry = Registry::new(places, budgets, clock, idle_ms, mailbox, timers.clone());
     let registry = Rc::new(registry);
     let net = Rc::new(Net {
         service: service.clone(),
@@ -146,6 +136,8 @@ fn prepare<S: Service>(
         bulk: bulk.clone(),
         budget,
         registry,
+        tasks: tasks.clone(),
+        timers: timers.clone(),
         clock,
         max_frame_bytes: common.max_frame_bytes,
         listeners: listeners.into_iter().map(Arc::new).collect(),
@@ -155,41 +147,18 @@ fn prepare<S: Service>(
     let turn = Turn::new(clock.instant());
     let recorder = common.record.map(|recording| recording.begin(&setup));
     let shard = Shard::new(setup);
-    let running =
-        ShardLoop { shard, clock, desk, disk, hands, net, stop, together, turn, recorder };
-    Ok((running, completions))
-}
-
-/// The way from the ring's completions to the loop's bell: a task that reads the ring's eventfd
-/// through the executor, which sleeps in it.
-struct Bridge {
-    task: glommio::Task<()>,
-    ending: Rc<Cell<bool>>,
-}
-
-impl Bridge {
-    fn start(completions: &EventFd, mailbox: Arc<Mailbox>) -> io::Result<Bridge> {
-        let file: BufferedFile = adopt(completions.duplicate()?);
-        let ending = Rc::new(Cell::new(false));
-        let over = ending.clone();
-        let task = spawn_local(async move {
-            while !over.get() {
-                if let Err(error) = file.read_at(0, size_of::<u64>()).await {
-                    tracing::error!(%error, "the ring's completions cannot be watched");
-                    break;
-                }
-                mailbox.ring();
-            }
-            // Nothing was written through it.
-            let _ = file.close().await;
-        });
-        Ok(Bridge { task, ending })
-    }
-
-    async fn end(self, completions: &EventFd) {
-        self.ending.set(true);
-        if completions.notify().is_ok() {
-            self.task.await;
-        }
-    }
+    Ok(ShardLoop {
+        shard,
+        clock,
+        desk,
+        disk,
+        hands,
+        net,
+        tasks,
+        timers,
+        stop,
+        together,
+        turn,
+        recorder,
+    })
 }

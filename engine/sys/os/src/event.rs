@@ -1,7 +1,7 @@
-//! A counter that wakes: the way from one thread, or from a ring's completions, into another loop.
+//! A counter that wakes: the way from one thread into another's loop.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use rustix::event::{EventfdFlags, eventfd};
@@ -52,14 +52,6 @@ impl EventFd {
     pub fn descriptor(&self) -> SharedFd {
         Arc::clone(&self.0)
     }
-
-    /// A descriptor of its own for the same counter, to be given away (see [`adopt`]).
-    ///
-    /// # Errors
-    /// When descriptors run out.
-    pub fn duplicate(&self) -> io::Result<OwnedFd> {
-        self.0.try_clone()
-    }
 }
 
 impl AsFd for EventFd {
@@ -68,19 +60,9 @@ impl AsFd for EventFd {
     }
 }
 
-/// Hands an owned descriptor to a type that is only made from a raw one.
-#[must_use]
-pub fn adopt<T: FromRawFd>(fd: OwnedFd) -> T {
-    // SAFETY: the descriptor is open and owned, and its ownership moves into the new value: all
-    // that `FromRawFd` asks.
-    unsafe { T::from_raw_fd(fd.into_raw_fd()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::File;
-    use std::io::Read;
 
     #[test]
     fn counts_notifications_across_clones_and_threads() {
@@ -101,16 +83,5 @@ mod tests {
         write(&event, &(u64::MAX - 1).to_ne_bytes()).expect("fill");
         event.notify().expect("full is fine");
         assert_eq!(event.drain().expect("drain"), u64::MAX - 1);
-    }
-
-    #[test]
-    fn an_adopted_duplicate_reads_the_same_counter() {
-        let event = EventFd::new().expect("eventfd");
-        let mut file: File = adopt(event.duplicate().expect("duplicate"));
-        event.notify().expect("notify");
-        let mut count = [0; 8];
-        assert_eq!(file.read(&mut count).expect("read"), 8);
-        assert_eq!(u64::from_ne_bytes(count), 1);
-        assert_eq!(event.drain().expect("drain"), 0);
     }
 }

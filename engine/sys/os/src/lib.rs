@@ -15,6 +15,7 @@ pub mod event;
 pub mod splice;
 
 pub mod file;
+pub mod heap;
 pub mod lock;
 pub mod net;
 

@@ -116,7 +116,7 @@ pub fn obstacles(needs: Needs, directories: &[&Path]) -> Vec<Obstacle> {
 }
 
 fn io_uring_obstacles() -> Vec<Obstacle> {
-    let built = Ring::<()>::event_driven(8).and_then(|_| Ring::<()>::blocking(8));
+    let built = Ring::<()>::new(8);
     if let Err(error) = built {
         let plain = if IoUring::new(8).is_ok() { PlainRing::Works } else { PlainRing::Refused };
         return vec![refusal(error, plain, disabled_level())];

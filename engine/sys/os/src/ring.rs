@@ -6,10 +6,9 @@
 //! cancels what is in flight and waits for it first: to have it carried out, take its completions
 //! before.
 //!
-//! Nothing reaches the kernel before [`Ring::flush`] or [`Ring::wait`]. An event-driven ring
-//! ([`Ring::event_driven`]) signals an [`EventFd`] and never blocks its thread; a blocking ring
-//! ([`Ring::blocking`]) is for a helper thread that sleeps in [`Ring::wait`]. Either lives on the
-//! thread that made it.
+//! Nothing reaches the kernel before [`Ring::flush`] or [`Ring::wait`], and the kernel does nothing
+//! for the ring while its thread runs. It lives on the thread that made it, which sleeps in
+//! [`Ring::wait`]; to be woken by others it polls an [`EventFd`](crate::event::EventFd).
 
 mod op;
 mod table;
@@ -20,13 +19,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::marker::PhantomData;
 use std::mem;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
 
-use io_uring::{Builder, EnterFlags, IoUring, cqueue, opcode, squeue, types};
+use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
 
 use crate::cpu::{self, CoreId};
-use crate::event::EventFd;
 pub use op::{Op, Readiness, SyncWhat, WriteBuf};
 pub use table::Token;
 use table::{Held, Table};
@@ -85,29 +83,15 @@ pub struct Ring<T> {
 }
 
 impl<T> Ring<T> {
-    /// A ring that signals the eventfd for every completion, for a loop that also waits for other
-    /// things. `entries` is the size of the submission queue; more may be in flight.
+    /// A ring for a thread that sleeps in [`Ring::wait`]. `entries` is the size of the submission
+    /// queue; more may be in flight.
     ///
     /// # Errors
     /// ENOSYS, EPERM, ENOMEM or EINVAL when the kernel has no such ring for this process; see
     /// [`preflight`](crate::preflight).
-    pub fn event_driven(entries: u32) -> io::Result<(Ring<T>, EventFd)> {
-        let ring = Self::build(entries, IoUring::builder().setup_coop_taskrun())?;
-        let completions = EventFd::new()?;
-        ring.uring.submitter().register_eventfd(completions.descriptor().as_raw_fd())?;
-        Ok((ring, completions))
-    }
-
-    /// A ring for a thread that has nothing to do but to wait for it.
-    ///
-    /// # Errors
-    /// As [`Ring::event_driven`].
-    pub fn blocking(entries: u32) -> io::Result<Ring<T>> {
-        Self::build(entries, IoUring::builder().setup_defer_taskrun())
-    }
-
-    fn build(entries: u32, builder: &mut Builder) -> io::Result<Ring<T>> {
-        builder.setup_single_issuer().setup_taskrun_flag().setup_submit_all();
+    pub fn new(entries: u32) -> io::Result<Ring<T>> {
+        let mut builder = IoUring::builder();
+        builder.setup_single_issuer().setup_defer_taskrun().setup_taskrun_flag().setup_submit_all();
         Ok(Ring {
             uring: builder.build(entries)?,
             table: Table::new(),
@@ -255,7 +239,13 @@ impl<T> Ring<T> {
     fn reap(&mut self) {
         self.drain_queue();
         while self.kernel_keeps_completions() && self.fetch_completions().is_ok() {
+            let before = self.finished.len();
             self.drain_queue();
+            // The flag is raised after the work is queued, so it can be raised for work that has
+            // been done meanwhile, and then stays up until there is more.
+            if self.finished.len() == before {
+                break;
+            }
         }
     }
 

@@ -1,0 +1,201 @@
+//! The tasks of a shard.
+//!
+//! Glommio runs them, but the shard's loop is the one that sleeps: in its own ring, once no task
+//! has anything to do. Two things follow. The loop must know that none has, so polls are counted.
+//! And nothing that wakes glommio wakes the loop, so a task that another thread wakes is woken by a
+//! letter to the loop.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use corelog_engine::id::Instant;
+use futures_lite::future::yield_now;
+
+use crate::clock::Clock;
+use crate::mesh::{Letter, Mailbox};
+
+/// Microseconds that tasks have before they let the loop run, and with it the others.
+const SLICE_US: u64 = 1_000;
+
+thread_local! {
+    /// Whose tasks run on this thread; 0 for nobody's.
+    static HERE: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The next that nobody has had.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// Where a shard's tasks are started and counted. Stays on the shard's thread.
+pub(crate) struct Tasks {
+    home: u64,
+    mailbox: Arc<Mailbox>,
+    clock: Clock,
+    polls: Cell<u64>,
+    slice_began: Cell<Instant>,
+}
+
+impl Tasks {
+    /// For the present thread, which has no others.
+    pub(crate) fn new(mailbox: Arc<Mailbox>, clock: Clock) -> Tasks {
+        let home = NEXT.fetch_add(1, Ordering::Relaxed);
+        HERE.set(home);
+        let slice_began = Cell::new(clock.instant());
+        Tasks { home, mailbox, clock, polls: Cell::new(0), slice_began }
+    }
+
+    /// Starts a task, and runs it to its first wait.
+    pub(crate) fn spawn(
+        self: &Rc<Self>,
+        future: impl Future<Output = ()> + 'static,
+    ) -> glommio::Task<()> {
+        let future = Box::pin(future);
+        glommio::spawn_local(Watched { tasks: self.clone(), waker: None, future })
+    }
+
+    /// Lets every task run that has something to do; whether there was any. For the loop.
+    pub(crate) async fn run_once(&self) -> bool {
+        let before = self.polls.get();
+        self.slice_began.set(self.clock.instant());
+        yield_now().await;
+        self.polls.get() != before
+    }
+
+    /// Lets the loop run, and with it the others, if tasks have had their time.
+    pub(crate) async fn yield_if_needed(&self) {
+        let slice = self.clock.instant().0.saturating_sub(self.slice_began.get().0);
+        if slice >= SLICE_US {
+            yield_now().await;
+        }
+    }
+}
+
+/// A task's future, polled with a waker of ours.
+struct Watched<F> {
+    tasks: Rc<Tasks>,
+    waker: Option<(Arc<HomeWaker>, Waker)>,
+    future: Pin<Box<F>>,
+}
+
+impl<F: Future<Output = ()>> Future for Watched<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.tasks.polls.set(this.tasks.polls.get() + 1);
+        let known = |(home, _): &(Arc<HomeWaker>, Waker)| home.task.will_wake(cx.waker());
+        if !this.waker.as_ref().is_some_and(known) {
+            let (home, mailbox) = (this.tasks.home, this.tasks.mailbox.clone());
+            let home = Arc::new(HomeWaker { home, mailbox, task: cx.waker().clone() });
+            this.waker = Some((home.clone(), home.into()));
+        }
+        let (_, waker) = this.waker.as_ref().expect("it was just made");
+        this.future.as_mut().poll(&mut Context::from_waker(waker))
+    }
+}
+
+/// Wakes a task on its own thread, from any.
+pub(crate) struct HomeWaker {
+    home: u64,
+    mailbox: Arc<Mailbox>,
+    task: Waker,
+}
+
+impl HomeWaker {
+    /// Wakes the task. On its own thread.
+    pub(crate) fn wake_here(&self) {
+        self.task.wake_by_ref();
+    }
+}
+
+impl std::fmt::Debug for HomeWaker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HomeWaker(of {})", self.home)
+    }
+}
+
+impl Wake for HomeWaker {
+    fn wake(self: Arc<Self>) {
+        if HERE.get() == self.home {
+            self.wake_here();
+        } else {
+            let mailbox = self.mailbox.clone();
+            mailbox.deliver(Letter::Wake(self));
+        }
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if HERE.get() == self.home { self.wake_here() } else { self.clone().wake() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oneshot::{Sender, channel};
+    use std::cell::RefCell;
+    use std::thread;
+
+    fn in_executor<T: Send + 'static>(test: impl AsyncFnOnce() -> T + Send + 'static) -> T {
+        let builder = glommio::LocalExecutorBuilder::default().ring_depth(8).io_memory(64 << 10);
+        let executor = builder.spawn(move || async move { test().await }).expect("an executor");
+        executor.join().expect("no panic")
+    }
+
+    fn tasks() -> (Rc<Tasks>, Arc<Mailbox>) {
+        let mailbox = Arc::new(Mailbox::new().expect("a mailbox"));
+        (Rc::new(Tasks::new(mailbox.clone(), Clock::start())), mailbox)
+    }
+
+    #[test]
+    fn the_loop_knows_when_no_task_has_anything_to_do() {
+        let passes = in_executor(async || {
+            let (tasks, _mailbox) = tasks();
+            let (sender, receiver) = channel();
+            let sender = RefCell::new(Some(sender));
+            // Both run to their first wait at once; then the second wakes the first.
+            tasks.spawn(async move { receiver.await.expect("a value") }).detach();
+            let send = move || sender.borrow_mut().take().map(|sender: Sender<()>| sender.send(()));
+            tasks
+                .spawn(async move {
+                    yield_now().await;
+                    send();
+                })
+                .detach();
+            let mut passes = Vec::new();
+            for _ in 0..5 {
+                passes.push(tasks.run_once().await);
+            }
+            passes
+        });
+        assert_eq!(passes, [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn a_wake_from_another_thread_comes_as_a_letter() {
+        let woken = in_executor(async || {
+            let (tasks, mailbox) = tasks();
+            let (sender, receiver) = channel();
+            let done = Rc::new(Cell::new(false));
+            let told = done.clone();
+            let task = async move {
+                receiver.await.expect("a value");
+                told.set(true);
+            };
+            tasks.spawn(task).detach();
+            thread::spawn(move || sender.send(())).join().expect("no panic");
+            assert!(!tasks.run_once().await && !done.get(), "the task is not woken yet");
+            match mailbox.take() {
+                Some(Letter::Wake(task)) => task.wake_here(),
+                other => panic!("{other:?}"),
+            }
+            assert!(tasks.run_once().await);
+            done.get()
+        });
+        assert!(woken);
+    }
+}
