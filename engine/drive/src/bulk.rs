@@ -1,9 +1,10 @@
-//! The thread of a shard that moves many bytes: segment writes, and file ranges spliced to sockets.
+//! The thread of a shard that moves many bytes: segment writes, and responses that hold
+//! file ranges.
 //! It has a ring of its own, so that what waits for an inode or a slow disk holds back no journal
 //! write; it opens files and makes directories, so it may block.
 
+mod deliveries;
 mod segments;
-mod splices;
 
 use std::io;
 use std::sync::Arc;
@@ -26,9 +27,9 @@ use crate::error::{IoContext, RunError};
 use crate::layout::Layout;
 use crate::mesh::{Letter, Mailbox};
 use crate::written::Written;
+use deliveries::Deliveries;
+pub(crate) use deliveries::{Delivery, DeliveryError, Part};
 use segments::{Segments, Write};
-use splices::Splices;
-pub(crate) use splices::{Splice, SpliceError};
 
 /// Entries of the ring's submission queue; more may be in flight.
 const RING_ENTRIES: u32 = 64;
@@ -68,7 +69,7 @@ impl Removed {
 
 enum Order {
     Write(WriteSegment),
-    Splice(Splice),
+    Deliver(Delivery),
     /// Forget files; the channel is told once no write to them is in flight.
     Forget(Removed, SyncSender<()>),
     Stop,
@@ -118,8 +119,8 @@ impl Bulk {
         self.order(Order::Write(write));
     }
 
-    pub(crate) fn splice(&self, splice: Splice) {
-        self.order(Order::Splice(splice));
+    pub(crate) fn deliver(&self, delivery: Delivery) {
+        self.order(Order::Deliver(delivery));
     }
 
     /// Forgets the descriptors of what is removed, and waits for the writes to it.
@@ -146,15 +147,15 @@ enum Work {
     /// An order has come while the thread slept.
     Wake,
     Write(Write),
-    /// The next step of a splice, by its number.
-    Splice(usize),
+    /// The next step of a delivery, by its number.
+    Deliver(usize),
 }
 
 struct Worker {
     orders: Bulk,
     ring: Ring<Work>,
     segments: Segments,
-    splices: Splices,
+    deliveries: Deliveries,
     clock: Clock,
     /// Waits for the last write to what is removed.
     forgetting: Vec<(Removed, SyncSender<()>)>,
@@ -172,7 +173,7 @@ impl Worker {
             orders,
             ring,
             segments: Segments::new(setup.layout, setup.mailbox, setup.written),
-            splices: Splices::new(setup.pipes, setup.clock),
+            deliveries: Deliveries::new(setup.pipes, setup.clock),
             clock: setup.clock,
             forgetting: Vec::new(),
             ending: false,
@@ -189,7 +190,8 @@ impl Worker {
                 self.take(order);
             }
             self.complete();
-            self.splices.expire(self.clock.instant(), &mut self.ring);
+            self.deliveries.expire(self.clock.instant(), &mut self.ring);
+            self.deliveries.go_on(&mut self.ring);
             self.answer_forgets();
             self.sleep()?;
         }
@@ -199,7 +201,7 @@ impl Worker {
     fn take(&mut self, order: Order) {
         match order {
             Order::Write(write) => self.segments.start(write, &mut self.ring),
-            Order::Splice(splice) => self.splices.start(splice, &mut self.ring),
+            Order::Deliver(delivery) => self.deliveries.start(delivery),
             Order::Forget(removed, done) => {
                 self.segments.forget(removed);
                 self.forgetting.push((removed, done));
@@ -221,8 +223,8 @@ impl Worker {
                 Work::Write(write) => {
                     self.segments.complete(write, completion.result, &mut self.ring);
                 }
-                Work::Splice(number) => {
-                    self.splices.complete(number, completion.result, &mut self.ring);
+                Work::Deliver(number) => {
+                    self.deliveries.complete(number, completion.result, &mut self.ring);
                 }
             }
         }
@@ -244,10 +246,11 @@ impl Worker {
     fn sleep(&mut self) -> io::Result<()> {
         self.orders.0.bell.arm();
         let settled = self.ending && self.segments.in_flight() == 0;
-        let waited = if self.orders.0.queue.is_empty() && !settled {
+        let idle = self.orders.0.queue.is_empty() && !self.deliveries.are_ready();
+        let waited = if idle && !settled {
             let now = self.clock.instant();
             let until = |at: Instant| Duration::from_micros(at.0.saturating_sub(now.0));
-            let limit = self.splices.next_expiry().map(until);
+            let limit = self.deliveries.next_expiry().map(until);
             self.ring.wait(limit)
         } else {
             self.ring.flush()

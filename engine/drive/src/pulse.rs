@@ -80,9 +80,9 @@ pub(crate) struct Pulse {
     in_flight: Cell<usize>,
     received_at: Cell<Instant>,
     sent_at: Cell<Instant>,
-    /// Bytes spliced, told by another thread, and how many the last look saw.
-    spliced: Arc<AtomicU64>,
-    spliced_seen: Cell<u64>,
+    /// Bytes delivered, told by another thread, and how many the last look saw.
+    delivered: Arc<AtomicU64>,
+    delivered_seen: Cell<u64>,
     order: RefCell<Order>,
     task: RefCell<Option<Waker>>,
 }
@@ -98,15 +98,15 @@ impl Pulse {
             in_flight: Cell::new(0),
             received_at: Cell::new(now),
             sent_at: Cell::new(now),
-            spliced: Arc::default(),
-            spliced_seen: Cell::new(0),
+            delivered: Arc::default(),
+            delivered_seen: Cell::new(0),
             order: RefCell::new(Order::GoOn),
             task: RefCell::default(),
         }
     }
 
-    pub(crate) fn spliced(&self) -> Arc<AtomicU64> {
-        self.spliced.clone()
+    pub(crate) fn delivered(&self) -> Arc<AtomicU64> {
+        self.delivered.clone()
     }
 
     /// From now on it does this.
@@ -166,7 +166,7 @@ impl Pulse {
         .await
     }
 
-    /// Closes the socket for everybody who still has it: a splice under way fails.
+    /// Closes the socket for everybody who still has it: a delivery under way fails.
     pub(crate) fn hang_up(&self) {
         // The peer may have been faster.
         let _ = shutdown(&self.socket, Shutdown::Both);
@@ -174,8 +174,8 @@ impl Pulse {
 
     /// Why the connection should end, if it has been silent for too long.
     pub(crate) fn overdue(&self, now: Instant, idle_ms: u64, rooms: Rooms) -> Option<Close> {
-        let spliced = self.spliced.load(Ordering::Relaxed);
-        if self.spliced_seen.replace(spliced) != spliced {
+        let delivered = self.delivered.load(Ordering::Relaxed);
+        if self.delivered_seen.replace(delivered) != delivered {
             self.sent_at.set(now);
         }
         let sent_ms = now.ms_since(self.sent_at.get());
@@ -245,7 +245,7 @@ mod tests {
             pulse.received_at.set(start);
             let found = pulse.overdue(start.plus_ms(after_ms), idle, AMPLE);
             assert_eq!(found.map(|close| close.0), expected.map(Into::into), "{name}");
-            pulse.spliced().fetch_add(1, Ordering::Relaxed);
+            pulse.delivered().fetch_add(1, Ordering::Relaxed);
             let moved = pulse.overdue(start.plus_ms(after_ms), idle, AMPLE);
             let moved = moved.map(|close| close.0);
             let stalled = Some("it takes nothing of what it is sent".into());

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
+use std::mem;
 use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
@@ -14,7 +15,7 @@ use corelog_engine::shard::request::Piece;
 use corelog_os::ring::Readiness;
 use corelog_os::{SharedFd, net};
 
-use crate::bulk::{Bulk, Splice, SpliceError};
+use crate::bulk::{Bulk, Delivery, DeliveryError, Part};
 use crate::disk::{Disk, FileKind};
 use crate::oneshot::channel;
 use crate::pulse::{Pulse, Sending};
@@ -50,7 +51,7 @@ impl From<Close> for End {
 }
 
 /// A part of a response, its file open.
-enum Part {
+enum Opened {
     Memory(Bytes),
     Read { file: SharedFd, at: u64, len: u64 },
     Splice { file: SharedFd, at: u64, len: u64 },
@@ -72,36 +73,52 @@ impl Server {
         let mut ready = VecDeque::with_capacity(parts.len());
         let mut materialised = 0;
         for part in parts {
-            match part {
-                Part::Memory(bytes) => ready.push_back(bytes),
-                Part::Read { file, at, len } => {
+            let part = match part {
+                Opened::Memory(bytes) => Part::Memory(bytes),
+                Opened::Splice { file, at, len } => Part::File { file, at, end: at + len },
+                Opened::Read { file, at, len } => {
                     if materialised + len > MATERIALISED {
-                        self.send_memory(&mut ready).await?;
+                        self.send_ready(mem::take(&mut ready)).await?;
                         materialised = 0;
                     }
-                    ready.push_back(self.read(file, at, len).await?);
                     materialised += len;
+                    Part::Memory(self.read(file, at, len).await?)
                 }
-                Part::Splice { file, at, len } => {
-                    self.send_memory(&mut ready).await?;
-                    materialised = 0;
-                    self.splice(file, at, len).await?;
-                }
-            }
+            };
+            ready.push_back(part);
         }
-        self.send_memory(&mut ready).await
+        self.send_ready(ready).await
     }
 
-    async fn open(&self, pieces: Vec<Piece>) -> Result<Vec<Part>, End> {
+    /// Memory alone is sent from here, the rest from the bulk thread.
+    async fn send_ready(&self, mut parts: VecDeque<Part>) -> Result<(), End> {
+        parts.retain(|part| !matches!(part, Part::Memory(bytes) if bytes.is_empty()));
+        let memory = |part: &Part| match part {
+            Part::Memory(bytes) => Some(bytes.clone()),
+            Part::File { .. } => None,
+        };
+        self.pulse.set_sending(Sending::Bytes);
+        match parts.iter().map(memory).collect() {
+            Some(pieces) => {
+                drop(parts);
+                self.send_memory(pieces).await?;
+            }
+            None => self.deliver(parts).await?,
+        }
+        self.pulse.set_sending(Sending::Nothing);
+        Ok(())
+    }
+
+    async fn open(&self, pieces: Vec<Piece>) -> Result<Vec<Opened>, End> {
         let mut parts = Vec::with_capacity(pieces.len());
         for piece in pieces {
             parts.push(match piece {
-                Piece::Memory(bytes) => Part::Memory(bytes),
+                Piece::Memory(bytes) => Opened::Memory(bytes),
                 Piece::File { segment, at, len } if len >= WORTH_SPLICING => {
-                    Part::Splice { file: self.file(segment, FileKind::Buffered).await?, at, len }
+                    Opened::Splice { file: self.file(segment, FileKind::Buffered).await?, at, len }
                 }
                 Piece::File { segment, at, len } => {
-                    Part::Read { file: self.file(segment, FileKind::Direct).await?, at, len }
+                    Opened::Read { file: self.file(segment, FileKind::Direct).await?, at, len }
                 }
             });
         }
@@ -127,26 +144,19 @@ impl Server {
         }
     }
 
-    /// Sends all of `pieces` and leaves them empty.
-    async fn send_memory(&self, pieces: &mut VecDeque<Bytes>) -> Result<(), End> {
-        pieces.retain(|piece| !piece.is_empty());
-        if pieces.is_empty() {
-            return Ok(());
-        }
-        self.pulse.set_sending(Sending::Bytes);
+    async fn send_memory(&self, mut pieces: VecDeque<Bytes>) -> Result<(), End> {
         while !pieces.is_empty() {
-            let sent = match send_some(&self.socket, pieces) {
+            let sent = match send_some(&self.socket, &pieces) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.writable().await?;
                     continue;
                 }
                 sent => sent,
             };
-            advance(pieces, sent.map_err(End::Peer)?);
+            advance(&mut pieces, sent.map_err(End::Peer)?);
             self.pulse.sent();
             self.tasks.yield_if_needed().await;
         }
-        self.pulse.set_sending(Sending::Nothing);
         Ok(())
     }
 
@@ -158,25 +168,16 @@ impl Server {
         }
     }
 
-    async fn splice(&self, file: SharedFd, at: u64, len: u64) -> Result<(), End> {
-        self.pulse.set_sending(Sending::Bytes);
+    async fn deliver(&self, parts: VecDeque<Part>) -> Result<(), End> {
         let (done, ended) = channel();
-        self.bulk.splice(Splice {
-            file,
-            at,
-            end: at + len,
-            socket: self.socket.clone(),
-            progress: self.pulse.spliced(),
-            done,
-        });
-        let result = match ended.await {
+        let (socket, progress) = (self.socket.clone(), self.pulse.delivered());
+        self.bulk.deliver(Delivery { parts, socket, progress, done });
+        match ended.await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(SpliceError::FileEnded)) => Err(unreadable("a file ends before its range")),
-            Ok(Err(SpliceError::Io(error))) => Err(End::Peer(error)),
-            Err(gone) => Err(unreadable(&format!("cannot splice a file: {gone:?}"))),
-        };
-        self.pulse.set_sending(Sending::Nothing);
-        result
+            Ok(Err(DeliveryError::FileEnded)) => Err(unreadable("a file ends before its range")),
+            Ok(Err(DeliveryError::Io(error))) => Err(End::Peer(error)),
+            Err(gone) => Err(unreadable(&format!("cannot send a file: {gone:?}"))),
+        }
     }
 }
 

@@ -64,6 +64,25 @@ pub fn send_vectored(socket: impl AsFd, pieces: &[IoSlice<'_>]) -> io::Result<us
     until_uninterrupted(|| sendmsg(&socket, pieces, &mut SendAncillaryBuffer::default(), flags))
 }
 
+/// Whether more is sent right behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// More follows at once: the kernel may wait for it to fill a packet.
+    Follows,
+    /// Nothing does.
+    None,
+}
+
+/// Sends as much as the socket takes now; says how many bytes.
+///
+/// # Errors
+/// As [`send_vectored`].
+pub fn send(socket: impl AsFd, bytes: &[u8], rest: Rest) -> io::Result<usize> {
+    let mut flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    flags.set(SendFlags::MORE, rest == Rest::Follows);
+    until_uninterrupted(|| rustix::net::send(&socket, bytes, flags))
+}
+
 /// Whether the socket takes bytes now. A socket that has failed does: sending tells.
 #[must_use]
 pub fn is_writable(socket: impl AsFd) -> bool {

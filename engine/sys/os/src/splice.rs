@@ -1,17 +1,22 @@
 //! Pipes for moving file bytes to sockets inside the kernel.
 //!
-//! A range travels in two operations: [`Op::SpliceIn`](crate::ring::Op::SpliceIn) fills a pipe,
-//! [`Op::SpliceOut`](crate::ring::Op::SpliceOut) empties it into a socket, possibly in several
-//! steps. Pipe memory is limited per user and for all pipes together, so pipes are few and reused.
+//! A range travels in two steps. Into a pipe: what is in the page cache by [`fill`], what may have
+//! to be read first by [`Op::SpliceIn`](crate::ring::Op::SpliceIn). Out of it into a socket,
+//! possibly in several calls: [`drain`]. Pipe memory is limited per user and for all pipes
+//! together, so pipes are few and reused.
 
 use std::io;
 use std::num::NonZeroU32;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use rustix::io::{Errno, ioctl_fionread};
-use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
+use rustix::pipe::{
+    PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice,
+};
 
 use crate::SharedFd;
+use crate::net::Rest;
 
 /// Both ends of one pipe.
 #[derive(Debug)]
@@ -105,6 +110,26 @@ impl PipePool {
     pub fn idle(&self) -> usize {
         self.idle.len()
     }
+}
+
+/// Moves file bytes into a pipe, and waits for the disk if it must. Counts bytes; 0 is the end of
+/// the file.
+///
+/// # Errors
+/// WouldBlock when the pipe is full, or what the file says.
+pub fn fill(file: impl AsFd, at: u64, pipe: &PipePair, len: usize) -> io::Result<usize> {
+    let mut at = at;
+    Ok(splice(file, Some(&mut at), &pipe.write, None, len, SpliceFlags::NONBLOCK)?)
+}
+
+/// Moves a pipe's bytes into a socket that is O_NONBLOCK. Counts bytes.
+///
+/// # Errors
+/// WouldBlock when the socket takes none, or what the socket says.
+pub fn drain(pipe: &PipePair, socket: impl AsFd, len: usize, rest: Rest) -> io::Result<usize> {
+    let mut flags = SpliceFlags::NONBLOCK;
+    flags.set(SpliceFlags::MORE, rest == Rest::Follows);
+    Ok(splice(&pipe.read, None, socket, None, len, flags)?)
 }
 
 /// What the result of a splice means.

@@ -77,18 +77,6 @@ pub enum Op {
         /// How much at most.
         len: u32,
     },
-    /// Moves a pipe's bytes into a socket. Counts bytes; EAGAIN when the socket takes none.
-    ///
-    /// The socket must be O_NONBLOCK: nothing else keeps the kernel's worker, and the next
-    /// operation behind it, from waiting for a peer that does not read.
-    SpliceOut {
-        /// The pipe's end for reading.
-        pipe: SharedFd,
-        /// Where to.
-        socket: SharedFd,
-        /// How much at most.
-        len: u32,
-    },
     /// Waits until a descriptor is ready, has failed or was hung up. Completes with the `poll(2)`
     /// bits that hold.
     Poll {
@@ -150,11 +138,12 @@ fn length(bytes: usize) -> u32 {
     bytes.min(LONGEST) as u32
 }
 
+/// A pipe has no positions.
+const NO_POSITION: i64 = -1;
+
 fn target(fd: &SharedFd) -> types::Fd {
     types::Fd(fd.as_raw_fd())
 }
-
-const NO_POSITION: i64 = -1;
 
 impl Op {
     /// The submission entry. It points into `self` and `vectors`, so both must stay where they are,
@@ -191,8 +180,12 @@ impl Op {
                     .build()
             }
             Op::Close(fd) => opcode::Close::new(types::Fd(fd.as_raw_fd())).build(),
-            Op::SpliceIn { file, at, pipe, len } => splice(file, at.cast_signed(), pipe, *len),
-            Op::SpliceOut { pipe, socket, len } => splice(pipe, NO_POSITION, socket, *len),
+            Op::SpliceIn { file, at, pipe, len } => {
+                let (from, to) = (target(file), target(pipe));
+                opcode::Splice::new(from, at.cast_signed(), to, NO_POSITION, *len)
+                    .flags(libc::SPLICE_F_NONBLOCK)
+                    .build()
+            }
             Op::Poll { fd, until } => {
                 let events = match until {
                     Readiness::Readable => libc::POLLIN,
@@ -207,10 +200,4 @@ impl Op {
 fn vector(buf: &WriteBuf) -> iovec {
     let bytes = buf.bytes();
     iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() }
-}
-
-fn splice(from: &SharedFd, at: i64, to: &SharedFd, len: u32) -> squeue::Entry {
-    opcode::Splice::new(target(from), at, target(to), NO_POSITION, len)
-        .flags(libc::SPLICE_F_NONBLOCK)
-        .build()
 }

@@ -21,8 +21,8 @@ use crate::SharedFd;
 use crate::aligned::{AlignedBuf, BLOCK};
 use crate::event::EventFd;
 use crate::file::{Access, Existence, OpenHow, open, zero_fill};
-use crate::net::set_nonblocking;
-use crate::splice::{PipePair, Progress};
+use crate::net::{Rest, set_nonblocking};
+use crate::splice::{self, PipePair, Progress};
 use crate::testdir::TestDir;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -383,22 +383,28 @@ fn tcp_pair() -> (OwnedFd, TcpStream) {
     (listener.accept().expect("accept").0.into(), client)
 }
 
-/// Moves a file's range to a socket as a driver would: fill, drain, poll when blocked.
+/// Moves a file to a socket as a driver would: fill, from the page cache every other time, drain,
+/// poll when blocked.
 fn splice_all(ring: &mut Ring<()>, file: &SharedFd, socket: &SharedFd, pipe: &PipePair) -> u64 {
     let (mut read, mut sent, mut blocked) = (0, 0, 0);
     loop {
         let len = pipe.capacity() as u32;
-        let fill = Op::SpliceIn { file: Arc::clone(file), at: read, pipe: pipe.write_end(), len };
-        match Progress::from(run(ring, fill).result) {
+        let write_end = pipe.write_end();
+        let filled = if (read / u64::from(len)).is_multiple_of(2) {
+            run(ring, Op::SpliceIn { file: Arc::clone(file), at: read, pipe: write_end, len })
+                .result
+        } else {
+            splice::fill(file, read, pipe, len as usize).map(|count| count as u32)
+        };
+        match Progress::from(filled) {
             Progress::Moved(count) => read += u64::from(count.get()),
             Progress::Ended => break,
             other => panic!("filling: {other:?}"),
         }
         while sent < read {
-            let (pipe, socket) = (pipe.read_end(), Arc::clone(socket));
-            let len = (read - sent) as u32;
-            let fd = Arc::clone(&socket);
-            match Progress::from(run(ring, Op::SpliceOut { pipe, socket, len }).result) {
+            let fd = Arc::clone(socket);
+            let drained = splice::drain(pipe, socket, (read - sent) as usize, Rest::Follows);
+            match Progress::from(drained.map(|count| count as u32)) {
                 Progress::Moved(count) => sent += u64::from(count.get()),
                 Progress::Blocked => {
                     blocked += 1;

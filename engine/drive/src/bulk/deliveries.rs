@@ -1,0 +1,341 @@
+//! Responses that hold file ranges, to their sockets: memory by sends, file ranges through pipes,
+//! inside the kernel.
+//!
+//! What is in the page cache moves at once, on this thread. What is not is read by the kernel's
+//! workers, into the pipe. A pipe is filled only for a socket that is writable now. What a slow
+//! socket leaves in it goes out later, but not much later: then the pipe is closed, for others to
+//! have one, and the range is spliced again from where the socket has got to.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::{Buf, Bytes};
+use corelog_engine::id::Instant;
+use corelog_os::net::{self, Rest};
+use corelog_os::ring::{Op, Readiness, Ring};
+use corelog_os::splice::{self, PipePair, PipePool, Progress};
+use corelog_os::{SharedFd, file};
+
+use super::Work;
+use crate::clock::Clock;
+use crate::oneshot::Sender;
+
+/// Bytes that one pipe is made to hold: what an ordinary user may have.
+pub(crate) const PIPE_BYTES: usize = 1 << 20;
+
+/// Milliseconds that a pipe may wait for a socket that takes nothing.
+const PIPE_PATIENCE_MS: u64 = 20;
+
+/// Something to be sent.
+pub(crate) enum Part {
+    Memory(Bytes),
+    /// From `at` to behind the last byte, from the start of the file.
+    File {
+        file: SharedFd,
+        at: u64,
+        end: u64,
+    },
+}
+
+/// Parts to be sent, one behind the other.
+pub(crate) struct Delivery {
+    pub(crate) parts: VecDeque<Part>,
+    /// O_NONBLOCK.
+    pub(crate) socket: SharedFd,
+    /// Raised by every byte that the socket has taken.
+    pub(crate) progress: Arc<AtomicU64>,
+    /// Told when all of it is sent, or why not.
+    pub(crate) done: Sender<Result<(), DeliveryError>>,
+}
+
+/// Why a delivery was not sent whole.
+#[derive(Debug)]
+pub(crate) enum DeliveryError {
+    /// The file is shorter than the range.
+    FileEnded,
+    /// The file could not be read, or the socket is closed.
+    Io(io::Error),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// It can go on.
+    Ready,
+    /// Waiting until the socket is writable.
+    Polling,
+    /// Waiting for its turn to have a pipe.
+    Queueing,
+    /// The kernel reads into the pipe.
+    Filling,
+}
+
+struct Job {
+    delivery: Delivery,
+    pipe: Option<PipePair>,
+    /// Bytes in the pipe.
+    held: u64,
+    step: Step,
+    /// The wait that the present poll belongs to.
+    wait: u64,
+}
+
+impl Job {
+    /// What the socket has taken. The first part is let go of once it is gone.
+    fn advance(&mut self, count: u64) {
+        self.delivery.progress.fetch_add(count, Ordering::Relaxed);
+        let over = match self.delivery.parts.front_mut() {
+            Some(Part::Memory(bytes)) => {
+                bytes.advance(count as usize);
+                bytes.is_empty()
+            }
+            Some(Part::File { at, end, .. }) => {
+                self.held -= count;
+                *at += count;
+                at == end
+            }
+            None => false,
+        };
+        if over {
+            self.delivery.parts.pop_front();
+        }
+    }
+
+    /// Whether there is more than what is being sent now.
+    fn rest(&self, sending: u64) -> Rest {
+        let left = match self.delivery.parts.front() {
+            Some(Part::File { at, end, .. }) => end - at,
+            Some(Part::Memory(bytes)) => bytes.len() as u64,
+            None => 0,
+        };
+        if self.delivery.parts.len() > 1 || left > sending { Rest::Follows } else { Rest::None }
+    }
+}
+
+/// All deliveries of a shard.
+pub(super) struct Deliveries {
+    jobs: Vec<Option<Job>>,
+    free: Vec<usize>,
+    /// Those that can go on, each a step at a time.
+    ready: VecDeque<usize>,
+    pool: PipePool,
+    /// Pipes that may still be taken.
+    pipes: usize,
+    queue: VecDeque<usize>,
+    waits: u64,
+    /// Jobs that keep bytes in a pipe while they wait for the socket, by when that must end.
+    patience: VecDeque<(Instant, usize, u64)>,
+    clock: Clock,
+}
+
+impl Deliveries {
+    /// With at most so many pipes at a time.
+    pub(super) fn new(pipes: usize, clock: Clock) -> Deliveries {
+        Deliveries {
+            jobs: Vec::new(),
+            free: Vec::new(),
+            ready: VecDeque::new(),
+            pool: PipePool::new(PIPE_BYTES, pipes),
+            pipes,
+            queue: VecDeque::new(),
+            waits: 0,
+            patience: VecDeque::new(),
+            clock,
+        }
+    }
+
+    pub(super) fn start(&mut self, delivery: Delivery) {
+        let job = Job { delivery, pipe: None, held: 0, step: Step::Ready, wait: 0 };
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.jobs.push(None);
+            self.jobs.len() - 1
+        });
+        self.jobs[number] = Some(job);
+        self.ready.push_back(number);
+    }
+
+    /// Whether some can go on.
+    pub(super) fn are_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Takes every one that can go on one step further.
+    pub(super) fn go_on(&mut self, ring: &mut Ring<Work>) {
+        for number in std::mem::take(&mut self.ready) {
+            self.go_on_with(number, ring);
+        }
+    }
+
+    fn go_on_with(&mut self, number: usize, ring: &mut Ring<Work>) {
+        let Some(job) = self.jobs[number].as_mut().filter(|job| job.step == Step::Ready) else {
+            return;
+        };
+        match job.delivery.parts.front() {
+            None => self.end(number, Ok(()), ring),
+            Some(_) if job.held > 0 => self.drain(number, ring),
+            Some(Part::Memory(_)) => self.send(number, ring),
+            // Asked for free; a pipe is not filled to stand and wait.
+            Some(Part::File { .. }) if net::is_writable(&job.delivery.socket) => {
+                self.fill(number, ring);
+            }
+            Some(Part::File { .. }) => self.poll(number, ring),
+        }
+    }
+
+    fn set_ready(&mut self, number: usize) {
+        if let Some(job) = &mut self.jobs[number] {
+            job.step = Step::Ready;
+            self.ready.push_back(number);
+        }
+    }
+
+    /// An operation of a job has ended.
+    pub(super) fn complete(
+        &mut self,
+        number: usize,
+        result: io::Result<u32>,
+        ring: &mut Ring<Work>,
+    ) {
+        let Some(job) = &mut self.jobs[number] else { return };
+        match (job.step, Progress::from(result)) {
+            (Step::Polling, Progress::Moved(_)) => self.set_ready(number),
+            (Step::Filling, Progress::Moved(count)) => {
+                job.held = u64::from(count.get());
+                self.set_ready(number);
+            }
+            (Step::Filling, Progress::Ended) => {
+                self.end(number, Err(DeliveryError::FileEnded), ring);
+            }
+            (_, Progress::Failed(error)) => self.fail(number, error, ring),
+            (_, Progress::Blocked | Progress::Cancelled | Progress::Ended)
+            | (Step::Queueing | Step::Ready, _) => {
+                self.fail(number, io::ErrorKind::Interrupted.into(), ring);
+            }
+        }
+    }
+
+    /// Closes the pipes whose sockets have taken nothing for too long.
+    pub(super) fn expire(&mut self, now: Instant, ring: &mut Ring<Work>) {
+        while let Some((at, number, wait)) = self.patience.front().copied() {
+            if at > now {
+                return;
+            }
+            self.patience.pop_front();
+            let job = self.jobs[number].as_mut();
+            if let Some(job) = job.filter(|job| job.step == Step::Polling && job.wait == wait) {
+                job.held = 0;
+                // What the pipe holds is lost with it, and spliced again when the socket is ready.
+                drop(job.pipe.take());
+                self.pipe_is_free(ring);
+            }
+        }
+    }
+
+    /// When [`expire`](Self::expire) has something to do, if nothing else happens before.
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        self.patience.front().map(|(at, ..)| *at)
+    }
+
+    fn poll(&mut self, number: usize, ring: &mut Ring<Work>) {
+        self.waits += 1;
+        let Some(job) = &mut self.jobs[number] else { return };
+        (job.step, job.wait) = (Step::Polling, self.waits);
+        if job.held > 0 {
+            let until = self.clock.instant().plus_ms(PIPE_PATIENCE_MS);
+            self.patience.push_back((until, number, job.wait));
+        }
+        let fd = job.delivery.socket.clone();
+        ring.submit(Op::Poll { fd, until: Readiness::Writable }, Work::Deliver(number));
+    }
+
+    fn send(&mut self, number: usize, ring: &mut Ring<Work>) {
+        let Some(job) = &mut self.jobs[number] else { return };
+        let Some(Part::Memory(bytes)) = job.delivery.parts.front() else { return };
+        let rest = job.rest(bytes.len() as u64);
+        match net::send(&job.delivery.socket, bytes, rest) {
+            Ok(count) => {
+                job.advance(count as u64);
+                self.set_ready(number);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.poll(number, ring),
+            Err(error) => self.fail(number, error, ring),
+        }
+    }
+
+    /// Fills a pipe, as soon as there is one for this job.
+    fn fill(&mut self, number: usize, ring: &mut Ring<Work>) {
+        let Some(job) = &mut self.jobs[number] else { return };
+        let Some(Part::File { file, at, end }) = job.delivery.parts.front() else { return };
+        if self.pipes == 0 {
+            job.step = Step::Queueing;
+            return self.queue.push_back(number);
+        }
+        let pipe = match self.pool.take() {
+            Ok(pipe) => pipe,
+            Err(error) => return self.fail(number, error, ring),
+        };
+        self.pipes -= 1;
+        let len = (end - at).min(pipe.capacity() as u64) as u32;
+        job.step = Step::Filling;
+        if file::is_cached(file, *at) && file::is_cached(file, at + u64::from(len) - 1) {
+            let filled = splice::fill(file, *at, &pipe, len as usize);
+            job.pipe = Some(pipe);
+            return self.complete(number, filled.map(|count| count as u32), ring);
+        }
+        let op = Op::SpliceIn { file: file.clone(), at: *at, pipe: pipe.write_end(), len };
+        job.pipe = Some(pipe);
+        ring.submit(op, Work::Deliver(number));
+    }
+
+    fn drain(&mut self, number: usize, ring: &mut Ring<Work>) {
+        let Some(job) = &mut self.jobs[number] else { return };
+        let Some(pipe) = &job.pipe else { return };
+        let drained =
+            splice::drain(pipe, &job.delivery.socket, job.held as usize, job.rest(job.held));
+        match Progress::from(drained.map(|count| count as u32)) {
+            Progress::Moved(count) => {
+                job.advance(u64::from(count.get()));
+                if job.held > 0 {
+                    return self.poll(number, ring);
+                }
+                if let Some(pipe) = job.pipe.take() {
+                    self.return_pipe(pipe, ring);
+                }
+                self.set_ready(number);
+            }
+            Progress::Blocked => self.poll(number, ring),
+            Progress::Failed(error) => self.fail(number, error, ring),
+            Progress::Ended | Progress::Cancelled => {
+                self.fail(number, io::ErrorKind::Interrupted.into(), ring);
+            }
+        }
+    }
+
+    fn fail(&mut self, number: usize, error: io::Error, ring: &mut Ring<Work>) {
+        self.end(number, Err(DeliveryError::Io(error)), ring);
+    }
+
+    fn end(&mut self, number: usize, result: Result<(), DeliveryError>, ring: &mut Ring<Work>) {
+        let Some(job) = self.jobs[number].take() else { return };
+        self.free.push(number);
+        if let Some(pipe) = job.pipe {
+            self.return_pipe(pipe, ring);
+        }
+        job.delivery.done.send(result);
+    }
+
+    fn return_pipe(&mut self, pipe: PipePair, ring: &mut Ring<Work>) {
+        self.pool.give_back(pipe);
+        self.pipe_is_free(ring);
+    }
+
+    /// Whoever waits longest gets it. Its socket was writable when it queued; a wrong guess costs
+    /// one step.
+    fn pipe_is_free(&mut self, ring: &mut Ring<Work>) {
+        self.pipes += 1;
+        if let Some(number) = self.queue.pop_front() {
+            self.fill(number, ring);
+        }
+    }
+}
