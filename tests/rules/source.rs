@@ -70,7 +70,7 @@ pub(crate) fn has_word(line: &str, word: &str) -> bool {
         let quotes = line[..at].matches('"').count();
         let before = part(line[..at].chars().next_back());
         let after = part(line[at + word.len()..].chars().next());
-        quotes % 2 == 0 && !before && !after
+        quotes.is_multiple_of(2) && !before && !after
     })
 }
 

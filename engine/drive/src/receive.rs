@@ -267,7 +267,7 @@ mod tests {
     fn out_of_budget_the_rest_waits_and_nothing_is_lost() {
         let budget = Budget::new(1000);
         let mut one = Receiver::new(budget.clone(), 1 << 20);
-        let mut two = Receiver::new(budget.clone(), 1 << 20);
+        let mut two = Receiver::new(budget, 1 << 20);
         let (first, second, third) = (body(900, 1), body(900, 2), body(900, 3));
         one.take_in(&frame(&first)).expect("good");
         two.take_in(&[frame(&second), frame(&third)].concat()).expect("good");

@@ -12,8 +12,9 @@ use std::rc::Rc;
 use bytes::{Buf, Bytes};
 use corelog_engine::log::SegmentId;
 use corelog_engine::shard::request::Piece;
+use corelog_os::SharedFd;
+use corelog_os::net::{self, Rest};
 use corelog_os::ring::Readiness;
-use corelog_os::{SharedFd, net};
 
 use crate::bulk::{Bulk, Delivery, DeliveryError, Part};
 use crate::disk::{Disk, FileKind};
@@ -187,10 +188,8 @@ fn unreadable(why: &str) -> End {
 
 /// Sends as much of the first pieces as the socket takes, within bounds.
 fn send_some(socket: &SharedFd, pieces: &VecDeque<Bytes>) -> io::Result<usize> {
-    if let [only] = pieces.as_slices().0 {
-        if pieces.len() == 1 {
-            return net::send_vectored(socket, &[IoSlice::new(&only[..only.len().min(ONE_SEND)])]);
-        }
+    if let ([only], []) = pieces.as_slices() {
+        return net::send(socket, &only[..only.len().min(ONE_SEND)], Rest::None);
     }
     let mut room = ONE_SEND;
     let slices = pieces.iter().take(ONE_SEND_PIECES).map_while(|piece| {

@@ -125,7 +125,7 @@ fn prepare<S: Service>(
     let service = Rc::new(service(ShardHandle::new(desk.clone())));
     let budget = Budget::new(common.request_bytes);
     let idle_ms = common.idle_connection_ms;
-    let budgets = [budget.clone(), answers.clone()];
+    let budgets = [budget.clone(), answers];
     let tasks = Rc::new(Tasks::new(mailbox.clone(), clock));
     let timers = Rc::new(Timers::new(clock));
     let registry = Registry::new(places, budgets, clock, idle_ms, mailbox, timers.clone());

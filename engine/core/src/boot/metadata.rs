@@ -59,7 +59,7 @@ pub(super) fn start(
     } else {
         Vec::new()
     };
-    Ok((Phase::Metadata(load, inventory), wanted))
+    Ok((Phase::Metadata(Box::new(load), inventory), wanted))
 }
 
 impl LoadMetadata {

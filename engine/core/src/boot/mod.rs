@@ -85,7 +85,7 @@ enum Phase {
     /// The metadata partition is being replayed, alone.
     MetadataLog(Partitions, Inventory),
     /// The metadata partition is being read.
-    Metadata(LoadMetadata, Inventory),
+    Metadata(Box<LoadMetadata>, Inventory),
     /// Partitions without a manifest are being made anew from their segments.
     Rescanning(Box<Rescan>),
     /// All other partitions are being replayed.
