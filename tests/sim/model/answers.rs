@@ -143,7 +143,7 @@ impl Model {
             ReadError::UnknownEpoch => part.epoch.is_some_and(|epoch| epoch > current),
             // The files of a topic go while the last answers are on their way.
             ReadError::Offline => self.excuses.offline(part.partition) || gone,
-            ReadError::Damaged => false,
+            ReadError::Damaged => self.excuses.lost,
             ReadError::Busy => true,
         };
         if excused { Ok(()) } else { Err(format!("{error:?}, {known:?}")) }

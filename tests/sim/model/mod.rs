@@ -88,6 +88,8 @@ pub struct Topic {
     pub caching: bool,
     /// How many partitions it has.
     pub partitions: u32,
+    /// Whether another had its name, or was about to, when it was asked for.
+    pub contested: bool,
 }
 
 #[derive(Debug, Default)]
@@ -105,6 +107,8 @@ pub struct Excuses {
     pub offline: bool,
     /// A full disk.
     pub full: bool,
+    /// Files that have lost what a failed barrier was to cover, which the broker may not know yet.
+    pub lost: bool,
     /// Partitions that are offline in this life, since a segment took no more.
     pub rescued: BTreeSet<TopicPartition>,
 }

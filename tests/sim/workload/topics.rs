@@ -53,7 +53,9 @@ impl Workload {
             assignments: Vec::new(),
             configs,
         };
-        model.topics.insert(id, Topic { name, state: TopicState::Creating, caching, partitions });
+        let contested = is_taken(model, id, &name);
+        let state = TopicState::Creating;
+        model.topics.insert(id, Topic { name, state, caching, partitions, contested });
         let command = Command::CreateTopics(CreateTopics {
             topics: vec![new],
             mode: Mode::Apply,
@@ -99,10 +101,9 @@ pub(super) fn created(
     result: &Result<Outcome, MetadataError>,
 ) -> Check {
     let Ok(Outcome::Topics(topics)) = result else { return excused(model, result) };
-    let name = model.topics[&id].name.clone();
-    let taken = model.topics.iter().any(|(other, topic)| {
-        *other != id && topic.name == name && topic.state != TopicState::Gone
-    });
+    let (name, contested) = (model.topics[&id].name.clone(), model.topics[&id].contested);
+    // What stood in its way may be gone by the time that this is heard.
+    let taken = contested || is_taken(model, id, &name);
     let state = match topics.as_slice() {
         [topic] => match &topic.result {
             Ok(created) if created.id == id => TopicState::Live,
@@ -113,6 +114,13 @@ pub(super) fn created(
     };
     model.topics.entry(id).and_modify(|topic| topic.state = state);
     Ok(())
+}
+
+/// Whether another topic has this name, or may have.
+fn is_taken(model: &Model, id: TopicId, name: &str) -> bool {
+    let mut topics = model.topics.iter();
+    topics
+        .any(|(other, topic)| *other != id && topic.name == name && topic.state != TopicState::Gone)
 }
 
 /// A deletion is answered.

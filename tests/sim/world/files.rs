@@ -124,6 +124,7 @@ impl World {
             Act::Barrier(cover) if fails || self.barrier_failed => {
                 // What it has lost, a later barrier would not tell: none may succeed any more.
                 self.barrier_failed = true;
+                self.model.excuses.lost = true;
                 self.disk.fail_barrier(cover, &mut self.rng.disk);
                 Outcome::Failed(Failure::Io(EIO))
             }

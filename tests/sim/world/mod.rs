@@ -402,7 +402,7 @@ impl World {
             Notice::DiskFull => self.model.excuses.full,
             Notice::DiskFreed => true,
             Notice::IndexRebuilt(_) => true,
-            Notice::Damaged(..) => false,
+            Notice::Damaged(..) => self.model.excuses.lost,
         };
         if excused { Ok(()) } else { broken(format!("{notice:?} of shard {}", shard.0)) }
     }

@@ -267,6 +267,7 @@ impl World {
         self.hosts = Vec::new();
         self.restart_at = None;
         self.barrier_failed = false;
+        self.model.excuses.lost = false;
         self.disk.capacity = self.disk.capacity.filter(|_| self.rng.faults.one_in(2));
         self.workload.restart(&mut self.model);
         self.model.restart(end == End::Clean, self.model.start + 1);

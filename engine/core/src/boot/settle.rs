@@ -104,9 +104,7 @@ impl Settle {
 
     /// Counts those of these entries that belong to no topic, not even a deleted one.
     pub(super) fn skip_unknown(&mut self, entries: &BTreeMap<TopicPartition, Vec<FoundEntry>>) {
-        let unknown =
-            entries.iter().filter(|(partition, _)| !self.removed.contains(&partition.topic));
-        self.unknown_entries = unknown.map(|(_, entries)| entries.len()).sum();
+        self.unknown_entries = count_unknown(entries, &self.removed);
     }
 
     /// So many partitions were made anew from their segments.
@@ -316,4 +314,13 @@ fn config_of(
         Some(topic) if !topic.configs.is_empty() => Arc::new(defaults.with(&topic.configs)),
         _ => defaults.clone(),
     }
+}
+
+/// Entries of no topic that ever was, as far as the metadata partition says.
+pub(super) fn count_unknown(
+    entries: &BTreeMap<TopicPartition, Vec<FoundEntry>>,
+    removed: &BTreeSet<TopicId>,
+) -> usize {
+    let unknown = entries.iter().filter(|(partition, _)| !removed.contains(&partition.topic));
+    unknown.map(|(_, entries)| entries.len()).sum()
 }

@@ -1,5 +1,7 @@
 //! The entry table of storage.md, section 3, row by row, and recovery of whole partitions.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use corelog_mem::BLOCK;
 
@@ -8,6 +10,7 @@ use super::Progress;
 use super::effect::{BootAnswer, BootEffect, EntryFile, JournalFile};
 use super::partitions::{Found, Partitions, Replayed, Work};
 use super::replay::{Offline, Replay, Verdict};
+use super::settle::count_unknown;
 use crate::id::{LeaderEpoch, Offset, PartitionIndex, ShardId, Timestamp, TopicId, TopicPartition};
 use crate::journal::commit::{EntryHead, EntryKind};
 use crate::journal::scan::FoundEntry;
@@ -294,4 +297,28 @@ fn batches_are_noted_once_however_often_they_are_repeated() {
     assert_eq!(image.epochs, [(LeaderEpoch(2), Offset(0))]);
     let last = BatchHeader::parse(&log.bytes[19 * log.batch..]).expect("a batch");
     assert_eq!(image.segments[0].max_timestamp, last.max_timestamp);
+}
+
+#[test]
+fn the_entry_table_topics_that_are_no_more() {
+    let log = Written::new(2, 100);
+    let entry = FoundEntry { head: log.entry(0, log.batch as u64), file: FILE, at: 0 };
+    let (deleted, never) = (TopicId([1; 16]), TopicId([2; 16]));
+    let of = |topic, index| TopicPartition { topic, index: PartitionIndex(index) };
+    let rows = [
+        ("nothing is left over", vec![], 0),
+        ("a deleted topic's are skipped", vec![(of(deleted, 0), 3)], 0),
+        ("an unknown topic's are skipped and counted", vec![(of(never, 0), 2)], 2),
+        (
+            "each for itself",
+            vec![(of(deleted, 1), 1), (of(never, 0), 2), (of(never, 5), 1), (of(deleted, 0), 4)],
+            3,
+        ),
+    ];
+    for (name, left, expected) in rows {
+        let left: Vec<(TopicPartition, usize)> = left;
+        let entries = left.into_iter().map(|(partition, count)| (partition, vec![entry; count]));
+        let counted = count_unknown(&entries.collect(), &BTreeSet::from([deleted]));
+        assert_eq!(counted, expected, "{name}");
+    }
 }

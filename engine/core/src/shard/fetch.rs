@@ -14,8 +14,30 @@ use crate::shard::request::{Fetch, Fetched, ReadError, Reply};
 pub(crate) struct FetchJoin {
     fetch: Fetch,
     /// One call for each owner, for the life of the fetch.
-    owners: Vec<(ShardId, CallId)>,
+    owners: Vec<Asked>,
     round: Round,
+}
+
+/// An owner of some of the partitions.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    owner: ShardId,
+    id: CallId,
+    watch: Watch,
+}
+
+/// Whether an owner watches its partitions for the fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watch {
+    Perhaps,
+    No,
+}
+
+impl FetchJoin {
+    /// Bytes with which it is answered at once, as an owner is told: late, whatever there is.
+    fn enough(&self, now: Now) -> u32 {
+        if self.fetch.deadline <= now.instant { 0 } else { self.fetch.min_bytes.max(1) }
+    }
 }
 
 #[derive(Debug)]
@@ -41,7 +63,10 @@ impl Shard {
         let groups = by_owner(fetch.parts.iter().map(|part| part.partition), self.shards);
         let owners = groups
             .into_iter()
-            .map(|(owner, indexes)| (owner, self.open_call(ticket, indexes)))
+            .map(|(owner, indexes)| {
+                let id = self.open_call(ticket, indexes);
+                Asked { owner, id, watch: Watch::No }
+            })
             .collect();
         self.home.deadlines.insert((fetch.deadline, ticket));
         let join = FetchJoin { fetch, owners, round: Round::Watching };
@@ -51,8 +76,9 @@ impl Shard {
 
     fn start_round(&mut self, now: Now, ticket: Ticket, fx: &mut Effects) {
         let Some(Join::Fetch(join)) = self.home.joins.get_mut(&ticket) else { return };
-        let late = join.fetch.deadline <= now.instant;
-        let enough = if late { 0 } else { join.fetch.min_bytes.max(1) };
+        let enough = join.enough(now);
+        let watch = if enough > 0 { Watch::Perhaps } else { Watch::No };
+        join.owners.iter_mut().for_each(|asked| asked.watch = watch);
         let (max_bytes, wanted) = (join.fetch.max_bytes, join.fetch.parts.clone());
         let owners = join.owners.clone();
         let parts = Parts::new(wanted.len(), owners.len());
@@ -61,7 +87,7 @@ impl Shard {
         } else {
             Round::Reading { parts, woken: Woken::No }
         };
-        for (owner, id) in owners {
+        for Asked { owner, id, .. } in owners {
             let Some(call) = self.home.calls.get(&id) else { continue };
             let parts = call.indexes.iter().map(|index| wanted[*index as usize]).collect();
             self.call(now, owner, id, Call::Read { parts, max_bytes, enough }, fx);
@@ -78,6 +104,10 @@ impl Shard {
         let Some(call) = self.home.calls.get(&id) else { return };
         let ticket = call.ticket;
         let Some(Join::Fetch(join)) = self.home.joins.get_mut(&ticket) else { return };
+        if is_enough(&results, join.fetch.min_bytes.max(1)) {
+            let asked = join.owners.iter_mut().filter(|asked| asked.id == id);
+            asked.for_each(|asked| asked.watch = Watch::No);
+        }
         let Round::Reading { parts, woken } = &mut join.round else { return };
         if !parts.put(&call.indexes, results) {
             return;
@@ -135,7 +165,7 @@ impl Shard {
         fx.reply(ticket, Reply::Fetch(results));
     }
 
-    /// Ends the calls of a fetch; owners stop watching.
+    /// Ends the calls of a fetch; owners that may watch stop it.
     pub(super) fn end_fetch(
         &mut self,
         now: Now,
@@ -144,9 +174,11 @@ impl Shard {
         fx: &mut Effects,
     ) {
         self.home.deadlines.remove(&(fetch.fetch.deadline, ticket));
-        for (owner, id) in &fetch.owners {
+        for Asked { owner, id, watch } in &fetch.owners {
             self.home.calls.remove(id);
-            self.send(now, *owner, Message::Unwatch(*id), fx);
+            if *watch == Watch::Perhaps {
+                self.send(now, *owner, Message::Unwatch(*id), fx);
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 //! broker stops, the rest. What has been flushed is released behind a barrier (`release`).
 
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::Bound;
 
 use crate::id::{Instant, Now};
 use crate::journal::commit::Seq;
@@ -117,6 +118,11 @@ impl Flusher {
         }
     }
 
+    /// The first by age behind this one.
+    fn oldest_behind(&self, after: Bound<(Seq, Slot)>) -> Option<(Seq, Slot)> {
+        self.by_age.range((after, Bound::Unbounded)).next().copied()
+    }
+
     /// Bytes are safe that will never be in a segment.
     pub(super) fn rescued(&mut self, bytes: u64) {
         self.dirty -= bytes;
@@ -176,12 +182,15 @@ impl Shard {
             return false;
         }
         let due = |seq: Seq| all || overdue || until.is_some_and(|until| seq <= until);
-        let oldest = self.flusher.by_age.iter().take_while(|(seq, _)| due(*seq));
-        let old: Vec<Slot> = oldest.map(|(_, slot)| *slot).collect();
-        for slot in old {
+        let mut after = Bound::Unbounded;
+        while let Some((seq, slot)) = self.flusher.oldest_behind(after) {
+            if !due(seq) {
+                break;
+            }
             if !self.may_write_segment() {
                 return false;
             }
+            after = Bound::Excluded((seq, slot));
             let presses = all || until.is_some_and(|until| self.is_older(slot, until));
             if presses || self.is_quiet(now, slot) {
                 self.flush_log(slot, Finish::Pad, 1, fx);
