@@ -161,7 +161,7 @@ fn append(args: &TopicArgs) -> Result<(), Failure> {
     for share in topic.shares(topic.leaders())? {
         let mut connection = Connection::open(&share.leader)?;
         let request: ProduceRequest =
-            produce_request(&topic, Acks::All, &share.partitions[..1], &batch);
+            produce_request(&topic, Acks::All, &[(share.partitions[0], &batch)]);
         let response = connection.call(&request)?;
         let parts = response.responses.iter().flat_map(|topic| &topic.partition_responses);
         for part in parts {

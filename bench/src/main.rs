@@ -19,7 +19,9 @@ mod load;
 mod pace;
 
 mod batch;
+mod keys;
 mod request;
+mod supply;
 
 mod broker;
 mod client;
@@ -27,8 +29,10 @@ mod offsets;
 mod topic;
 
 mod histogram;
+mod memory;
 mod process;
 mod report;
+mod timeline;
 
 mod failure;
 mod units;
@@ -107,7 +111,7 @@ mod tests {
             ("produce --bytes 1GB --json out.json --broker-pid 1", true),
             ("produce --bytes 1GB --seconds 3", false),
             ("produce --records-per-batch 3 --batch-bytes 1KiB", false),
-            ("produce --acks 0", false),
+            ("produce --acks 0 --keys 1000", true),
             ("produce --bootstrap localhost", false),
             ("produce --topic-config flush.messages=1", true),
             ("produce --topic-config flush.messages", false),

@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::histogram::Latencies;
 use crate::pace::Schedule;
-use crate::report::Report;
+use crate::report::{Report, ResultArgs};
 use crate::units::{self, mb_per_second};
 
 /// What O_DIRECT asks of memory, positions and lengths.
@@ -47,9 +47,8 @@ pub(crate) struct RawArgs {
     /// How much to write and read in sequence
     #[arg(long, default_value = "2GiB", value_parser = units::bytes)]
     sequential_bytes: u64,
-    /// Append the result to this file as a line of JSON
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    result: ResultArgs,
 }
 
 /// Measures the disk and reports.
@@ -57,15 +56,18 @@ pub(crate) struct RawArgs {
 /// # Errors
 /// A file cannot be written there, or not with O_DIRECT.
 pub(crate) fn run(args: &RawArgs) -> Result<(), Failure> {
-    let mut report = Report::new("raw", args);
+    let mut report = Report::new("raw", args, &args.result);
     let durable = durable_writes(&args.dir, args.file_bytes, args.writes, args.rate)?;
     report.latencies("4 KiB durable write", &durable);
+    report.reading("durable write p50", durable.at(0.5).as_nanos() as f64 / 1e3, "us");
     let bandwidth = bandwidth(&args.dir, args.sequential_bytes)?;
+    report.reading("sequential write", bandwidth.best_write(), "MB/s");
+    report.reading("sequential read", bandwidth.best_read(), "MB/s");
     report.reading("sequential write, depth 1", bandwidth.write[0], "MB/s");
     report.reading("sequential write, depth 4", bandwidth.write[1], "MB/s");
     report.reading("sequential read, depth 1", bandwidth.read[0], "MB/s");
     report.reading("sequential read, depth 4", bandwidth.read[1], "MB/s");
-    report.publish(args.json.as_deref()).map_err(Failure::Output)
+    report.publish().map_err(Failure::Output)
 }
 
 /// How long each of `writes` durable writes takes, from the call to its return.
@@ -114,6 +116,11 @@ impl Bandwidth {
     /// The most that was written.
     pub(crate) fn best_write(&self) -> f64 {
         self.write[0].max(self.write[1])
+    }
+
+    /// The most that was read.
+    pub(crate) fn best_read(&self) -> f64 {
+        self.read[0].max(self.read[1])
     }
 }
 
