@@ -103,6 +103,11 @@ impl BatchSpec {
         BatchSpec { record_size, fill, compression: Compression::None }
     }
 
+    /// Whether records can be changed in the batch.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.compression == Compression::None
+    }
+
     /// Makes the batch.
     ///
     /// # Errors

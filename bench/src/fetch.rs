@@ -25,7 +25,7 @@ use crate::failure::Failure;
 use crate::histogram::Latencies;
 use crate::memory::MemoryArgs;
 use crate::offsets::{End, offsets};
-use crate::process::{Pid, Usage, switches_of_thread};
+use crate::process::{Pid, Usage, thread_ends};
 use crate::produce::{FILL_BATCH, fill};
 use crate::report::{Report, ResultArgs};
 use crate::timeline::{Point, Progress, Recorder, watch};
@@ -158,20 +158,17 @@ pub(crate) struct FetchTally {
     /// Of whole batches.
     pub(crate) bytes: u64,
     pub(crate) records: u64,
-    /// How often threads gave their cores away, the warm-up included.
-    switches: u64,
 }
 
 impl FetchTally {
     fn new() -> FetchTally {
-        FetchTally { answers: Latencies::new(), bytes: 0, records: 0, switches: 0 }
+        FetchTally { answers: Latencies::new(), bytes: 0, records: 0 }
     }
 
     fn merge(&mut self, other: &FetchTally) {
         self.answers.merge(&other.answers);
         self.bytes += other.bytes;
         self.records += other.records;
-        self.switches += other.switches;
     }
 }
 
@@ -216,7 +213,7 @@ impl FetchPlan<'_> {
         for result in results {
             tally.merge(&result.map_err(|_| Failure::Thread)??);
         }
-        let usage = after.since(before, tally.switches);
+        let usage = after.since(before);
         Ok(FetchOutcome { tally, elapsed, usage, timeline })
     }
 }
@@ -228,6 +225,7 @@ fn run_reader(
     running: mpsc::Sender<Infallible>,
 ) -> Result<FetchTally, Failure> {
     let result = reader.run(start);
+    thread_ends();
     drop(running);
     result
 }
@@ -280,7 +278,6 @@ impl<'a> Reader<'a> {
         while self.goes_on(start) {
             self.fetch(start)?;
         }
-        self.tally.switches = switches_of_thread();
         Ok(self.tally)
     }
 

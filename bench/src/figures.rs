@@ -16,6 +16,7 @@ use crate::broker::{Broker, Idle, Launch, log_of};
 use crate::client::Address;
 use crate::failure::Failure;
 use crate::fetch::{Check, FetchPlan, ReadExtent, Sizes};
+use crate::held::Temporary;
 use crate::histogram::Latencies;
 use crate::load::Order;
 use crate::produce::{Extent, FILL_BATCH, Identity, Outcome, Pacing, Plan, SEED, fill};
@@ -109,12 +110,11 @@ impl Figure {
 pub(crate) fn run(args: &FiguresArgs) -> Result<(), Failure> {
     let dir = args.parent.join(format!("corelog-bench-{}", std::process::id()));
     println!("{:<48} {:>11} {:>12}", "figure", "goal", "reached");
-    let run = Run { args, dir: &dir };
-    let result = run.all();
-    // What cannot be removed is in nobody's way. The log says why a broker failed.
-    let _ = fs::remove_dir_all(&dir);
+    let dir = Temporary::new(dir);
+    let result = Run { args, dir: dir.path() }.all();
+    // The log says why a broker failed; if it cannot be removed it is in nobody's way.
     if result.is_ok() {
-        let _ = fs::remove_file(log_of(&dir));
+        let _ = fs::remove_file(log_of(dir.path()));
     }
     result
 }

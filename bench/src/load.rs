@@ -24,7 +24,6 @@ use rustix::thread::set_current_timer_slack;
 use crate::client::{CLIENT_ID, ClientError, MAX_RESPONSE, PATIENCE, read_error};
 use crate::histogram::Latencies;
 use crate::pace::{Pace, Turn};
-use crate::process::switches_of_thread;
 use crate::report::Errors;
 use crate::request::{Acks, MAX_SLICES, Prepared, Stamp};
 use crate::timeline::Recorder;
@@ -75,8 +74,6 @@ pub(crate) struct Tally {
     pub(crate) errors: Errors,
     /// When the last answer came.
     pub(crate) end: Option<Instant>,
-    /// How often the thread gave its core away, the warm-up included.
-    pub(crate) switches: u64,
 }
 
 impl Tally {
@@ -90,7 +87,6 @@ impl Tally {
             records: 0,
             errors: Errors::new(),
             end: None,
-            switches: 0,
         }
     }
 
@@ -101,7 +97,6 @@ impl Tally {
         self.batches += other.batches;
         self.bytes += other.bytes;
         self.records += other.records;
-        self.switches += other.switches;
         self.end = self.end.max(other.end);
         for (error, count) in other.errors {
             *self.errors.entry(error).or_default() += count;
@@ -177,7 +172,6 @@ impl Load {
             tally: Tally::new(),
         };
         running.run()?;
-        running.tally.switches = switches_of_thread();
         Ok(running.tally)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A process by its id; `None` in its place is this one.
@@ -44,10 +45,13 @@ impl Pid {
     }
 }
 
-/// The same of the thread that asks, which counts for nothing in its process once it has ended.
-pub(crate) fn switches_of_thread() -> u64 {
+/// Switches of threads of this process that have ended, which the kernel no longer tells.
+static ENDED: AtomicU64 = AtomicU64::new(0);
+
+/// Keeps the account of the thread that calls this and then ends.
+pub(crate) fn thread_ends() {
     let status = fs::read_to_string("/proc/thread-self/status");
-    status.map_or(0, |status| parse_switches(&status))
+    ENDED.fetch_add(status.map_or(0, |status| parse_switches(&status)), Ordering::Relaxed);
 }
 
 /// User and system time are the 14th and 15th field; the second, the name, may hold anything.
@@ -104,15 +108,15 @@ impl Usage {
     /// What was taken up to now.
     pub(crate) fn now(broker: Option<Pid>) -> io::Result<Usage> {
         let broker = broker.map(Taken::by).transpose()?;
-        Ok(Usage { client: Taken::by(Pid::own())?, broker })
+        let own = Taken::by(Pid::own())?;
+        let switches = own.switches + ENDED.load(Ordering::Relaxed);
+        Ok(Usage { client: Taken { switches, ..own }, broker })
     }
 
-    /// What was taken since `earlier`; by threads of the client too that have ended, with so many
-    /// switches in all.
-    pub(crate) fn since(self, earlier: Usage, ended: u64) -> Usage {
+    /// What was taken since `earlier`.
+    pub(crate) fn since(self, earlier: Usage) -> Usage {
         let broker = self.broker.zip(earlier.broker).map(|(now, then)| now.since(then));
-        let client = Taken { switches: self.client.switches + ended, ..self.client };
-        Usage { client: client.since(earlier.client), broker }
+        Usage { client: self.client.since(earlier.client), broker }
     }
 }
 
@@ -148,12 +152,13 @@ mod tests {
         assert!(own.resident().expect("an account") > 100 << 10);
         assert!(own.peak().expect("an account") >= own.resident().expect("an account"));
         let before = Usage::now(Some(own)).expect("an account");
-        for _ in 0..3 {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let used = Usage::now(Some(own)).expect("an account").since(before, 1000);
-        assert!(used.broker.expect("its own").switches >= 3);
-        assert!(used.client.switches >= 1003);
-        assert!(switches_of_thread() >= 3);
+        let work = || {
+            (0..3).for_each(|_| std::thread::sleep(Duration::from_millis(1)));
+            thread_ends();
+        };
+        std::thread::spawn(work).join().expect("a thread");
+        let used = Usage::now(Some(own)).expect("an account").since(before);
+        assert!(used.client.switches >= 3, "{used:?}");
+        assert!(used.broker.is_some());
     }
 }

@@ -17,7 +17,7 @@ use crate::client::{ClientError, Connection, accepted, persist};
 use crate::failure::Failure;
 use crate::load::{Load, Order, Tally};
 use crate::pace::{Pace, Schedule, Until};
-use crate::process::{Pid, Usage};
+use crate::process::{Pid, Usage, thread_ends};
 use crate::report::ResultArgs;
 use crate::request::{Acks, Marking, Prepared, Stamp};
 use crate::supply::Supply;
@@ -213,7 +213,7 @@ impl Plan<'_> {
         }
         let after = after.map_err(Failure::Account)?;
         let before = before.transpose().map_err(Failure::Account)?.unwrap_or(after);
-        let usage = after.since(before, tally.switches);
+        let usage = after.since(before);
         let end = tally.end.unwrap_or(measure_from);
         let elapsed = end.saturating_duration_since(measure_from);
         Ok(Outcome { tally, measure_from, elapsed, usage, timeline })
@@ -295,6 +295,7 @@ impl Plan<'_> {
 /// What the thread of a connection does; `running` is gone once it is over.
 fn run(load: Load, running: mpsc::Sender<Infallible>) -> Result<Tally, ClientError> {
     let result = load.run();
+    thread_ends();
     drop(running);
     result
 }

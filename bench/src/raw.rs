@@ -3,7 +3,7 @@
 //! A durable write is one aligned block, written over zeros that are there already, with
 //! O_DIRECT|O_DSYNC: nothing a broker can do to make a record durable is cheaper on that disk.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -19,6 +19,7 @@ use rustix::thread::set_current_timer_slack;
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::held::Temporary;
 use crate::histogram::Latencies;
 use crate::pace::Schedule;
 use crate::report::{Report, ResultArgs};
@@ -206,7 +207,7 @@ impl Aligned {
 
 /// A file that is removed in the end.
 struct Scratch {
-    path: PathBuf,
+    file: Temporary,
     bytes: u64,
 }
 
@@ -214,9 +215,9 @@ impl Scratch {
     /// A file of so many zeros, all of them on the disk.
     fn zeroed(dir: &Path, bytes: u64) -> Result<Scratch, Failure> {
         let path = dir.join(format!("corelog-bench-{}.raw", std::process::id()));
-        let scratch = Scratch { path, bytes };
+        let scratch = Scratch { file: Temporary::new(path), bytes };
         scratch.attempt(|| {
-            let file = File::create(&scratch.path)?;
+            let file = File::create(scratch.file.path())?;
             let zeros = vec![0; PIECE];
             for at in (0..bytes).step_by(PIECE) {
                 let left = usize::try_from(bytes - at).unwrap_or(PIECE).min(PIECE);
@@ -229,24 +230,18 @@ impl Scratch {
 
     fn open(&self, flags: OFlags) -> io::Result<File> {
         let flags = flags.bits().cast_signed();
-        OpenOptions::new().read(true).write(true).custom_flags(flags).open(&self.path)
+        OpenOptions::new().read(true).write(true).custom_flags(flags).open(self.file.path())
     }
 
     fn attempt<T>(&self, work: impl FnOnce() -> io::Result<T>) -> Result<T, Failure> {
-        work().map_err(|source| Failure::File { path: self.path.clone(), source })
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // If it cannot be removed there is nobody to tell.
-        let _ = fs::remove_file(&self.path);
+        work().map_err(|source| Failure::File { path: self.file.path().into(), source })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn memory_is_aligned_and_not_uniform() {
