@@ -179,7 +179,10 @@ impl Comparison<'_> {
         scenario: &Scenario,
         round: u32,
     ) -> Result<Option<Outcome>, Failure> {
-        let path = self.args.parent.join(format!("corelog-bench-{}", std::process::id()));
+        let (own, name) = (std::process::id(), &scenario.name);
+        // Logs of failures stay, so no two measurements have the same.
+        let path = format!("corelog-bench-{own}-{name}-{}-{round}", rival.name);
+        let path = self.args.parent.join(path);
         fs::create_dir_all(&path).map_err(|source| Failure::File { path: path.clone(), source })?;
         // Named whole: whoever is started may work somewhere else.
         let path =

@@ -85,7 +85,11 @@ pub(crate) fn run(args: &MixedArgs) -> Result<(), Failure> {
         report.latencies("fetch", &tally.answers);
     }
     if args.tails > 0 {
-        report.latencies("receipt", &received.measured(outcome.measure_from));
+        let measured = received.measured(outcome.measure_from);
+        let due = outcome.tally.batches * args.tails as u64;
+        let lost = due.saturating_sub(measured.summary().count);
+        report.reading("acknowledged, not received", lost as f64, "");
+        report.latencies("receipt", &measured);
     }
     tell(&mut report, outcome);
     report.publish().map_err(Failure::Output)

@@ -16,6 +16,8 @@ use crate::units;
 
 /// Batches of this size unless the flags say otherwise.
 const BATCH: Fill = Fill::Records(1);
+/// A lower rate is not looked for: a hundredth of it would be no request at all.
+const LOWEST: u32 = 100;
 /// A rate holds only if so much of it is achieved.
 const ACHIEVED: f64 = 0.99;
 
@@ -96,7 +98,7 @@ impl Search {
         }
         self.next = match (self.held, self.broken) {
             (held, None) => held.checked_mul(2),
-            (0, Some(broken)) => Some(broken / 2).filter(|rate| *rate > 0),
+            (0, Some(broken)) => Some(broken / 2).filter(|rate| *rate >= LOWEST),
             (held, Some(broken)) => {
                 let middle = held + (broken - held) / 2;
                 let left = self.halvings.checked_sub(1).filter(|_| middle > held);
@@ -128,7 +130,7 @@ mod tests {
             (1000, 3, 3100, vec![1000, 2000, 4000, 3000, 3500, 3250], 3000),
             (1000, 0, 3500, vec![1000, 2000, 4000], 2000),
             (1000, 1, 300, vec![1000, 500, 250, 375], 250),
-            (4, 9, 0, vec![4, 2, 1], 0),
+            (500, 9, 0, vec![500, 250, 125], 0),
             (1, 9, 2, vec![1, 2, 4, 3], 2),
             (1 << 31, 4, u32::MAX, vec![1 << 31], 1 << 31),
         ] {

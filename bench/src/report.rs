@@ -124,6 +124,10 @@ impl Report {
     pub(crate) fn throughput(&mut self, bytes: u64, elapsed: Duration, usage: Usage) {
         self.reading("throughput", mb_per_second(bytes, elapsed), "MB/s");
         let gigabytes = bytes as f64 / 1e9;
+        if let Some(broker) = usage.broker.filter(|_| bytes > 0) {
+            let both = (usage.client.cpu + broker.cpu).as_secs_f64();
+            self.reading("cpu per GB", both / gigabytes, "s");
+        }
         self.cost(usage, gigabytes, ["client cpu per GB", "broker cpu per GB"]);
     }
 
@@ -236,8 +240,8 @@ mod tests {
     fn programs_read_it_as_json() {
         let value = serde_json::to_value(report()).expect("JSON");
         assert_eq!(value["settings"]["acks"], 1);
-        let readings: Vec<_> = (0..5).map(|i| value["readings"][i]["value"].as_f64()).collect();
-        assert_eq!(readings, [250.0, 2.0, 1.0, 500.0, 250.0].map(Some));
+        let readings: Vec<_> = (0..6).map(|i| value["readings"][i]["value"].as_f64()).collect();
+        assert_eq!(readings, [250.0, 3.0, 2.0, 1.0, 500.0, 250.0].map(Some));
         assert_eq!((&value["scenario"], &value["round"]), (&"s".into(), &2.into()));
         assert!(value["started_ms"].as_u64() > Some(1_600_000_000_000));
         assert_eq!((&value["timeline"], &value["result"]), (&Value::Array(vec![]), &Value::Null));
