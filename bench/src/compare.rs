@@ -188,7 +188,14 @@ impl Comparison<'_> {
         let path =
             path.canonicalize().map_err(|source| Failure::File { path: path.clone(), source })?;
         let dir = Temporary::new(path);
-        let (broker, launch) = rival.start(dir.path())?;
+        let log = Temporary::new(log_of(dir.path()));
+        let (broker, launch) = match rival.start(dir.path()) {
+            Ok(started) => started,
+            Err(failure) => {
+                log.keep();
+                return Err(failure);
+            }
+        };
         let mut command = match rival.about.protocol {
             Protocol::Kafka => self.own(rival, scenario, dir.path())?,
             protocol => streams(protocol, scenario)?,
@@ -203,19 +210,12 @@ impl Comparison<'_> {
         command.arg("--json").arg(&self.args.json);
         let code = self.wait(&mut command);
         broker.stop();
-        let log = log_of(dir.path());
         Ok(match code? {
-            Some(0) => {
-                // A log without a failure is of no use.
-                let _ = fs::remove_file(log);
-                None
-            }
-            Some(REFUSED) if rival.about.protocol != Protocol::Kafka => {
-                let _ = fs::remove_file(log);
-                Some(Outcome::Refused)
-            }
+            Some(0) => None,
+            Some(REFUSED) if rival.about.protocol != Protocol::Kafka => Some(Outcome::Refused),
             code => {
                 let how = code.map_or("by a signal".to_owned(), |code| format!("with {code}"));
+                let log = log.keep();
                 let log = log.display();
                 Some(Outcome::Failed(format!("the load ended {how}; the broker's log is {log}")))
             }

@@ -47,7 +47,7 @@ pub(crate) enum Failure {
     NoPort(io::Error),
     #[error("where will the broker listen? say --bootstrap, or use {{port}} in its command")]
     NoAddress,
-    #[error("the broker `{command}` cannot be started: {source}")]
+    #[error("`{command}` cannot be started: {source}")]
     Start { command: String, source: io::Error },
     #[error("the broker ended before it served, see {}", .0.display())]
     Ended(PathBuf),

@@ -172,10 +172,18 @@ impl Temporary {
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
+
+    /// Leaves what is there for somebody to look at.
+    pub(crate) fn keep(mut self) -> PathBuf {
+        let path = std::mem::take(&mut self.0);
+        release(&Held::Path(path.clone()));
+        path
+    }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
+        // There is nothing at the path of what is kept.
         remove(&self.0);
         release(&Held::Path(self.0.clone()));
     }
@@ -205,6 +213,10 @@ mod tests {
         assert!(group.stop(Duration::from_secs(10)) < Duration::from_secs(10));
         drop(pid);
         assert!(!path.exists());
+        fs::write(&path, b"").expect("a file");
+        assert_eq!(Temporary::new(path.clone()).keep(), path);
+        assert!(path.exists());
+        drop(Temporary::new(path));
         let ended = || {
             let stat = fs::read_to_string(format!("/proc/{}/stat", inner.trim()));
             stat.map_or(true, |stat| stat.contains(") Z"))

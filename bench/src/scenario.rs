@@ -231,7 +231,8 @@ mod tests {
             (
                 Part::Load,
                 Extent::Quick,
-                "produce --acks=-1 --idempotent --seconds=2.5 --topic-config=a=1 --topic-config=b=2",
+                "produce --acks=-1 --idempotent --seconds=2.5 --topic-config=a=1 \
+                 --topic-config=b=2",
             ),
             (Part::Setup, Extent::Full, "produce "),
         ] {
