@@ -1,5 +1,5 @@
 //! `compare`: scenarios against Corelog and its rivals in turn, each on a broker of its own that
-//! is new, and the bare disk beside them.
+//! is new, and beside them the bare disk and a broker that does nothing.
 //!
 //! Each measurement is a process, so that none of them finds the memory of another one.
 
@@ -15,7 +15,7 @@ use crate::broker::log_of;
 use crate::failure::Failure;
 use crate::held::{Group, Temporary};
 use crate::report::{append_json, now_ms};
-use crate::rival::{Protocol, Rival};
+use crate::rival::{ECHO, Protocol, Rival};
 use crate::scenario::Scenario;
 
 /// The system that the others are held against.
@@ -75,6 +75,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
             comparison.fetch(system)?;
         }
     }
+    comparison.present.insert(ECHO.to_owned(), Some(Rival::echo(&own_path()?)));
     let rounds = if args.quick { 1 } else { args.rounds };
     for round in 1..=rounds {
         comparison.disk(round)?;
@@ -148,8 +149,10 @@ impl Comparison<'_> {
     }
 
     fn round(&mut self, scenario: &Scenario, round: u32) -> Result<(), Failure> {
-        let rivals = scenario.systems().iter().map(String::as_str).filter(|_| !self.args.quick);
-        for system in [OWN].into_iter().chain(rivals) {
+        let echo = scenario.only_produces().then_some(ECHO);
+        let others = scenario.systems().iter().map(String::as_str).chain(echo);
+        let others = others.filter(|_| !self.args.quick);
+        for system in [OWN].into_iter().chain(others) {
             let Some(Some(rival)) = self.present.get(system) else { continue };
             println!("\nround {round}: {} ({}), {system}", scenario.title(), scenario.name);
             let failure = match self.measure(rival, scenario, round) {

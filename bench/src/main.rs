@@ -8,6 +8,7 @@
 
 mod closed;
 mod compare;
+mod echo;
 mod fetch;
 mod figures;
 mod mixed;
@@ -81,6 +82,8 @@ enum Command {
     Start(start::StartArgs),
     /// Measure all that Corelog promises
     Figures(figures::FiguresArgs),
+    /// Be a broker that keeps nothing and answers at once, to see what a load itself costs
+    Echo(echo::EchoArgs),
     /// Run a scenario against a broker
     Run(run::RunArgs),
     /// Run scenarios against Corelog and its rivals in turn
@@ -118,6 +121,7 @@ fn execute(command: &Command) -> Result<(), Failure> {
         Command::Raw(args) => raw::run(args),
         Command::Start(args) => start::run(args),
         Command::Figures(args) => figures::run(args),
+        Command::Echo(args) => echo::run(args),
         Command::Run(args) => run::run(args),
         Command::Compare(args) => compare::run(args),
     }

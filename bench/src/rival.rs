@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde::Deserialize;
@@ -20,8 +20,12 @@ pub(crate) struct Rival {
     /// That of the folder.
     pub(crate) name: String,
     pub(crate) about: About,
-    folder: PathBuf,
+    /// See [`Launch`].
+    command: String,
 }
+
+/// The name of the system that is this program itself.
+pub(crate) const ECHO: &str = "echo";
 
 /// What `rival.toml` says, as far as it matters to a run.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -67,32 +71,25 @@ impl Rival {
             .map_err(|source| Failure::File { path: path.clone(), source })?;
         let about = toml::from_str(&text)
             .map_err(|error| Failure::Scenario { path, what: error.to_string() })?;
-        let rival = Rival { name: name.to_owned(), about, folder };
-        Ok(match rival.install() {
-            Ok(None) => Ok(rival),
-            Ok(Some(why)) => Err(why),
-            Err(error) => Err(format!("fetch: {error}")),
-        })
+        let why = match install(&folder) {
+            Ok(why) => why,
+            Err(error) => Some(format!("fetch: {error}")),
+        };
+        if let Some(why) = why {
+            return Ok(Err(why));
+        }
+        // Without blanks: they divide the words of a command.
+        let folder =
+            folder.canonicalize().map_err(|source| Failure::File { path: folder, source })?;
+        let command = format!("{} {{port}} {{dir}}", folder.join("start").display());
+        Ok(Ok(Rival { name: name.to_owned(), about, command }))
     }
 
-    /// Why it cannot be had, if it cannot.
-    fn install(&self) -> io::Result<Option<String>> {
-        let mut command = Command::new(self.folder.join("fetch"));
-        // What it says beside its errors is for people, and none of this program's results.
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut group = Group::spawn(&mut command)?;
-        let (output, errors) = (group.output(), group.errors());
-        let drained =
-            std::thread::spawn(move || output.map(|mut o| io::copy(&mut o, &mut io::sink())));
-        let mut told = String::new();
-        if let Some(mut errors) = errors {
-            errors.read_to_string(&mut told)?;
-        }
-        // Both ends are closed by now.
-        let _ = drained.join();
-        let status = group.wait()?;
-        let last = told.lines().rfind(|line| !line.trim().is_empty());
-        Ok((!status.success()).then(|| last.map_or_else(|| status.to_string(), str::to_owned)))
+    /// The broker that keeps nothing, see [`crate::echo`]; `program` is this one.
+    pub(crate) fn echo(program: &Path) -> Rival {
+        let command = format!("{} echo --listen {{address}}", program.display());
+        let about = About { protocol: Protocol::Kafka, topic_configs: Vec::new() };
+        Rival { name: ECHO.to_owned(), about, command }
     }
 
     /// Starts it with data in `dir`, and waits until it serves.
@@ -101,11 +98,7 @@ impl Rival {
     /// It ends, or does not serve in time.
     pub(crate) fn start(&self, dir: &Path) -> Result<(Broker, Launch), Failure> {
         let address = free_port(FURTHER_PORTS).map_err(Failure::NoPort)?;
-        // Without blanks: they divide the words of a command.
-        let start = self.folder.join("start").canonicalize();
-        let start = start.map_err(|source| Failure::File { path: self.folder.clone(), source })?;
-        let command = format!("{} {{port}} {{dir}}", start.display());
-        let launch = Launch::new(&command, dir, Some(&address))?;
+        let launch = Launch::new(&self.command, dir, Some(&address))?;
         let mut broker = launch.start()?;
         broker.wait_for(&match self.about.protocol {
             Protocol::Kafka => Sign::Answer(&launch.address),
@@ -113,6 +106,21 @@ impl Rival {
         })?;
         Ok((broker, launch))
     }
+}
+
+/// Why a system cannot be had, if it cannot.
+fn install(folder: &Path) -> io::Result<Option<String>> {
+    let mut command = Command::new(folder.join("fetch"));
+    // What it says beside its errors is for people, and none of this program's results.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut group = Group::spawn(&mut command)?;
+    let mut told = String::new();
+    if let Some(mut errors) = group.errors() {
+        errors.read_to_string(&mut told)?;
+    }
+    let status = group.wait()?;
+    let last = told.lines().rfind(|line| !line.trim().is_empty());
+    Ok((!status.success()).then(|| last.map_or_else(|| status.to_string(), str::to_owned)))
 }
 
 #[cfg(test)]

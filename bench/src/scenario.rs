@@ -112,6 +112,12 @@ impl Scenario {
         &self.content.systems
     }
 
+    /// Whether its load only produces.
+    pub(crate) fn only_produces(&self) -> bool {
+        let command = self.content.load.get(COMMAND).and_then(|name| name.get_ref().as_str());
+        command.is_some_and(|command| ["produce", "open", "ramp"].contains(&command))
+    }
+
     /// The command line of a part, if there is that part. `known` says whether a command has a
     /// flag.
     ///
