@@ -103,11 +103,24 @@ impl BatchSpec {
         BatchSpec { record_size, fill, compression: Compression::None }
     }
 
+    /// Whether records can be changed in the batch.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.compression == Compression::None
+    }
+
     /// Makes the batch.
     ///
     /// # Errors
     /// It would exceed 2 GiB.
     pub(crate) fn build(&self) -> Result<Batch, BatchTooLarge> {
+        self.build_with(&[])
+    }
+
+    /// The same, whose records have these keys in turn.
+    ///
+    /// # Errors
+    /// As [`BatchSpec::build`].
+    pub(crate) fn build_with(&self, keys: &[Vec<u8>]) -> Result<Batch, BatchTooLarge> {
         let size = usize::try_from(self.record_size).map_err(|_| BatchTooLarge)?;
         let mut builder = BatchBuilder::new(self.compression.into());
         let mut digits = Digits::new();
@@ -116,7 +129,9 @@ impl BatchSpec {
         while !self.is_full(&builder) {
             value.clear();
             value.extend(digits.by_ref().take(size));
-            let record = NewRecord { timestamp, value: Some(&value), ..NewRecord::default() };
+            let key = keys.get(builder.count() % keys.len().max(1)).map(Vec::as_slice);
+            let value = Some(value.as_slice());
+            let record = NewRecord { timestamp, key, value, ..NewRecord::default() };
             builder.append(record);
         }
         let records = builder.count() as u64;
@@ -203,10 +218,10 @@ impl Mark {
     }
 }
 
-/// Writes the mark into an uncompressed batch of one record without headers, whose value has
-/// `value_len` bytes, and renews the CRC.
+/// Writes the mark into the last record of an uncompressed batch, which has no headers and a value
+/// of `value_len` bytes, and renews the CRC.
 pub(crate) fn set_mark(batch: &mut [u8], value_len: usize, mark: Mark) {
-    // The record ends with its value and the number of its headers, a zero.
+    // It ends with its value and the number of its headers, a zero.
     let start = batch.len() - 1 - value_len;
     let value = &mut batch[start..start + MARK_LEN];
     value[..8].copy_from_slice(&mark.run.to_be_bytes());

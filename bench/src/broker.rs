@@ -2,9 +2,9 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead, BufReader};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use corelog_wire::messages::produce::ProduceRequest;
 use crate::batch::{BatchSpec, Fill};
 use crate::client::{Address, Connection, accepted};
 use crate::failure::Failure;
+use crate::held::Group;
 use crate::process::Pid;
 use crate::request::{Acks, produce_request};
 use crate::topic::{Topic, TopicArgs};
@@ -58,7 +59,7 @@ impl Timings {
 /// A process that is killed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Broker {
-    child: Child,
+    group: Group,
     started: Instant,
     line: Receiver<Instant>,
     log: PathBuf,
@@ -78,7 +79,7 @@ impl Launch {
         let takes_over = command.contains("{port}") || command.contains("{address}");
         let address = match address {
             Some(address) => address.clone(),
-            None if takes_over => free_port().map_err(Failure::NoPort)?,
+            None if takes_over => free_port(0).map_err(Failure::NoPort)?,
             None => return Err(Failure::NoAddress),
         };
         Ok(Launch { command: command.to_owned(), dir: dir.to_owned(), address })
@@ -99,17 +100,8 @@ impl Launch {
     /// It ends, or does not serve in time.
     pub(crate) fn time(&self, topic: &TopicArgs) -> Result<(Broker, Timings), Failure> {
         let mut broker = self.start()?;
-        let deadline = broker.started + START;
-        let answer = loop {
-            match Connection::open(&self.address) {
-                Ok(_) => break broker.started.elapsed(),
-                Err(_) if broker.has_ended() => return Err(Failure::Ended(broker.log.clone())),
-                Err(_) if Instant::now() > deadline => {
-                    return Err(Failure::Unready(START.as_secs()));
-                }
-                Err(_) => thread::sleep(ATTEMPT),
-            }
-        };
+        broker.wait_for(&Sign::Answer(&self.address))?;
+        let answer = broker.started.elapsed();
         append(topic)?;
         let record = broker.started.elapsed();
         let line = broker.line.recv_timeout(LINE).ok();
@@ -117,7 +109,11 @@ impl Launch {
         Ok((broker, Timings { line, answer, record }))
     }
 
-    fn start(&self) -> Result<Broker, Failure> {
+    /// Starts the broker, and does not wait for anything.
+    ///
+    /// # Errors
+    /// The command cannot be started.
+    pub(crate) fn start(&self) -> Result<Broker, Failure> {
         let failed = |source| Failure::Start { command: self.command.clone(), source };
         let log = log_of(&self.dir);
         let errors = OpenOptions::new().append(true).create(true).open(&log).map_err(failed)?;
@@ -127,12 +123,12 @@ impl Launch {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
         let started = Instant::now();
-        let mut child = command.spawn().map_err(failed)?;
+        let mut group = Group::spawn(&mut command).map_err(failed)?;
         let (said, line) = mpsc::channel();
-        if let Some(output) = child.stdout.take() {
+        if let Some(output) = group.output() {
             thread::spawn(move || listen(output, &said));
         }
-        Ok(Broker { child, started, line, log })
+        Ok(Broker { group, started, line, log })
     }
 }
 
@@ -141,8 +137,19 @@ pub(crate) fn log_of(dir: &Path) -> PathBuf {
     dir.with_extension("log")
 }
 
-fn free_port() -> io::Result<Address> {
-    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+/// A port of loopback that is free together with the `beside` next ones, which some brokers need.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn free_port(beside: u16) -> io::Result<Address> {
+    const ATTEMPTS: usize = 100;
+    let found = (0..ATTEMPTS).find_map(|_| {
+        let first = TcpListener::bind("127.0.0.1:0").ok()?;
+        let address = first.local_addr().ok()?;
+        let next = |nth| TcpListener::bind((address.ip(), address.port().checked_add(nth)?)).ok();
+        (1..=beside).all(|nth| next(nth).is_some()).then_some(address)
+    });
+    let address = found.ok_or(io::ErrorKind::AddrInUse)?;
     Ok(Address { host: address.ip().to_string(), port: address.port() })
 }
 
@@ -161,7 +168,7 @@ fn append(args: &TopicArgs) -> Result<(), Failure> {
     for share in topic.shares(topic.leaders())? {
         let mut connection = Connection::open(&share.leader)?;
         let request: ProduceRequest =
-            produce_request(&topic, Acks::All, &share.partitions[..1], &batch);
+            produce_request(&topic, Acks::All, &[(share.partitions[0], &batch)]);
         let response = connection.call(&request)?;
         let parts = response.responses.iter().flat_map(|topic| &topic.partition_responses);
         for part in parts {
@@ -173,11 +180,25 @@ fn append(args: &TopicArgs) -> Result<(), Failure> {
 
 impl Broker {
     pub(crate) fn pid(&self) -> Pid {
-        Pid(self.child.id())
+        self.group.pid()
     }
 
-    fn has_ended(&mut self) -> bool {
-        !matches!(self.child.try_wait(), Ok(None))
+    /// Waits until it gives a sign that it serves.
+    ///
+    /// # Errors
+    /// It ends, or there is none in time.
+    pub(crate) fn wait_for(&mut self, sign: &Sign<'_>) -> Result<(), Failure> {
+        let deadline = self.started + START;
+        while !sign.is_there() {
+            if self.group.has_ended() {
+                return Err(Failure::Ended(self.log.clone()));
+            }
+            if Instant::now() > deadline {
+                return Err(Failure::Unready(START.as_secs()));
+            }
+            thread::sleep(ATTEMPT);
+        }
+        Ok(())
     }
 
     /// Ends it as a crash would.
@@ -186,23 +207,28 @@ impl Broker {
     }
 
     /// Asks it to stop and waits for it; how long that took.
-    pub(crate) fn stop(mut self) -> Duration {
-        let asked = Instant::now();
-        let pid = rustix::process::Pid::from_child(&self.child);
-        // If it has ended meanwhile, that is what was asked for.
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        while !self.has_ended() && asked.elapsed() < STOP {
-            thread::sleep(ATTEMPT);
-        }
-        asked.elapsed()
+    pub(crate) fn stop(self) -> Duration {
+        self.group.stop(STOP)
     }
 }
 
-impl Drop for Broker {
-    fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+/// What tells that a broker serves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sign<'a> {
+    /// It answers in Kafka's protocol.
+    Answer(&'a Address),
+    /// It accepts connections.
+    Listening(&'a Address),
+}
+
+impl Sign<'_> {
+    fn is_there(&self) -> bool {
+        match self {
+            Sign::Answer(address) => Connection::open(address).is_ok(),
+            Sign::Listening(Address { host, port }) => {
+                TcpStream::connect((host.as_str(), *port)).is_ok()
+            }
+        }
     }
 }
 

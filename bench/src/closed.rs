@@ -37,14 +37,16 @@ pub(crate) struct ClosedArgs {
 pub(crate) fn run(args: &ClosedArgs) -> Result<(), Failure> {
     let extent = args.bytes.map_or(Extent::Time(args.seconds), Extent::Bytes);
     let pacing = Pacing::Closed { in_flight: args.in_flight.max(1), extent };
-    let (batch, outcome) = args.produce.run(BATCH, pacing)?;
+    let mut report = Report::new("produce", args, &args.produce.result);
+    let outcome = args.produce.run(BATCH, pacing)?;
     let tally = outcome.tally;
-    let mut report = Report::new("produce", args);
-    report.throughput(tally.bytes(&batch), outcome.elapsed, outcome.cpu);
-    report.rate("records", tally.batches * batch.records, outcome.elapsed);
+    report.throughput(tally.bytes, outcome.elapsed, outcome.usage);
+    report.rate("records", tally.records, outcome.elapsed);
     report.rate("requests", tally.requests, outcome.elapsed);
-    report.request_cost(outcome.cpu, tally.requests);
+    report.request_cost(outcome.usage, tally.requests);
+    report.footprint(outcome.usage, outcome.elapsed);
     report.latencies("answer", &tally.answers);
+    report.timeline(outcome.timeline);
     report.errors(tally.errors);
-    report.publish(args.produce.json.as_deref()).map_err(Failure::Output)
+    report.publish().map_err(Failure::Output)
 }

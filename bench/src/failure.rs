@@ -19,6 +19,8 @@ pub(crate) enum Failure {
     Batch(#[from] BatchTooLarge),
     #[error("records need at least {0} bytes for the time they were sent at")]
     NoRoomForMark(usize),
+    #[error("consumers follow only records that are neither compressed nor idempotent")]
+    NoMark,
     #[error("a consumer reads from one broker here, and the topic has {0} leaders")]
     SeveralLeaders(usize),
     #[error("the batch at offset {offset} of partition {partition} does not match its CRC")]
@@ -33,11 +35,19 @@ pub(crate) enum Failure {
     Output(io::Error),
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
+    #[error("{}: {what}", path.display())]
+    Scenario { path: PathBuf, what: String },
+    #[error("the disk below {} could not be measured", .0.display())]
+    Disk(PathBuf),
+    #[error("{0} measurements failed")]
+    Comparison(usize),
+    #[error("signals cannot be waited for: {0}")]
+    Signals(io::Error),
     #[error("no port is free: {0}")]
     NoPort(io::Error),
     #[error("where will the broker listen? say --bootstrap, or use {{port}} in its command")]
     NoAddress,
-    #[error("the broker `{command}` cannot be started: {source}")]
+    #[error("`{command}` cannot be started: {source}")]
     Start { command: String, source: io::Error },
     #[error("the broker ended before it served, see {}", .0.display())]
     Ended(PathBuf),

@@ -4,7 +4,8 @@
 //! the records are then looked at only if their CRC is checked. Each connection has one request
 //! under way, as Kafka's consumers do.
 
-use std::path::PathBuf;
+use std::convert::Infallible;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,10 +23,12 @@ use crate::batch::BatchArgs;
 use crate::client::{ClientError, Connection, accepted};
 use crate::failure::Failure;
 use crate::histogram::Latencies;
+use crate::memory::MemoryArgs;
 use crate::offsets::{End, offsets};
-use crate::process::{CpuUse, Pid};
+use crate::process::{Pid, Usage, thread_ends};
 use crate::produce::{FILL_BATCH, fill};
-use crate::report::Report;
+use crate::report::{Report, ResultArgs};
+use crate::timeline::{Point, Progress, Recorder, watch};
 use crate::topic::{Share, Topic, TopicArgs};
 use crate::units;
 
@@ -49,6 +52,9 @@ pub(crate) struct FetchArgs {
     /// Begin again at the end until this time is over, in place of reading once
     #[arg(long, value_parser = units::time)]
     seconds: Option<Duration>,
+    /// Reading that is not measured, before that which is
+    #[arg(long, default_value = "0s", value_parser = units::time, requires = "seconds")]
+    warm_up: Duration,
     /// Check the CRC of every batch
     #[arg(long)]
     check_crc: bool,
@@ -57,12 +63,10 @@ pub(crate) struct FetchArgs {
     fill: Option<u64>,
     #[command(flatten)]
     batch: BatchArgs,
-    /// Process of the broker, to account for its processor time
-    #[arg(long)]
-    broker_pid: Option<u32>,
-    /// Append the result to this file as a line of JSON
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    memory: MemoryArgs,
+    #[command(flatten)]
+    result: ResultArgs,
 }
 
 /// Runs the reading and reports.
@@ -71,26 +75,31 @@ pub(crate) struct FetchArgs {
 /// A connection or the reading fails, or a CRC does not match.
 pub(crate) fn run(args: &FetchArgs) -> Result<(), Failure> {
     let topic = Topic::prepare(&args.topic)?;
-    let mut report = Report::new("fetch", args);
+    let mut report = Report::new("fetch", args, &args.result);
     if let Some(bytes) = args.fill {
         let batch = args.batch.spec(FILL_BATCH).build()?;
         let filled = fill(&topic, &batch, bytes)?;
         report.reading("filled at", filled, "MB/s");
     }
+    args.memory.settle()?;
     let plan = FetchPlan {
         topic: &topic,
         connections: args.connections,
         sizes: Sizes::new(args.max_bytes, args.partition_max_bytes),
         extent: args.seconds.map_or(ReadExtent::Once, ReadExtent::Time),
         check: if args.check_crc { Check::Crc } else { Check::Frames },
-        broker: args.broker_pid.map(Pid),
+        warm_up: args.warm_up,
+        broker: args.result.broker(),
+        progress: Progress::Shown,
     };
-    let outcome = plan.run()?;
-    report.throughput(outcome.tally.bytes, outcome.elapsed, outcome.cpu);
-    report.rate("records", outcome.tally.records, outcome.elapsed);
-    report.rate("requests", outcome.tally.answers.summary().count, outcome.elapsed);
-    report.latencies("answer", &outcome.tally.answers);
-    report.publish(args.json.as_deref()).map_err(Failure::Output)
+    let FetchOutcome { tally, elapsed, usage, timeline } = plan.run()?;
+    report.throughput(tally.bytes, elapsed, usage);
+    report.rate("records", tally.records, elapsed);
+    report.rate("requests", tally.answers.summary().count, elapsed);
+    report.footprint(usage, elapsed);
+    report.latencies("answer", &tally.answers);
+    report.timeline(timeline);
+    report.publish().map_err(Failure::Output)
 }
 
 /// The largest responses, in bytes.
@@ -136,7 +145,10 @@ pub(crate) struct FetchPlan<'a> {
     pub(crate) sizes: Sizes,
     pub(crate) extent: ReadExtent,
     pub(crate) check: Check,
+    /// Before what is measured.
+    pub(crate) warm_up: Duration,
     pub(crate) broker: Option<Pid>,
+    pub(crate) progress: Progress,
 }
 
 /// What was read.
@@ -148,11 +160,24 @@ pub(crate) struct FetchTally {
     pub(crate) records: u64,
 }
 
+impl FetchTally {
+    fn new() -> FetchTally {
+        FetchTally { answers: Latencies::new(), bytes: 0, records: 0 }
+    }
+
+    fn merge(&mut self, other: &FetchTally) {
+        self.answers.merge(&other.answers);
+        self.bytes += other.bytes;
+        self.records += other.records;
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct FetchOutcome {
     pub(crate) tally: FetchTally,
     pub(crate) elapsed: Duration,
-    pub(crate) cpu: CpuUse,
+    pub(crate) usage: Usage,
+    pub(crate) timeline: Vec<Point>,
 }
 
 impl FetchPlan<'_> {
@@ -165,24 +190,44 @@ impl FetchPlan<'_> {
         // More connections than partitions have nothing to read.
         let busy = shares.iter().take(self.topic.partitions().max(self.topic.leaders()));
         let readers = busy.map(|share| Reader::open(self, share)).collect::<Result<Vec<_>, _>>()?;
-        let cpu = CpuUse::now(self.broker).map_err(Failure::Account)?;
-        let start = Instant::now();
-        let results: Vec<_> = thread::scope(|scope| {
-            let threads: Vec<_> =
-                readers.into_iter().map(|r| scope.spawn(|| r.run(start))).collect();
-            threads.into_iter().map(thread::ScopedJoinHandle::join).collect()
+        let recorders: Vec<Recorder> = readers.iter().map(|r| r.recorder.clone()).collect();
+        let (running, over) = mpsc::channel();
+        let mut before = None;
+        let start = Instant::now() + self.warm_up;
+        let (timeline, results) = thread::scope(|scope| {
+            let threads: Vec<_> = readers
+                .into_iter()
+                .map(|reader| (reader, running.clone()))
+                .map(|(reader, running)| scope.spawn(move || run_reader(reader, start, running)))
+                .collect();
+            drop(running);
+            let begin = || before = Some(Usage::now(self.broker));
+            let timeline = watch(&recorders, start, &over, self.progress, begin);
+            let results: Vec<_> = threads.into_iter().map(thread::ScopedJoinHandle::join).collect();
+            (timeline, results)
         });
         let elapsed = start.elapsed();
-        let cpu = CpuUse::now(self.broker).map_err(Failure::Account)?.since(cpu);
-        let mut tally = FetchTally { answers: Latencies::new(), bytes: 0, records: 0 };
+        let after = Usage::now(self.broker).map_err(Failure::Account)?;
+        let before = before.transpose().map_err(Failure::Account)?.unwrap_or(after);
+        let mut tally = FetchTally::new();
         for result in results {
-            let other = result.map_err(|_| Failure::Thread)??;
-            tally.answers.merge(&other.answers);
-            tally.bytes += other.bytes;
-            tally.records += other.records;
+            tally.merge(&result.map_err(|_| Failure::Thread)??);
         }
-        Ok(FetchOutcome { tally, elapsed, cpu })
+        let usage = after.since(before);
+        Ok(FetchOutcome { tally, elapsed, usage, timeline })
     }
+}
+
+/// What the thread of a connection does; `running` is gone once it is over.
+fn run_reader(
+    reader: Reader<'_>,
+    start: Instant,
+    running: mpsc::Sender<Infallible>,
+) -> Result<FetchTally, Failure> {
+    let result = reader.run(start);
+    thread_ends();
+    drop(running);
+    result
 }
 
 /// A partition being read.
@@ -202,6 +247,7 @@ struct Reader<'a> {
     /// As large as the largest response so far; taken while a response is looked at.
     buffer: BytesMut,
     tally: FetchTally,
+    recorder: Recorder,
 }
 
 impl<'a> Reader<'a> {
@@ -223,40 +269,49 @@ impl<'a> Reader<'a> {
             version,
             positions: positions.collect(),
             buffer: BytesMut::new(),
-            tally: FetchTally { answers: Latencies::new(), bytes: 0, records: 0 },
+            tally: FetchTally::new(),
+            recorder: Recorder::new(),
         })
     }
 
     fn run(mut self, start: Instant) -> Result<FetchTally, Failure> {
-        loop {
-            if self.positions.iter().all(|position| position.next >= position.end) {
-                let again = match self.plan.extent {
-                    ReadExtent::Once => false,
-                    ReadExtent::Time(_) => self.positions.iter().any(|p| p.start < p.end),
-                };
-                if !again {
-                    return Ok(self.tally);
+        while self.goes_on(start) {
+            self.fetch(start)?;
+        }
+        Ok(self.tally)
+    }
+
+    fn goes_on(&mut self, start: Instant) -> bool {
+        let unread = |position: &Position| position.next < position.end;
+        match self.plan.extent {
+            ReadExtent::Once => self.positions.iter().any(unread),
+            ReadExtent::Time(time) => {
+                if !self.positions.iter().any(unread) {
+                    self.positions.iter_mut().for_each(|position| position.next = position.start);
                 }
-                self.positions.iter_mut().for_each(|position| position.next = position.start);
+                self.positions.iter().any(unread) && Instant::now() < start + time
             }
-            if matches!(self.plan.extent, ReadExtent::Time(time) if start.elapsed() >= time) {
-                return Ok(self.tally);
-            }
-            self.fetch()?;
         }
     }
 
-    fn fetch(&mut self) -> Result<(), Failure> {
+    fn fetch(&mut self, start: Instant) -> Result<(), Failure> {
         let sent = Instant::now();
         self.connection.send(self.version, &self.request())?;
         let frame = self.receive()?;
-        self.tally.answers.record(sent.elapsed());
+        let latency = sent.elapsed();
         let (_, response) = decode_response::<FetchResponse>(frame.clone(), self.version)
             .map_err(ClientError::from)?;
         accepted(ApiKey::Fetch, response.error_code)?;
+        let mut read = Read::default();
         for data in response.responses.into_iter().flat_map(|topic| topic.partitions) {
-            self.take(&data)?;
+            self.take(&data, &mut read)?;
         }
+        if sent >= start {
+            self.tally.answers.record(latency);
+            self.tally.bytes += read.bytes;
+            self.tally.records += read.records;
+        }
+        self.recorder.answer(latency, read.bytes);
         // Everything that pointed into the frame is gone, so this is the buffer itself.
         self.buffer = frame.try_into_mut().unwrap_or_default();
         Ok(())
@@ -284,15 +339,15 @@ impl<'a> Reader<'a> {
         Ok(std::mem::take(&mut self.buffer).freeze())
     }
 
-    fn take(&mut self, data: &PartitionData) -> Result<(), Failure> {
+    fn take(&mut self, data: &PartitionData, read: &mut Read) -> Result<(), Failure> {
         accepted(ApiKey::Fetch, data.error_code)?;
         let index = data.partition_index;
         let position = self.positions.iter_mut().find(|position| position.partition == index);
         let records = data.records.as_ref().and_then(|records| records.as_bytes());
         if let (Some(position), Some(records)) = (position, records) {
-            let read = position.take(records, self.plan.check)?;
-            self.tally.bytes += read.bytes;
-            self.tally.records += read.records;
+            let part = position.take(records, self.plan.check)?;
+            read.bytes += part.bytes;
+            read.records += part.records;
         }
         Ok(())
     }

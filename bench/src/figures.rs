@@ -16,13 +16,16 @@ use crate::broker::{Broker, Idle, Launch, log_of};
 use crate::client::Address;
 use crate::failure::Failure;
 use crate::fetch::{Check, FetchPlan, ReadExtent, Sizes};
+use crate::held::Temporary;
 use crate::histogram::Latencies;
 use crate::load::Order;
-use crate::produce::{Extent, FILL_BATCH, Identity, Outcome, Pacing, Plan, fill};
+use crate::produce::{Extent, FILL_BATCH, Identity, Outcome, Pacing, Plan, SEED, fill};
 use crate::raw;
 use crate::report::{Errors, append_json};
 use crate::request::Acks;
 use crate::start::{FILL_TOPIC, SETTLE, fill_partitions, probe};
+use crate::supply::Supply;
+use crate::timeline::Progress;
 use crate::topic::{Topic, TopicArgs};
 use crate::units::{self, mb_per_second};
 
@@ -107,12 +110,11 @@ impl Figure {
 pub(crate) fn run(args: &FiguresArgs) -> Result<(), Failure> {
     let dir = args.parent.join(format!("corelog-bench-{}", std::process::id()));
     println!("{:<48} {:>11} {:>12}", "figure", "goal", "reached");
-    let run = Run { args, dir: &dir };
-    let result = run.all();
-    // What cannot be removed is in nobody's way. The log says why a broker failed.
-    let _ = fs::remove_dir_all(&dir);
+    let dir = Temporary::new(dir);
+    let result = Run { args, dir: dir.path() }.all();
+    // The log says why a broker failed; if it cannot be removed it is in nobody's way.
     if result.is_ok() {
-        let _ = fs::remove_file(log_of(&dir));
+        let _ = fs::remove_file(log_of(dir.path()));
     }
     result
 }
@@ -156,9 +158,9 @@ impl Run<'_> {
         let mut disk = self.disk_at_rate()?;
         let topic = Topic::prepare(&TopicArgs::of(address, FILL_TOPIC, PARTITIONS))?;
         let spec = BatchSpec::plain(1024, Fill::Records(1));
-        let (order, time) = (Order::Random(0x5eed), self.args.seconds);
+        let (order, time) = (Order::Random(SEED), self.args.seconds);
         let pacing = Pacing::Open { rate: RATE, order, time, in_flight: usize::MAX };
-        let (_, outcome) = self.load(&topic, spec, pacing)?;
+        let outcome = self.load(&topic, spec, pacing)?;
         disk.merge(&self.disk_at_rate()?);
         let (answers, errors) = (&outcome.tally.answers, &outcome.tally.errors);
         let disk = ms(disk.at(0.5));
@@ -183,24 +185,18 @@ impl Run<'_> {
         let extent = Extent::Time(self.args.seconds);
         let pacing = Pacing::Closed { in_flight: 5, extent };
         let spec = BatchSpec::plain(1024, FILL_BATCH);
-        let (batch_len, outcome) = self.load(&topic, spec, pacing)?;
-        let reached = mb_per_second(outcome.tally.batches * batch_len, outcome.elapsed);
+        let outcome = self.load(&topic, spec, pacing)?;
+        let reached = mb_per_second(outcome.tally.bytes, outcome.elapsed);
         // Bytes are written twice, to the journal and to their segment.
         let goal = Goal::AtLeast(f64::min(500.0, 0.9 * disk.best_write() / 2.0));
         let figure = Figure::new("durable 100 KiB batches, one partition", "MB/s", goal, reached);
         self.tell(&figure.with(&outcome.tally.errors))
     }
 
-    fn load(
-        &self,
-        topic: &Topic,
-        spec: BatchSpec,
-        pacing: Pacing,
-    ) -> Result<(u64, Outcome), Failure> {
-        let batch = spec.build()?;
+    fn load(&self, topic: &Topic, spec: BatchSpec, pacing: Pacing) -> Result<Outcome, Failure> {
         let plan = Plan {
             topic,
-            batch: &batch,
+            supply: &Supply::Same(spec.build()?),
             connections: topic.leaders(),
             partitions_per_request: 1,
             acks: Acks::All,
@@ -208,9 +204,9 @@ impl Run<'_> {
             pacing,
             warm_up: WARM_UP,
             broker: None,
+            progress: Progress::Quiet,
         };
-        let outcome = plan.run()?;
-        Ok((batch.bytes.len() as u64, outcome))
+        plan.run()
     }
 
     fn catch_up(&self, address: &Address) -> Result<(), Failure> {
@@ -222,7 +218,9 @@ impl Run<'_> {
             sizes: Sizes::CONSUMER,
             extent,
             check: Check::Frames,
+            warm_up: Duration::ZERO,
             broker: None,
+            progress: Progress::Quiet,
         };
         // The first reading brings the file into memory.
         plan(ReadExtent::Once).run()?;

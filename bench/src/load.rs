@@ -5,7 +5,7 @@
 //! sent whatever is outstanding. Answers come in the order of the requests, as Kafka promises.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write};
 use std::net::TcpStream;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
@@ -13,24 +13,27 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use corelog_wire::error_code::ErrorCode;
 use corelog_wire::frame;
-use corelog_wire::header::{correlation_id, decode_response};
+use corelog_wire::header::{correlation_id, decode_response, encode_request};
+use corelog_wire::messages::api_versions::ApiVersionsRequest;
 use corelog_wire::messages::produce::ProduceResponse;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 use rustix::thread::set_current_timer_slack;
 
-use crate::batch::Batch;
-use crate::client::{ClientError, MAX_RESPONSE, PATIENCE};
+use crate::client::{CLIENT_ID, ClientError, MAX_RESPONSE, PATIENCE, read_error};
 use crate::histogram::Latencies;
 use crate::pace::{Pace, Turn};
 use crate::report::Errors;
-use crate::request::{MAX_SLICES, Prepared, Stamp};
+use crate::request::{Acks, MAX_SLICES, Prepared, Stamp};
+use crate::timeline::Recorder;
 
 /// Responses are small; this takes dozens at once.
 const RECEIVE_BYTES: usize = 16 << 10;
 /// So many requests are sent before looking for answers again, lest their times be read late.
 const BURST: usize = 16;
+/// A wait that the kernel ends noticeably late.
+const LONG: Duration = Duration::from_millis(10);
 
 /// Which request is next.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +70,9 @@ pub(crate) struct Tally {
     pub(crate) requests: u64,
     /// Acknowledged batches.
     pub(crate) batches: u64,
+    /// Of these.
+    pub(crate) bytes: u64,
+    pub(crate) records: u64,
     pub(crate) errors: Errors,
     /// When the last answer came.
     pub(crate) end: Option<Instant>,
@@ -79,6 +85,8 @@ impl Tally {
             lags: Latencies::new(),
             requests: 0,
             batches: 0,
+            bytes: 0,
+            records: 0,
             errors: Errors::new(),
             end: None,
         }
@@ -89,15 +97,12 @@ impl Tally {
         self.lags.merge(&other.lags);
         self.requests += other.requests;
         self.batches += other.batches;
+        self.bytes += other.bytes;
+        self.records += other.records;
         self.end = self.end.max(other.end);
         for (error, count) in other.errors {
             *self.errors.entry(error).or_default() += count;
         }
-    }
-
-    /// Bytes of the acknowledged batches.
-    pub(crate) fn bytes(&self, batch: &Batch) -> u64 {
-        self.batches * batch.bytes.len() as u64
     }
 }
 
@@ -107,26 +112,29 @@ pub(crate) struct Load {
     pub(crate) socket: TcpStream,
     /// Of Produce, as in the prepared requests.
     pub(crate) version: i16,
+    /// As in the prepared requests.
+    pub(crate) acks: Acks,
     pub(crate) requests: Vec<Prepared>,
     pub(crate) order: Order,
     pub(crate) stamp: Stamp,
     pub(crate) pace: Pace,
     /// Requests that should have been sent before count for nothing.
     pub(crate) measure_from: Instant,
+    pub(crate) recorder: Recorder,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Sent {
     id: i32,
+    request: usize,
     intended: Instant,
 }
 
 /// The request of which the kernel does not have all bytes yet.
 #[derive(Debug)]
 struct Outgoing {
-    request: usize,
+    sent: Sent,
     written: usize,
-    intended: Instant,
 }
 
 /// What the connection waits for.
@@ -178,7 +186,7 @@ impl Running {
                 Some(Wait::Answer) => self.receive(RecvFlags::empty())?,
                 Some(Wait::Until(due)) => {
                     let left = due.saturating_duration_since(Instant::now());
-                    wait(&self.load.socket, PollFlags::IN, left)?;
+                    wait(&self.load.socket, PollFlags::IN, exact_part(left))?;
                     self.receive(RecvFlags::DONTWAIT)?;
                 }
                 Some(Wait::Room) => {
@@ -189,6 +197,9 @@ impl Running {
                 }
                 None => {
                     self.give_up(Instant::now());
+                    if self.load.acks == Acks::None {
+                        self.settle()?;
+                    }
                     return Ok(());
                 }
             }
@@ -224,15 +235,18 @@ impl Running {
         let id = (self.sent & i32::MAX as u64) as i32;
         let request = self.load.order.next(self.sent, self.load.requests.len());
         self.load.requests[request].stamp(id, intended, self.load.stamp);
-        self.unanswered.push_back(Sent { id, intended });
-        self.outgoing = Some(Outgoing { request, written: 0, intended });
+        let sent = Sent { id, request, intended };
+        if self.load.acks != Acks::None {
+            self.unanswered.push_back(sent);
+        }
+        self.outgoing = Some(Outgoing { sent, written: 0 });
         self.sent += 1;
     }
 
     /// Gives the kernel what it takes of the outgoing request; whether there is none any more.
     fn push(&mut self) -> Result<bool, ClientError> {
         let Some(outgoing) = &mut self.outgoing else { return Ok(true) };
-        let request = &self.load.requests[outgoing.request];
+        let request = &self.load.requests[outgoing.sent.request];
         while outgoing.written < request.len() {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let used = request.slices(outgoing.written, &mut slices);
@@ -245,30 +259,57 @@ impl Running {
                 Err(error) => return Err(io::Error::from(error).into()),
             }
         }
-        if outgoing.intended >= self.load.measure_from {
-            self.tally.lags.record(Instant::now() - outgoing.intended);
-        }
+        let sent = outgoing.sent;
         self.outgoing = None;
+        let now = Instant::now();
+        if sent.intended >= self.load.measure_from {
+            self.tally.lags.record(now - sent.intended);
+        }
+        if self.load.acks == Acks::None {
+            let batches = self.load.requests[sent.request].content.batches;
+            self.count(sent, now, batches, 0);
+        }
         Ok(true)
+    }
+
+    /// Waits for the answer to a question that is asked behind requests without answers: by then
+    /// the broker has taken them all.
+    fn settle(&mut self) -> Result<(), ClientError> {
+        let question = encode_request(0, 0, Some(CLIENT_ID), &ApiVersionsRequest::default())?;
+        let question = question.into_bytes().ok_or(ClientError::Closed)?;
+        self.load.socket.write_all(&question).map_err(read_error)?;
+        while frame::split(&mut self.received, MAX_RESPONSE)?.is_none() {
+            self.fill(RecvFlags::empty())?;
+        }
+        self.tally.end = self.tally.end.map(|_| Instant::now());
+        Ok(())
     }
 
     /// Reads once, and takes the answers that are complete.
     fn receive(&mut self, flags: RecvFlags) -> Result<(), ClientError> {
-        let mut chunk = [0; RECEIVE_BYTES];
-        let received = match recv(&self.load.socket, &mut chunk, flags) {
-            Ok((0, _)) => return Err(ClientError::Closed),
-            Ok((received, _)) => received,
-            Err(Errno::INTR) => return Ok(()),
-            Err(Errno::AGAIN) if flags.contains(RecvFlags::DONTWAIT) => return Ok(()),
-            Err(Errno::AGAIN) => return Err(ClientError::Silent),
-            Err(error) => return Err(io::Error::from(error).into()),
-        };
+        if self.fill(flags)? == 0 {
+            return Ok(());
+        }
         let now = Instant::now();
-        self.received.extend_from_slice(&chunk[..received]);
         while let Some(frame) = frame::split(&mut self.received, MAX_RESPONSE)? {
             self.answer(frame, now)?;
         }
         Ok(())
+    }
+
+    /// Reads once; how many bytes came.
+    fn fill(&mut self, flags: RecvFlags) -> Result<usize, ClientError> {
+        let mut chunk = [0; RECEIVE_BYTES];
+        let received = match recv(&self.load.socket, &mut chunk, flags) {
+            Ok((0, _)) => return Err(ClientError::Closed),
+            Ok((received, _)) => received,
+            Err(Errno::INTR) => 0,
+            Err(Errno::AGAIN) if flags.contains(RecvFlags::DONTWAIT) => 0,
+            Err(Errno::AGAIN) => return Err(ClientError::Silent),
+            Err(error) => return Err(io::Error::from(error).into()),
+        };
+        self.received.extend_from_slice(&chunk[..received]);
+        Ok(received)
     }
 
     fn answer(&mut self, frame: Bytes, now: Instant) -> Result<(), ClientError> {
@@ -287,15 +328,26 @@ impl Running {
                 }
             }
         }
-        if sent.intended >= self.load.measure_from {
-            self.tally.batches += acknowledged;
-            self.tally.end = Some(now);
-            if refused == 0 {
-                self.tally.requests += 1;
-                self.tally.answers.record(now - sent.intended);
-            }
-        }
+        self.count(sent, now, acknowledged, refused);
         Ok(())
+    }
+
+    /// Counts a request of which so many batches were acknowledged.
+    fn count(&mut self, sent: Sent, now: Instant, acknowledged: u64, refused: u64) {
+        if sent.intended < self.load.measure_from {
+            return;
+        }
+        let content = self.load.requests[sent.request].content;
+        let bytes = acknowledged * content.batch_bytes;
+        self.tally.batches += acknowledged;
+        self.tally.bytes += bytes;
+        self.tally.records += acknowledged * content.batch_records;
+        self.tally.end = Some(now);
+        if refused == 0 {
+            self.tally.requests += 1;
+            self.tally.answers.record(now - sent.intended);
+            self.load.recorder.answer(now - sent.intended, bytes);
+        }
     }
 
     fn refused(&mut self, code: ErrorCode) -> Result<(), ClientError> {
@@ -303,8 +355,15 @@ impl Running {
             return Err(ClientError::Refused { api: corelog_wire::api::ApiKey::Produce, code });
         }
         *self.tally.errors.entry(code.name()).or_default() += 1;
+        self.load.recorder.error();
         Ok(())
     }
+}
+
+/// So much of a long wait as the kernel does not end too late: it takes the liberty of a
+/// thousandth (five of them in a process of low priority).
+fn exact_part(time: Duration) -> Duration {
+    if time < LONG { time } else { time - time / 50 }
 }
 
 /// Waits until the socket is ready for one of `events`, or for so long; how many are ready, 0 or 1.

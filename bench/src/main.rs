@@ -1,17 +1,26 @@
 //! Load generator for Kafka-compatible brokers. `METHOD.md` says what is measured and how.
 //!
-//! From the top: a command ([`closed`], [`open`], [`mod@fetch`], [`tail`], [`raw`], [`start`],
-//! [`figures`]) reads its flags, lets [`produce`] divide a topic among connections, each of which
-//! is a [`load`] that follows its [`pace`] with requests prepared by [`request`], and puts what
-//! was counted into a [`report`].
+//! From the top: [`compare`] starts a [`rival`] for a [`scenario`] that it has [`mod@run`]. That,
+//! or whoever writes it on a command line, is a command ([`closed`], [`open`], [`mod@fetch`],
+//! [`tail`], [`mixed`], [`ramp`], [`raw`], [`start`], [`figures`]) that reads its flags, lets
+//! [`produce`] divide a topic among connections, each of which is a [`load`] that follows its
+//! [`pace`] with requests prepared by [`request`], and puts what was counted into a [`report`].
 
 mod closed;
+mod compare;
+mod echo;
 mod fetch;
 mod figures;
+mod mixed;
 mod open;
+mod ramp;
 mod raw;
+mod run;
 mod start;
 mod tail;
+
+mod rival;
+mod scenario;
 
 mod produce;
 
@@ -19,16 +28,21 @@ mod load;
 mod pace;
 
 mod batch;
+mod keys;
 mod request;
+mod supply;
 
 mod broker;
 mod client;
+mod held;
 mod offsets;
 mod topic;
 
 mod histogram;
+mod memory;
 mod process;
 mod report;
+mod timeline;
 
 mod failure;
 mod units;
@@ -36,6 +50,7 @@ mod units;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::failure::Failure;
 
@@ -57,16 +72,27 @@ enum Command {
     Fetch(fetch::FetchArgs),
     /// Produce at a given rate, and see when a consumer at the end of the log has it
     Tail(tail::TailArgs),
+    /// Produce at a given rate while some consumers follow and others catch up
+    Mixed(mixed::MixedArgs),
+    /// Raise the rate until clients wait too long
+    Ramp(ramp::RampArgs),
     /// Measure the disk without a broker
     Raw(raw::RawArgs),
     /// Start a broker, kill it, start it again, and see how long it takes
     Start(start::StartArgs),
     /// Measure all that Corelog promises
     Figures(figures::FiguresArgs),
+    /// Be a broker that keeps nothing and answers at once, to see what a load itself costs
+    Echo(echo::EchoArgs),
+    /// Run a scenario against a broker
+    Run(run::RunArgs),
+    /// Run scenarios against Corelog and its rivals in turn
+    Compare(compare::CompareArgs),
 }
 
 fn main() -> ExitCode {
-    match run(&Cli::parse().command) {
+    let command = Cli::parse().command;
+    match prepare().and_then(|()| execute(&command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("corelog-bench: {failure}");
@@ -75,15 +101,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> Result<(), Failure> {
+/// Lets signals end what is started, and allows as many connections as the system does.
+fn prepare() -> Result<(), Failure> {
+    held::end_on_signals().map_err(Failure::Signals)?;
+    let limit = getrlimit(Resource::Nofile);
+    // Where it stays lower, connections fail and say so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    Ok(())
+}
+
+fn execute(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Produce(args) => closed::run(args),
         Command::Open(args) => open::run(args),
         Command::Fetch(args) => fetch::run(args),
         Command::Tail(args) => tail::run(args),
+        Command::Mixed(args) => mixed::run(args),
+        Command::Ramp(args) => ramp::run(args),
         Command::Raw(args) => raw::run(args),
         Command::Start(args) => start::run(args),
         Command::Figures(args) => figures::run(args),
+        Command::Echo(args) => echo::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Compare(args) => compare::run(args),
     }
 }
 
@@ -107,7 +147,7 @@ mod tests {
             ("produce --bytes 1GB --json out.json --broker-pid 1", true),
             ("produce --bytes 1GB --seconds 3", false),
             ("produce --records-per-batch 3 --batch-bytes 1KiB", false),
-            ("produce --acks 0", false),
+            ("produce --acks 0 --keys 1000", true),
             ("produce --bootstrap localhost", false),
             ("produce --topic-config flush.messages=1", true),
             ("produce --topic-config flush.messages", false),
@@ -119,7 +159,15 @@ mod tests {
             ("start --broker corelog --dir d --fill 10GB --partitions 1000", true),
             ("start --dir d", false),
             ("figures --broker corelog --parent /tmp --json f", true),
-            ("compare", false),
+            ("fetch --warm-up 1s", false),
+            ("fetch --seconds 3 --warm-up 1s --cold --data-dir d", true),
+            ("fetch --cold", false),
+            ("mixed --fill 1GB --of-peak 0.5 --readers 2 --tails 3", true),
+            ("mixed --rate 5 --of-peak 0.5", false),
+            ("ramp --rate 500 --p99 2ms --halvings 3 --connections 8", true),
+            ("run f.toml --system kafka --round 2 --quick", true),
+            ("compare --parent p --json f --quick open-16 tail", true),
+            ("compare --json f", false),
         ] {
             let arguments = ["corelog-bench"].into_iter().chain(line.split(' '));
             assert_eq!(Cli::try_parse_from(arguments).is_ok(), valid, "{line}");

@@ -8,13 +8,12 @@ use serde::Serialize;
 use crate::batch::Fill;
 use crate::failure::Failure;
 use crate::load::Order;
-use crate::produce::{Outcome, Pacing, ProduceArgs};
+use crate::produce::{Outcome, Pacing, ProduceArgs, SEED};
 use crate::report::Report;
 use crate::units;
 
 /// Batches of this size unless the flags say otherwise.
 const BATCH: Fill = Fill::Records(1);
-const SEED: u64 = 0x5eed;
 
 /// Flags of `open`.
 #[derive(Args, Clone, Debug, Serialize)]
@@ -53,14 +52,24 @@ pub(crate) fn run(args: &OpenArgs) -> Result<(), Failure> {
     };
     let in_flight = args.in_flight.unwrap_or(usize::MAX).max(1);
     let pacing = Pacing::Open { rate: args.rate, order, time: args.seconds, in_flight };
-    let (batch, Outcome { tally, elapsed, cpu, .. }) = args.produce.run(BATCH, pacing)?;
-    let mut report = Report::new("open", args);
+    let mut report = Report::new("open", args, &args.produce.result);
+    let outcome = args.produce.run(BATCH, pacing)?;
     report.reading("intended rate", f64::from(args.rate), "/s");
+    tell(&mut report, outcome);
+    report.publish().map_err(Failure::Output)
+}
+
+/// What is told of an open loop.
+pub(crate) fn tell(report: &mut Report, outcome: Outcome) {
+    let Outcome { tally, elapsed, usage, timeline, .. } = outcome;
     report.rate("achieved rate", tally.requests, elapsed);
-    report.throughput(tally.bytes(&batch), elapsed, cpu);
-    report.request_cost(cpu, tally.requests);
+    report.throughput(tally.bytes, elapsed, usage);
+    report.rate("records", tally.records, elapsed);
+    report.rate("requests", tally.requests, elapsed);
+    report.request_cost(usage, tally.requests);
+    report.footprint(usage, elapsed);
     report.latencies("answer", &tally.answers);
     report.latencies("sending lag", &tally.lags);
+    report.timeline(timeline);
     report.errors(tally.errors);
-    report.publish(args.produce.json.as_deref()).map_err(Failure::Output)
 }

@@ -1,7 +1,8 @@
 //! What closed and open loop have in common: connections that divide the partitions, requests
 //! prepared before the clock starts, a thread for each connection.
 
-use std::path::PathBuf;
+use std::convert::Infallible;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,20 +12,26 @@ use corelog_wire::messages::init_producer_id::InitProducerIdRequest;
 use corelog_wire::messages::produce::ProduceRequest;
 use serde::Serialize;
 
-use crate::batch::{Batch, BatchArgs, Fill, Producer};
+use crate::batch::{Batch, BatchArgs, BatchSpec, Fill, Producer};
 use crate::client::{ClientError, Connection, accepted, persist};
 use crate::failure::Failure;
 use crate::load::{Load, Order, Tally};
 use crate::pace::{Pace, Schedule, Until};
-use crate::process::{CpuUse, Pid};
-use crate::request::{Acks, Prepared, Stamp};
+use crate::process::{Pid, Usage, thread_ends};
+use crate::report::ResultArgs;
+use crate::request::{Acks, Marking, Prepared, Stamp};
+use crate::supply::Supply;
+use crate::timeline::{Point, Progress, Recorder, watch};
 use crate::topic::{Share, Topic, TopicArgs};
 use crate::units::{self, mb_per_second};
 
 /// What partitions are filled with.
 pub(crate) const FILL_BATCH: Fill = Fill::Bytes(100 << 10);
-/// Time for all threads to be there when the clock starts.
+/// Where random orders begin.
+pub(crate) const SEED: u64 = 0x5eed;
+/// Time for all threads to be there when the clock starts, and more of it for each of them.
 const ASSEMBLY: Duration = Duration::from_millis(20);
+const ASSEMBLY_EACH: Duration = Duration::from_micros(200);
 /// An open loop goes on for this longer than it should before it gives up, or as long again.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -35,9 +42,12 @@ pub(crate) struct ProduceArgs {
     pub(crate) topic: TopicArgs,
     #[command(flatten)]
     pub(crate) batch: BatchArgs,
-    /// Connections, which divide the partitions among them
+    /// Connections, which divide the partitions among them; with --keys, each has them all
     #[arg(long, default_value_t = 1)]
     pub(crate) connections: usize,
+    /// Records have one of so many keys, and are where Kafka's partitioner puts their keys
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) keys: Option<u32>,
     /// Partitions that each request has a batch for
     #[arg(long, default_value_t = 1)]
     pub(crate) partitions_per_request: usize,
@@ -50,12 +60,8 @@ pub(crate) struct ProduceArgs {
     /// Load that is not measured, before that which is
     #[arg(long, default_value = "1s", value_parser = units::time)]
     pub(crate) warm_up: Duration,
-    /// Process of the broker, to account for its processor time
-    #[arg(long)]
-    pub(crate) broker_pid: Option<u32>,
-    /// Append the result to this file as a line of JSON
-    #[arg(long)]
-    pub(crate) json: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) result: ResultArgs,
 }
 
 impl ProduceArgs {
@@ -63,23 +69,45 @@ impl ProduceArgs {
     ///
     /// # Errors
     /// As [`Plan::run`].
-    pub(crate) fn run(&self, fill: Fill, pacing: Pacing) -> Result<(Batch, Outcome), Failure> {
-        let batch = self.batch.spec(fill).build()?;
+    pub(crate) fn run(&self, fill: Fill, pacing: Pacing) -> Result<Outcome, Failure> {
         let topic = Topic::prepare(&self.topic)?;
-        let identity = if self.idempotent { Identity::Idempotent } else { Identity::None };
-        let plan = Plan {
-            topic: &topic,
-            batch: &batch,
+        let supply = self.supply(&self.batch.spec(fill), &topic)?;
+        self.plan(&topic, &supply, pacing).run()
+    }
+
+    /// What the partitions of `topic` get.
+    ///
+    /// # Errors
+    /// As [`BatchSpec::build`].
+    pub(crate) fn supply(&self, spec: &BatchSpec, topic: &Topic) -> Result<Supply, Failure> {
+        Ok(match self.keys {
+            Some(keys) => {
+                let partitions = u32::try_from(topic.partitions()).unwrap_or(u32::MAX);
+                Supply::keyed(spec, keys, partitions)?
+            }
+            None => Supply::Same(spec.build()?),
+        })
+    }
+
+    /// The load of these batches.
+    pub(crate) fn plan<'a>(
+        &self,
+        topic: &'a Topic,
+        supply: &'a Supply,
+        pacing: Pacing,
+    ) -> Plan<'a> {
+        Plan {
+            topic,
+            supply,
             connections: self.connections,
             partitions_per_request: self.partitions_per_request,
             acks: self.acks,
-            identity,
+            identity: if self.idempotent { Identity::Idempotent } else { Identity::None },
             pacing,
             warm_up: self.warm_up,
-            broker: self.broker_pid.map(Pid),
-        };
-        let outcome = plan.run()?;
-        Ok((batch, outcome))
+            broker: self.result.broker(),
+            progress: Progress::Shown,
+        }
     }
 }
 
@@ -90,11 +118,7 @@ pub(crate) enum Identity {
     /// Each connection is a producer with an id and sequences.
     Idempotent,
     /// See [`Stamp::Mark`].
-    Mark {
-        run: u64,
-        epoch: Instant,
-        value_len: usize,
-    },
+    Mark(Marking),
 }
 
 /// When requests are sent, for all connections together.
@@ -119,7 +143,7 @@ pub(crate) enum Extent {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan<'a> {
     pub(crate) topic: &'a Topic,
-    pub(crate) batch: &'a Batch,
+    pub(crate) supply: &'a Supply,
     pub(crate) connections: usize,
     pub(crate) partitions_per_request: usize,
     pub(crate) acks: Acks,
@@ -127,6 +151,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) pacing: Pacing,
     pub(crate) warm_up: Duration,
     pub(crate) broker: Option<Pid>,
+    pub(crate) progress: Progress,
 }
 
 /// What came of it.
@@ -137,7 +162,8 @@ pub(crate) struct Outcome {
     pub(crate) measure_from: Instant,
     /// From the end of the warm-up to the last answer.
     pub(crate) elapsed: Duration,
-    pub(crate) cpu: CpuUse,
+    pub(crate) usage: Usage,
+    pub(crate) timeline: Vec<Point>,
 }
 
 /// A connection that is ready for the clock to start.
@@ -154,30 +180,43 @@ impl Plan<'_> {
     /// # Errors
     /// A connection fails, or there are fewer of them than leaders.
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
-        let shares = self.topic.shares(self.connections)?;
+        let shares = match self.supply {
+            Supply::Same(_) => self.topic.shares(self.connections)?,
+            Supply::Keyed(_) => self.topic.whole_shares(self.connections)?,
+        };
         let ready: Result<Vec<Ready>, ClientError> =
             shares.iter().map(|share| self.ready(share)).collect();
-        let start = Instant::now() + ASSEMBLY;
+        let threads = u32::try_from(shares.len()).unwrap_or(u32::MAX);
+        let start = Instant::now() + ASSEMBLY + ASSEMBLY_EACH * threads;
         let measure_from = start + self.measured_after();
         let loads = (0..).zip(ready?).map(|(place, ready)| self.load(ready, place, start));
         let loads: Vec<Load> = loads.collect();
-        let (cpu, tallies) = thread::scope(|scope| {
-            let threads: Vec<_> =
-                loads.into_iter().map(|load| scope.spawn(|| load.run())).collect();
-            thread::sleep(measure_from.saturating_duration_since(Instant::now()));
-            let cpu = CpuUse::now(self.broker);
+        let recorders: Vec<Recorder> = loads.iter().map(|load| load.recorder.clone()).collect();
+        let (running, over) = mpsc::channel();
+        let mut before = None;
+        let (timeline, tallies) = thread::scope(|scope| {
+            let threads: Vec<_> = loads
+                .into_iter()
+                .map(|load| (load, running.clone()))
+                .map(|(load, running)| scope.spawn(move || run(load, running)))
+                .collect();
+            drop(running);
+            let begin = || before = Some(Usage::now(self.broker));
+            let timeline = watch(&recorders, measure_from, &over, self.progress, begin);
             let tallies: Vec<_> = threads.into_iter().map(thread::ScopedJoinHandle::join).collect();
-            (cpu, tallies)
+            (timeline, tallies)
         });
-        let cpu = CpuUse::now(self.broker).and_then(|now| Ok(now.since(cpu?)));
-        let cpu = cpu.map_err(Failure::Account)?;
+        let after = Usage::now(self.broker);
         let mut tally = Tally::new();
         for thread in tallies {
             tally.merge(thread.map_err(|_| Failure::Thread)??);
         }
+        let after = after.map_err(Failure::Account)?;
+        let before = before.transpose().map_err(Failure::Account)?.unwrap_or(after);
+        let usage = after.since(before);
         let end = tally.end.unwrap_or(measure_from);
         let elapsed = end.saturating_duration_since(measure_from);
-        Ok(Outcome { tally, measure_from, elapsed, cpu })
+        Ok(Outcome { tally, measure_from, elapsed, usage, timeline })
     }
 
     fn measured_after(&self) -> Duration {
@@ -193,31 +232,38 @@ impl Plan<'_> {
         let stamp = match self.identity {
             Identity::None => Stamp::Nothing,
             Identity::Idempotent => Stamp::Sequence(producer(&mut connection)?),
-            Identity::Mark { run, epoch, value_len } => Stamp::Mark { run, epoch, value_len },
+            Identity::Mark(marking) => Stamp::Mark(marking),
         };
-        let requests = share
+        let parts = share
             .partitions
+            .iter()
+            .filter_map(|&partition| self.supply.of(partition).map(|batch| (partition, batch)));
+        let parts: Vec<_> = parts.collect();
+        let requests = parts
             .chunks(self.partitions_per_request.max(1))
-            .map(|some| Prepared::new(self.topic, version, self.acks, some, self.batch, stamp));
+            .map(|some| Prepared::new(self.topic, version, self.acks, some, stamp));
         let requests = requests.collect::<Result<_, _>>()?;
         Ok(Ready { connection, version, requests, stamp })
     }
 
     fn load(&self, ready: Ready, place: u32, start: Instant) -> Load {
-        let order = match self.pacing {
-            Pacing::Open { order: Order::Random(seed), .. } => {
-                Order::Random(seed.wrapping_add(u64::from(place)).max(1))
-            }
+        let random = |seed: u64| Order::Random(seed.wrapping_add(u64::from(place)).max(1));
+        let order = match (self.pacing, self.supply) {
+            (Pacing::Open { order: Order::Random(seed), .. }, _) => random(seed),
+            // Those who have all partitions do not go through them side by side.
+            (_, Supply::Keyed(_)) => random(SEED),
             _ => Order::InTurn,
         };
         Load {
             socket: ready.connection.into_stream(),
             version: ready.version,
+            acks: self.acks,
             requests: ready.requests,
             order,
             stamp: ready.stamp,
             pace: self.pace(place, start),
             measure_from: start + self.measured_after(),
+            recorder: Recorder::new(),
         }
     }
 
@@ -242,8 +288,16 @@ impl Plan<'_> {
     /// Of one connection.
     fn requests_for(&self, bytes: u64) -> u64 {
         let batches = self.partitions_per_request.min(self.topic.partitions()).max(1) as u64;
-        bytes.div_ceil(self.batch.bytes.len() as u64 * batches * self.connections as u64)
+        bytes.div_ceil((self.supply.batch_len() * batches * self.connections as u64).max(1))
     }
+}
+
+/// What the thread of a connection does; `running` is gone once it is over.
+fn run(load: Load, running: mpsc::Sender<Infallible>) -> Result<Tally, ClientError> {
+    let result = load.run();
+    thread_ends();
+    drop(running);
+    result
 }
 
 /// Produces so many bytes as fast as one connection to each leader does; at how many MB/s.
@@ -253,7 +307,7 @@ impl Plan<'_> {
 pub(crate) fn fill(topic: &Topic, batch: &Batch, bytes: u64) -> Result<f64, Failure> {
     let plan = Plan {
         topic,
-        batch,
+        supply: &Supply::Same(batch.clone()),
         connections: topic.leaders(),
         partitions_per_request: 1,
         acks: Acks::All,
@@ -261,11 +315,12 @@ pub(crate) fn fill(topic: &Topic, batch: &Batch, bytes: u64) -> Result<f64, Fail
         pacing: Pacing::Closed { in_flight: 5, extent: Extent::Bytes(bytes) },
         warm_up: Duration::ZERO,
         broker: None,
+        progress: Progress::Quiet,
     };
     let Outcome { tally, elapsed, .. } = plan.run()?;
     match tally.errors.into_iter().next() {
         Some((error, count)) => Err(Failure::Refused { error, count }),
-        None => Ok(mb_per_second(tally.batches * batch.bytes.len() as u64, elapsed)),
+        None => Ok(mb_per_second(tally.bytes, elapsed)),
     }
 }
 

@@ -3,7 +3,7 @@
 //! A durable write is one aligned block, written over zeros that are there already, with
 //! O_DIRECT|O_DSYNC: nothing a broker can do to make a record durable is cheaper on that disk.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -19,9 +19,10 @@ use rustix::thread::set_current_timer_slack;
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::held::Temporary;
 use crate::histogram::Latencies;
 use crate::pace::Schedule;
-use crate::report::Report;
+use crate::report::{Report, ResultArgs};
 use crate::units::{self, mb_per_second};
 
 /// What O_DIRECT asks of memory, positions and lengths.
@@ -47,9 +48,8 @@ pub(crate) struct RawArgs {
     /// How much to write and read in sequence
     #[arg(long, default_value = "2GiB", value_parser = units::bytes)]
     sequential_bytes: u64,
-    /// Append the result to this file as a line of JSON
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    result: ResultArgs,
 }
 
 /// Measures the disk and reports.
@@ -57,15 +57,18 @@ pub(crate) struct RawArgs {
 /// # Errors
 /// A file cannot be written there, or not with O_DIRECT.
 pub(crate) fn run(args: &RawArgs) -> Result<(), Failure> {
-    let mut report = Report::new("raw", args);
+    let mut report = Report::new("raw", args, &args.result);
     let durable = durable_writes(&args.dir, args.file_bytes, args.writes, args.rate)?;
     report.latencies("4 KiB durable write", &durable);
+    report.reading("durable write p50", durable.at(0.5).as_nanos() as f64 / 1e3, "us");
     let bandwidth = bandwidth(&args.dir, args.sequential_bytes)?;
+    report.reading("sequential write", bandwidth.best_write(), "MB/s");
+    report.reading("sequential read", bandwidth.best_read(), "MB/s");
     report.reading("sequential write, depth 1", bandwidth.write[0], "MB/s");
     report.reading("sequential write, depth 4", bandwidth.write[1], "MB/s");
     report.reading("sequential read, depth 1", bandwidth.read[0], "MB/s");
     report.reading("sequential read, depth 4", bandwidth.read[1], "MB/s");
-    report.publish(args.json.as_deref()).map_err(Failure::Output)
+    report.publish().map_err(Failure::Output)
 }
 
 /// How long each of `writes` durable writes takes, from the call to its return.
@@ -114,6 +117,11 @@ impl Bandwidth {
     /// The most that was written.
     pub(crate) fn best_write(&self) -> f64 {
         self.write[0].max(self.write[1])
+    }
+
+    /// The most that was read.
+    pub(crate) fn best_read(&self) -> f64 {
+        self.read[0].max(self.read[1])
     }
 }
 
@@ -199,7 +207,7 @@ impl Aligned {
 
 /// A file that is removed in the end.
 struct Scratch {
-    path: PathBuf,
+    file: Temporary,
     bytes: u64,
 }
 
@@ -207,9 +215,9 @@ impl Scratch {
     /// A file of so many zeros, all of them on the disk.
     fn zeroed(dir: &Path, bytes: u64) -> Result<Scratch, Failure> {
         let path = dir.join(format!("corelog-bench-{}.raw", std::process::id()));
-        let scratch = Scratch { path, bytes };
+        let scratch = Scratch { file: Temporary::new(path), bytes };
         scratch.attempt(|| {
-            let file = File::create(&scratch.path)?;
+            let file = File::create(scratch.file.path())?;
             let zeros = vec![0; PIECE];
             for at in (0..bytes).step_by(PIECE) {
                 let left = usize::try_from(bytes - at).unwrap_or(PIECE).min(PIECE);
@@ -222,24 +230,18 @@ impl Scratch {
 
     fn open(&self, flags: OFlags) -> io::Result<File> {
         let flags = flags.bits().cast_signed();
-        OpenOptions::new().read(true).write(true).custom_flags(flags).open(&self.path)
+        OpenOptions::new().read(true).write(true).custom_flags(flags).open(self.file.path())
     }
 
     fn attempt<T>(&self, work: impl FnOnce() -> io::Result<T>) -> Result<T, Failure> {
-        work().map_err(|source| Failure::File { path: self.path.clone(), source })
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // If it cannot be removed there is nobody to tell.
-        let _ = fs::remove_file(&self.path);
+        work().map_err(|source| Failure::File { path: self.file.path().into(), source })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn memory_is_aligned_and_not_uniform() {

@@ -4,30 +4,73 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::histogram::{Latencies, Summary};
-use crate::process::CpuUse;
+use crate::process::{Pid, Usage};
+use crate::timeline::Point;
 use crate::units::mb_per_second;
 
 /// How often each kind of error was answered, by Kafka's name of it.
 pub(crate) type Errors = BTreeMap<&'static str, u64>;
 
+/// Whose result it is and where it goes: flags of every test.
+#[derive(Args, Clone, Debug, Default, Serialize)]
+pub(crate) struct ResultArgs {
+    /// Process of the broker, to account for its processor time
+    #[arg(long)]
+    broker_pid: Option<u32>,
+    /// Append the result to this file as a line of JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(skip)]
+    labels: Labels,
+}
+
+impl ResultArgs {
+    pub(crate) fn broker(&self) -> Option<Pid> {
+        self.broker_pid.map(Pid)
+    }
+}
+
+/// What a result is filed under.
+#[derive(Args, Clone, Debug, Default, Serialize)]
+pub(crate) struct Labels {
+    /// Name of the scenario, for the result
+    #[arg(long)]
+    pub(crate) scenario: Option<String>,
+    /// Name of what is measured, for the result
+    #[arg(long)]
+    pub(crate) system: Option<String>,
+    /// Which repetition this is, for the result
+    #[arg(long)]
+    pub(crate) round: Option<u32>,
+}
+
 /// The result of one run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     test: &'static str,
+    #[serde(flatten)]
+    labels: Labels,
+    /// When the run began, in milliseconds of the wall clock.
+    started_ms: u64,
     /// The flags of the run.
     settings: Value,
     kernel: String,
     cores: usize,
     readings: Vec<Reading>,
     latencies: Vec<(&'static str, Summary)>,
+    timeline: Vec<Point>,
     errors: Errors,
+    #[serde(skip)]
+    result: ResultArgs,
 }
 
 #[derive(Debug, Serialize)]
@@ -38,18 +81,26 @@ struct Reading {
 }
 
 impl Report {
-    /// A report without results. `settings` are the flags of the run.
-    pub(crate) fn new(test: &'static str, settings: &impl Serialize) -> Report {
+    /// A report without results of a run that begins now. `settings` are its flags.
+    pub(crate) fn new(
+        test: &'static str,
+        settings: &impl Serialize,
+        result: &ResultArgs,
+    ) -> Report {
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         Report {
             test,
+            labels: result.labels.clone(),
+            started_ms: now_ms(),
             // Flags are maps of plain values, which JSON has.
             settings: serde_json::to_value(settings).unwrap_or_default(),
             kernel: kernel.trim().to_owned(),
             cores: std::thread::available_parallelism().map_or(0, usize::from),
             readings: Vec::new(),
             latencies: Vec::new(),
+            timeline: Vec::new(),
             errors: Errors::new(),
+            result: result.clone(),
         }
     }
 
@@ -61,15 +112,23 @@ impl Report {
         self.latencies.push((name, latencies.summary()));
     }
 
+    pub(crate) fn timeline(&mut self, timeline: Vec<Point>) {
+        self.timeline = timeline;
+    }
+
     pub(crate) fn errors(&mut self, errors: Errors) {
         self.errors = errors;
     }
 
     /// Bytes per second, and the processor time that a gigabyte of them took.
-    pub(crate) fn throughput(&mut self, bytes: u64, elapsed: Duration, cpu: CpuUse) {
+    pub(crate) fn throughput(&mut self, bytes: u64, elapsed: Duration, usage: Usage) {
         self.reading("throughput", mb_per_second(bytes, elapsed), "MB/s");
         let gigabytes = bytes as f64 / 1e9;
-        self.cost(cpu, gigabytes, ["client cpu per GB", "broker cpu per GB"]);
+        if let Some(broker) = usage.broker.filter(|_| bytes > 0) {
+            let both = (usage.client.cpu + broker.cpu).as_secs_f64();
+            self.reading("cpu per GB", both / gigabytes, "s");
+        }
+        self.cost(usage, gigabytes, ["client cpu per GB", "broker cpu per GB"]);
     }
 
     /// Events of a kind per second.
@@ -78,18 +137,33 @@ impl Report {
     }
 
     /// Processor time for a million requests.
-    pub(crate) fn request_cost(&mut self, cpu: CpuUse, requests: u64) {
+    pub(crate) fn request_cost(&mut self, usage: Usage, requests: u64) {
         let millions = requests as f64 / 1e6;
-        self.cost(cpu, millions, ["client cpu per 1M requests", "broker cpu per 1M requests"]);
+        self.cost(usage, millions, ["client cpu per 1M requests", "broker cpu per 1M requests"]);
     }
 
-    fn cost(&mut self, cpu: CpuUse, amount: f64, [client, broker]: [&'static str; 2]) {
+    fn cost(&mut self, usage: Usage, amount: f64, [client, broker]: [&'static str; 2]) {
         if amount == 0.0 {
             return;
         }
-        self.reading(client, cpu.client.as_secs_f64() / amount, "s");
-        if let Some(used) = cpu.broker {
-            self.reading(broker, used.as_secs_f64() / amount, "s");
+        self.reading(client, usage.client.cpu.as_secs_f64() / amount, "s");
+        if let Some(used) = usage.broker {
+            self.reading(broker, used.cpu.as_secs_f64() / amount, "s");
+        }
+    }
+
+    /// Context switches per second of both sides, and the most memory that they ever had.
+    pub(crate) fn footprint(&mut self, usage: Usage, elapsed: Duration) {
+        self.rate("client context switches", usage.client.switches, elapsed);
+        if let Some(used) = usage.broker {
+            self.rate("broker context switches", used.switches, elapsed);
+        }
+        let broker = self.result.broker().map(|process| (process, "broker peak memory"));
+        for (process, name) in [(Pid::own(), "client peak memory")].into_iter().chain(broker) {
+            // The account was read before; whoever has ended since then has no memory.
+            if let Ok(bytes) = process.peak() {
+                self.reading(name, bytes as f64 / f64::from(1 << 20), "MiB");
+            }
         }
     }
 
@@ -97,10 +171,16 @@ impl Report {
     ///
     /// # Errors
     /// What writing says.
-    pub(crate) fn publish(&self, json: Option<&Path>) -> io::Result<()> {
+    pub(crate) fn publish(&self) -> io::Result<()> {
         io::stdout().write_all(self.to_string().as_bytes())?;
-        json.map_or(Ok(()), |path| append_json(path, self))
+        self.result.json.as_deref().map_or(Ok(()), |path| append_json(path, self))
     }
+}
+
+/// Milliseconds of the wall clock.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Appends `value` as one line of JSON to a file that is made if need be.
@@ -137,12 +217,17 @@ impl fmt::Display for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::Taken;
 
     fn report() -> Report {
-        let mut report = Report::new("produce", &BTreeMap::from([("acks", 1)]));
-        let cpu =
-            CpuUse { client: Duration::from_secs(1), broker: Some(Duration::from_millis(500)) };
-        report.throughput(500_000_000, Duration::from_secs(2), cpu);
+        let labels =
+            Labels { scenario: Some("s".into()), system: Some("x".into()), round: Some(2) };
+        let result = ResultArgs { broker_pid: Some(Pid::own().0), json: None, labels };
+        let mut report = Report::new("produce", &BTreeMap::from([("acks", 1)]), &result);
+        let taken = |millis| Taken { cpu: Duration::from_millis(millis), switches: millis };
+        let usage = Usage { client: taken(1000), broker: Some(taken(500)) };
+        report.throughput(500_000_000, Duration::from_secs(2), usage);
+        report.footprint(usage, Duration::from_secs(2));
         report.rate("requests", 100, Duration::from_secs(2));
         let mut latencies = Latencies::new();
         latencies.record(Duration::from_micros(10));
@@ -155,8 +240,11 @@ mod tests {
     fn programs_read_it_as_json() {
         let value = serde_json::to_value(report()).expect("JSON");
         assert_eq!(value["settings"]["acks"], 1);
-        let readings: Vec<_> = (0..4).map(|i| value["readings"][i]["value"].as_f64()).collect();
-        assert_eq!(readings, [Some(250.0), Some(2.0), Some(1.0), Some(50.0)]);
+        let readings: Vec<_> = (0..6).map(|i| value["readings"][i]["value"].as_f64()).collect();
+        assert_eq!(readings, [250.0, 3.0, 2.0, 1.0, 500.0, 250.0].map(Some));
+        assert_eq!((&value["scenario"], &value["round"]), (&"s".into(), &2.into()));
+        assert!(value["started_ms"].as_u64() > Some(1_600_000_000_000));
+        assert_eq!((&value["timeline"], &value["result"]), (&Value::Array(vec![]), &Value::Null));
         assert_eq!(value["latencies"][0][1]["count"], 1);
         assert_eq!(value["errors"]["NOT_LEADER_OR_FOLLOWER"], 3);
     }
@@ -164,8 +252,13 @@ mod tests {
     #[test]
     fn people_read_it_as_text() {
         let text = report().to_string();
-        for part in ["250.000 MB/s", "broker cpu", "p99.9=10.0", "error NOT_LEADER_OR_FOLLOWER: 3"]
-        {
+        for part in [
+            "250.000 MB/s",
+            "broker cpu",
+            "broker peak memory",
+            "p99.9=10.0",
+            "error NOT_LEADER_OR_FOLLOWER: 3",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }
@@ -174,7 +267,7 @@ mod tests {
     fn nothing_done_costs_nothing() {
         let mut report = report();
         let before = report.readings.len();
-        report.request_cost(CpuUse { client: Duration::ZERO, broker: None }, 0);
+        report.request_cost(Usage { client: Taken::default(), broker: None }, 0);
         assert_eq!(report.readings.len(), before);
     }
 }

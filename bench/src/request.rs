@@ -2,7 +2,7 @@
 
 use std::io::IoSlice;
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use clap::ValueEnum;
@@ -12,8 +12,9 @@ use corelog_wire::messages::produce::{PartitionProduceData, ProduceRequest, Topi
 use corelog_wire::writer::{Frame, Piece};
 use serde::Serialize;
 
-use crate::batch::{Batch, HEADER_LEN, Mark, Producer, set_mark, set_sequence};
+use crate::batch::{Batch, HEADER_LEN, MARK_LEN, Mark, Producer, set_mark, set_sequence};
 use crate::client::CLIENT_ID;
+use crate::failure::Failure;
 use crate::topic::Topic;
 
 const TIMEOUT_MS: i32 = 30_000;
@@ -22,9 +23,12 @@ const CORRELATION_ID_AT: Range<usize> = 8..12;
 /// The most pieces given to the kernel at once.
 pub(crate) const MAX_SLICES: usize = 16;
 
-/// When a broker answers. There is no `0`: without an answer there is nothing to measure.
+/// When a broker answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 pub(crate) enum Acks {
+    /// Never
+    #[value(name = "0")]
+    None,
     /// When the leader has the records
     #[value(name = "1")]
     Leader,
@@ -36,6 +40,7 @@ pub(crate) enum Acks {
 impl Acks {
     fn code(self) -> i16 {
         match self {
+            Acks::None => 0,
             Acks::Leader => 1,
             Acks::All => -1,
         }
@@ -48,12 +53,32 @@ pub(crate) enum Stamp {
     Nothing,
     /// Producer and sequences, as an idempotent producer does.
     Sequence(Producer),
-    /// When it should have been sent, written into values of so many bytes.
-    Mark {
-        run: u64,
-        epoch: Instant,
-        value_len: usize,
-    },
+    /// When it should have been sent.
+    Mark(Marking),
+}
+
+/// How a run marks its records: on which clock, in values of how many bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Marking {
+    /// Tells its records from those of other runs.
+    pub(crate) run: u64,
+    pub(crate) epoch: Instant,
+    value_len: usize,
+}
+
+impl Marking {
+    /// Of a run that begins now.
+    ///
+    /// # Errors
+    /// The mark does not fit into the values.
+    pub(crate) fn new(record_size: u64) -> Result<Marking, Failure> {
+        let value_len = usize::try_from(record_size).unwrap_or(usize::MAX);
+        if value_len < MARK_LEN {
+            return Err(Failure::NoRoomForMark(MARK_LEN));
+        }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(Marking { run: since.as_nanos() as u64, epoch: Instant::now(), value_len })
+    }
 }
 
 /// A request that only waits to be sent.
@@ -65,17 +90,37 @@ pub(crate) struct Prepared {
     rest: Vec<Bytes>,
     /// The batches in `head` that change.
     batches: Vec<Slot>,
-    records_per_batch: u64,
+    pub(crate) content: Content,
+}
+
+/// What a request carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) batches: u64,
+    /// Of a batch, on average.
+    pub(crate) batch_bytes: u64,
+    pub(crate) batch_records: u64,
+}
+
+impl Content {
+    fn of(parts: &[(i32, &Batch)]) -> Content {
+        let batches = parts.len() as u64;
+        let bytes: u64 = parts.iter().map(|(_, batch)| batch.bytes.len() as u64).sum();
+        let records: u64 = parts.iter().map(|(_, batch)| batch.records).sum();
+        let average = |sum: u64| sum / batches.max(1);
+        Content { batches, batch_bytes: average(bytes), batch_records: average(records) }
+    }
 }
 
 #[derive(Debug)]
 struct Slot {
     at: Range<usize>,
+    records: i64,
     next_sequence: i32,
 }
 
 impl Prepared {
-    /// The same batch for each of `partitions`, in a Produce request of that version.
+    /// These batches for these partitions, in a Produce request of that version.
     ///
     /// # Errors
     /// The version cannot carry it.
@@ -83,36 +128,37 @@ impl Prepared {
         topic: &Topic,
         version: i16,
         acks: Acks,
-        partitions: &[i32],
-        batch: &Batch,
+        parts: &[(i32, &Batch)],
         stamp: Stamp,
     ) -> Result<Prepared, EncodeError> {
-        let request = produce_request(topic, acks, partitions, batch);
+        let request = produce_request(topic, acks, parts);
         let frame = encode_request(version, 0, Some(CLIENT_ID), &request)?;
         Ok(match stamp {
-            Stamp::Nothing => Prepared::shared(frame, batch),
-            Stamp::Sequence(_) | Stamp::Mark { .. } => Prepared::owned(frame, batch),
+            Stamp::Nothing => Prepared::shared(frame, parts),
+            Stamp::Sequence(_) | Stamp::Mark(_) => Prepared::owned(frame, parts),
         })
     }
 
-    fn shared(frame: Frame, batch: &Batch) -> Prepared {
+    fn shared(frame: Frame, parts: &[(i32, &Batch)]) -> Prepared {
         let mut pieces = bytes_of(frame);
         let head = pieces.next().map(Vec::from).unwrap_or_default();
         let rest = pieces.collect();
-        Prepared { head, rest, batches: Vec::new(), records_per_batch: batch.records }
+        Prepared { head, rest, batches: Vec::new(), content: Content::of(parts) }
     }
 
-    fn owned(frame: Frame, batch: &Batch) -> Prepared {
+    fn owned(frame: Frame, parts: &[(i32, &Batch)]) -> Prepared {
         let head: Vec<u8> = bytes_of(frame).flatten().collect();
-        let (header, len) = (&batch.bytes[..HEADER_LEN], batch.bytes.len());
         let mut batches: Vec<Slot> = Vec::new();
         let mut from = 0;
-        while let Some(found) = head[from..].windows(HEADER_LEN).position(|part| part == header) {
-            let start = from + found;
-            from = start + len;
-            batches.push(Slot { at: start..from, next_sequence: 0 });
+        for (_, batch) in parts {
+            let header = &batch.bytes[..HEADER_LEN];
+            let found = head[from..].windows(HEADER_LEN).position(|part| part == header);
+            let start = from + found.unwrap_or_default();
+            from = start + batch.bytes.len();
+            let records = i64::try_from(batch.records).unwrap_or_default();
+            batches.push(Slot { at: start..from, records, next_sequence: 0 });
         }
-        Prepared { head, rest: Vec::new(), batches, records_per_batch: batch.records }
+        Prepared { head, rest: Vec::new(), batches, content: Content::of(parts) }
     }
 
     /// Makes it the request of that correlation id, to be sent at `intended`.
@@ -124,11 +170,11 @@ impl Prepared {
                 Stamp::Nothing => {}
                 Stamp::Sequence(producer) => {
                     set_sequence(batch, producer, slot.next_sequence);
-                    let next = i64::from(slot.next_sequence) + self.records_per_batch as i64;
+                    let next = i64::from(slot.next_sequence) + slot.records;
                     // Sequences wrap to zero.
                     slot.next_sequence = (next & i64::from(i32::MAX)) as i32;
                 }
-                Stamp::Mark { run, epoch, value_len } => {
+                Stamp::Mark(Marking { run, epoch, value_len }) => {
                     let at_nanos = intended.saturating_duration_since(epoch).as_nanos() as u64;
                     set_mark(batch, value_len, Mark { run, at_nanos });
                 }
@@ -158,16 +204,16 @@ impl Prepared {
     }
 }
 
-/// The same batch for each of `partitions`.
+/// These batches for these partitions.
 pub(crate) fn produce_request(
     topic: &Topic,
     acks: Acks,
-    partitions: &[i32],
-    batch: &Batch,
+    parts: &[(i32, &Batch)],
 ) -> ProduceRequest {
-    let partition_data = partitions
-        .iter()
-        .map(|&index| PartitionProduceData { index, records: Some(batch.bytes.clone()) });
+    let partition_data = parts.iter().map(|(index, batch)| PartitionProduceData {
+        index: *index,
+        records: Some(batch.bytes.clone()),
+    });
     let topic = TopicProduceData {
         name: topic.name.clone(),
         topic_id: topic.id,
@@ -207,7 +253,8 @@ pub(crate) mod tests {
     }
 
     fn prepare(version: i16, batch: &Batch, stamp: Stamp) -> Prepared {
-        Prepared::new(&topic(), version, Acks::All, &[2, 0, 3], batch, stamp).expect("a request")
+        let parts = [2, 0, 3].map(|partition| (partition, batch));
+        Prepared::new(&topic(), version, Acks::All, &parts, stamp).expect("a request")
     }
 
     fn sent(prepared: &Prepared) -> Vec<u8> {
@@ -273,7 +320,7 @@ pub(crate) mod tests {
     #[test]
     fn a_mark_says_when_the_request_was_due() {
         let epoch = Instant::now();
-        let stamp = Stamp::Mark { run: 3, epoch, value_len: 32 };
+        let stamp = Stamp::Mark(Marking { run: 3, epoch, value_len: 32 });
         let batch = BatchSpec::plain(32, Fill::Records(1)).build().expect("a batch");
         let mut prepared = prepare(9, &batch, stamp);
         prepared.stamp(0, epoch + Duration::from_nanos(1234), stamp);

@@ -12,7 +12,7 @@ use crate::broker::{Idle, Launch, Timings, is_empty};
 use crate::client::Address;
 use crate::failure::Failure;
 use crate::produce::{FILL_BATCH, fill};
-use crate::report::Report;
+use crate::report::{Report, ResultArgs};
 use crate::topic::{Topic, TopicArgs};
 use crate::units;
 
@@ -43,9 +43,8 @@ pub(crate) struct StartArgs {
     /// How long to watch the idle broker
     #[arg(long, default_value = "10s", value_parser = units::time)]
     idle: Duration,
-    /// Append the result to this file as a line of JSON
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    result: ResultArgs,
 }
 
 /// Starts, watches, fills, kills, starts again, watches, stops; and reports.
@@ -59,7 +58,7 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
         true => ["empty: ready line", "empty: first answer", "empty: first record"],
         false => ["existing: ready line", "existing: first answer", "existing: first record"],
     };
-    let mut report = Report::new("start", args);
+    let mut report = Report::new("start", args, &args.result);
     let (broker, timings) = launch.time(&probe)?;
     told(&mut report, first, timings);
     let idle = Idle::watch(broker.pid(), SETTLE, args.idle)?;
@@ -73,7 +72,7 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     let idle = Idle::watch(broker.pid(), SETTLE, args.idle)?;
     idling(&mut report, ["restarted: idle memory", "restarted: idle cpu"], idle);
     report.reading("clean stop", broker.stop().as_secs_f64() * 1e3, "ms");
-    report.publish(args.json.as_deref()).map_err(Failure::Output)
+    report.publish().map_err(Failure::Output)
 }
 
 /// The topic that a start is probed with.

@@ -2,10 +2,9 @@
 //!
 //! Every record says when it was due, on the clock of this process, which both ends share.
 
-use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::Args;
@@ -14,17 +13,18 @@ use corelog_wire::api::ApiKey;
 use corelog_wire::messages::fetch::{FetchPartition, FetchRequest};
 use serde::Serialize;
 
-use crate::batch::{Batch, BatchSpec, Fill, MARK_LEN, Mark};
+use crate::batch::{BatchSpec, Fill, Mark};
 use crate::client::{ClientError, Connection, accepted};
 use crate::failure::Failure;
 use crate::fetch;
 use crate::histogram::Latencies;
 use crate::load::Order;
 use crate::offsets::{End, offsets};
-use crate::process::Pid;
 use crate::produce::{Identity, Outcome, Pacing, Plan};
-use crate::report::Report;
-use crate::request::Acks;
+use crate::report::{Report, ResultArgs};
+use crate::request::{Acks, Marking};
+use crate::supply::Supply;
+use crate::timeline::Progress;
 use crate::topic::{Topic, TopicArgs};
 use crate::units;
 
@@ -53,12 +53,8 @@ pub(crate) struct TailArgs {
     /// How long to measure
     #[arg(long, default_value = "10s", value_parser = units::time)]
     seconds: Duration,
-    /// Process of the broker, to account for its processor time
-    #[arg(long)]
-    broker_pid: Option<u32>,
-    /// Append the result to this file as a line of JSON
-    #[arg(long)]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    result: ResultArgs,
 }
 
 /// Runs producer and consumer, and reports.
@@ -66,46 +62,44 @@ pub(crate) struct TailArgs {
 /// # Errors
 /// A connection fails, or the topic's partitions have several leaders.
 pub(crate) fn run(args: &TailArgs) -> Result<(), Failure> {
-    let value_len = usize::try_from(args.record_size).unwrap_or(usize::MAX);
-    if value_len < MARK_LEN {
-        return Err(Failure::NoRoomForMark(MARK_LEN));
-    }
+    let marking = Marking::new(args.record_size)?;
     let topic = Topic::prepare(&args.topic)?;
-    let batch = BatchSpec::plain(args.record_size, Fill::Records(1)).build()?;
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (run, epoch) = (since_epoch.as_nanos() as u64, Instant::now());
-    let plan = args.plan(&topic, &batch, Identity::Mark { run, epoch, value_len });
-    let consumer = Consumer::open(&topic, run, epoch)?;
-    let (outcome, received) = both(&plan, consumer)?;
+    let supply = Supply::Same(BatchSpec::plain(args.record_size, Fill::Records(1)).build()?);
+    let mut report = Report::new("tail", args, &args.result);
+    let plan = args.plan(&topic, &supply, marking);
+    let (outcome, received) = follow(&plan, vec![Consumer::open(&topic, marking)?])?;
     let measured = received.measured(outcome.measure_from);
-    let mut report = Report::new("tail", args);
     report.reading("intended rate", f64::from(args.rate), "/s");
     report.rate("achieved rate", outcome.tally.requests, outcome.elapsed);
+    report.throughput(outcome.tally.bytes, outcome.elapsed, outcome.usage);
     let lost = outcome.tally.batches.saturating_sub(measured.summary().count);
     report.reading("acknowledged, not received", lost as f64, "");
-    report.request_cost(outcome.cpu, outcome.tally.requests);
+    report.request_cost(outcome.usage, outcome.tally.requests);
+    report.footprint(outcome.usage, outcome.elapsed);
     report.latencies("receipt", &measured);
     report.latencies("answer", &outcome.tally.answers);
     report.latencies("sending lag", &outcome.tally.lags);
+    report.timeline(outcome.timeline);
     report.errors(outcome.tally.errors);
-    report.publish(args.json.as_deref()).map_err(Failure::Output)
+    report.publish().map_err(Failure::Output)
 }
 
 impl TailArgs {
-    fn plan<'a>(&self, topic: &'a Topic, batch: &'a Batch, identity: Identity) -> Plan<'a> {
+    fn plan<'a>(&self, topic: &'a Topic, supply: &'a Supply, marking: Marking) -> Plan<'a> {
         let order = Order::InTurn;
         let pacing =
             Pacing::Open { rate: self.rate, order, time: self.seconds, in_flight: usize::MAX };
         Plan {
             topic,
-            batch,
-            connections: 1,
+            supply,
+            connections: topic.leaders(),
             partitions_per_request: 1,
             acks: self.acks,
-            identity,
+            identity: Identity::Mark(marking),
             pacing,
             warm_up: self.warm_up,
-            broker: self.broker_pid.map(Pid),
+            broker: self.result.broker(),
+            progress: Progress::Shown,
         }
     }
 }
@@ -117,10 +111,18 @@ struct Goal {
     deadline: Instant,
 }
 
-fn both(plan: &Plan<'_>, consumer: Consumer<'_>) -> Result<(Outcome, Received), Failure> {
+/// Runs a load and consumers that follow it; what all these received.
+///
+/// # Errors
+/// A connection fails.
+pub(crate) fn follow(
+    plan: &Plan<'_>,
+    consumers: Vec<Consumer<'_>>,
+) -> Result<(Outcome, Received), Failure> {
     let goal = OnceLock::new();
     thread::scope(|scope| {
-        let consuming = scope.spawn(|| consumer.run(&goal));
+        let consuming: Vec<_> =
+            consumers.into_iter().map(|consumer| scope.spawn(|| consumer.run(&goal))).collect();
         let outcome = plan.run();
         let (measure_from, records) = match &outcome {
             Ok(outcome) => (outcome.measure_from, outcome.tally.batches),
@@ -129,20 +131,24 @@ fn both(plan: &Plan<'_>, consumer: Consumer<'_>) -> Result<(Outcome, Received), 
         let deadline = Instant::now() + GRACE;
         // Set once, here.
         let _ = goal.set(Goal { measure_from, records, deadline });
-        let received = consuming.join().map_err(|_| Failure::Thread)??;
+        let mut received = Received(Vec::new());
+        for thread in consuming {
+            received.0.append(&mut thread.join().map_err(|_| Failure::Thread)??.0);
+        }
         Ok((outcome?, received))
     })
 }
 
 /// When records were due and how much later they came.
-struct Received(Vec<(Instant, Duration)>);
+pub(crate) struct Received(Vec<(Instant, Duration)>);
 
 impl Received {
     fn since(&self, from: Instant) -> impl Iterator<Item = Duration> {
         self.0.iter().filter(move |(due, _)| *due >= from).map(|(_, latency)| *latency)
     }
 
-    fn measured(&self, from: Instant) -> Latencies {
+    /// Those that were due from then on.
+    pub(crate) fn measured(&self, from: Instant) -> Latencies {
         let mut latencies = Latencies::new();
         self.since(from).for_each(|latency| latencies.record(latency));
         latencies
@@ -154,25 +160,29 @@ impl Received {
     }
 }
 
-struct Consumer<'a> {
+/// Reads what is new in all partitions.
+pub(crate) struct Consumer<'a> {
     topic: &'a Topic,
     connection: Connection,
     /// Partition and next offset.
     positions: Vec<(i32, i64)>,
-    run: u64,
-    epoch: Instant,
+    marking: Marking,
     received: Received,
 }
 
 impl<'a> Consumer<'a> {
-    fn open(topic: &'a Topic, run: u64, epoch: Instant) -> Result<Consumer<'a>, Failure> {
+    /// Begins behind what is there.
+    ///
+    /// # Errors
+    /// The topic has several leaders, or does not say where it ends.
+    pub(crate) fn open(topic: &'a Topic, marking: Marking) -> Result<Consumer<'a>, Failure> {
         let shares = topic.shares(topic.leaders())?;
         let [share] = shares.as_slice() else { return Err(Failure::SeveralLeaders(shares.len())) };
         let mut connection = Connection::open(&share.leader)?;
         connection.version::<FetchRequest>()?;
         let ends = offsets(&mut connection, topic, &share.partitions, End::Last)?;
         let positions = share.partitions.iter().copied().zip(ends).collect();
-        Ok(Consumer { topic, connection, positions, run, epoch, received: Received(Vec::new()) })
+        Ok(Consumer { topic, connection, positions, marking, received: Received(Vec::new()) })
     }
 
     fn run(mut self, goal: &OnceLock<Goal>) -> Result<Received, ClientError> {
@@ -200,13 +210,13 @@ impl<'a> Consumer<'a> {
     }
 
     fn take(&mut self, partition: i32, records: &Bytes, now: Instant) {
-        let (marks, next) = marks(records, self.run);
+        let (marks, next) = marks(records, self.marking.run);
         let position = self.positions.iter_mut().find(|position| position.0 == partition);
         if let (Some((_, position)), Some(next)) = (position, next) {
             *position = next;
         }
         for mark in marks {
-            let due = self.epoch + Duration::from_nanos(mark.at_nanos);
+            let due = self.marking.epoch + Duration::from_nanos(mark.at_nanos);
             self.received.0.push((due, now.saturating_duration_since(due)));
         }
     }

@@ -136,10 +136,7 @@ impl Topic {
     /// # Errors
     /// Fewer connections than leaders.
     pub(crate) fn shares(&self, connections: usize) -> Result<Vec<Share>, TopicError> {
-        let leaders = self.leaders();
-        if connections < leaders {
-            return Err(TopicError::Connections { leaders, connections });
-        }
+        let leaders = self.enough(connections)?;
         let shares = self.leaders.iter().enumerate().flat_map(|(place, (leader, partitions))| {
             let own = connections / leaders + usize::from(place < connections % leaders);
             (0..own).map(move |nth| Share {
@@ -148,6 +145,27 @@ impl Topic {
             })
         });
         Ok(shares.collect())
+    }
+
+    /// So many connections, each with all partitions of a leader.
+    ///
+    /// # Errors
+    /// Fewer connections than leaders.
+    pub(crate) fn whole_shares(&self, connections: usize) -> Result<Vec<Share>, TopicError> {
+        self.enough(connections)?;
+        let shares = self.leaders.iter().map(|(leader, partitions)| Share {
+            leader: leader.clone(),
+            partitions: partitions.clone(),
+        });
+        Ok(shares.cycle().take(connections).collect())
+    }
+
+    fn enough(&self, connections: usize) -> Result<usize, TopicError> {
+        let leaders = self.leaders();
+        match connections < leaders {
+            true => Err(TopicError::Connections { leaders, connections }),
+            false => Ok(leaders),
+        }
     }
 }
 
@@ -242,6 +260,10 @@ mod tests {
                 shares.iter().map(|s| (s.leader.port, s.partitions.as_slice())).collect();
             assert_eq!(told, expected, "{connections} connections");
         }
+        let whole = two.whole_shares(3).expect("enough connections");
+        let told: Vec<_> = whole.iter().map(|s| (s.leader.port, s.partitions.len())).collect();
+        assert_eq!(told, [(1, 3), (2, 2), (1, 3)]);
+        assert!(two.whole_shares(1).is_err());
         assert!(matches!(two.shares(1), Err(TopicError::Connections { leaders: 2, .. })));
     }
 

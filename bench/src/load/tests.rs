@@ -87,12 +87,14 @@ fn respond(frame: Bytes, mood: Mood, seen: &mut Seen) -> Bytes {
 fn load(socket: TcpStream, pace: Pace, record_size: u64, stamp: Stamp) -> Load {
     let batch = batch(record_size);
     let prepare = |partition| {
-        let partitions = &[partition];
-        Prepared::new(&topic(), VERSION, Acks::All, partitions, &batch, stamp).expect("a request")
+        let parts = [(partition, &batch)];
+        Prepared::new(&topic(), VERSION, Acks::All, &parts, stamp).expect("a request")
     };
     Load {
         socket,
         version: VERSION,
+        acks: Acks::All,
+        recorder: Recorder::new(),
         requests: (0..4).map(prepare).collect(),
         order: Order::InTurn,
         stamp,

@@ -1,0 +1,257 @@
+//! `compare`: scenarios against Corelog and its rivals in turn, each on a broker of its own that
+//! is new, and beside them the bare disk and a broker that does nothing.
+//!
+//! Each measurement is a process, so that none of them finds the memory of another one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::broker::log_of;
+use crate::failure::Failure;
+use crate::held::{Group, Temporary};
+use crate::report::{append_json, now_ms};
+use crate::rival::{ECHO, Protocol, Rival};
+use crate::scenario::Scenario;
+
+/// The system that the others are held against.
+const OWN: &str = "corelog";
+/// Those whose protocol is another one are driven by this program, which lies beside this one.
+const STREAMS: &str = "corelog-bench-streams";
+/// How that program says that it cannot run a scenario.
+const REFUSED: i32 = 3;
+
+/// Flags of `compare`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CompareArgs {
+    /// The folder with a folder for each system
+    #[arg(long, default_value = "bench/rivals")]
+    rivals: PathBuf,
+    /// The folder with a file for each scenario
+    #[arg(long, default_value = "bench/scenario")]
+    scenarios: PathBuf,
+    /// Where data directories are made, and removed in the end; on the disk to be measured
+    #[arg(long)]
+    parent: PathBuf,
+    /// Append the results to this file, each as a line of JSON
+    #[arg(long)]
+    json: PathBuf,
+    /// How often everything is repeated
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// Corelog alone, one round, a quarter of the seconds
+    #[arg(long)]
+    quick: bool,
+    /// The scenarios; all if there are none
+    names: Vec<String>,
+}
+
+/// What could not be measured.
+#[derive(Debug, Serialize)]
+struct Absent<'a> {
+    test: &'static str,
+    system: &'a str,
+    /// All of them, if there is none.
+    scenario: Option<&'a str>,
+    round: Option<u32>,
+    started_ms: u64,
+    why: String,
+}
+
+/// Compares, and prints results as they come.
+///
+/// # Errors
+/// A scenario cannot be read, the disk not be measured; or, in the end, a measurement failed.
+pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
+    let scenarios = Scenario::all(&args.scenarios, &args.names)?;
+    let mut comparison = Comparison { args, present: BTreeMap::new(), failed: 0 };
+    comparison.fetch(OWN)?;
+    for system in scenarios.iter().flat_map(|scenario| scenario.systems()) {
+        if !args.quick {
+            comparison.fetch(system)?;
+        }
+    }
+    comparison.present.insert(ECHO.to_owned(), Some(Rival::echo(&own_path()?)));
+    let rounds = if args.quick { 1 } else { args.rounds };
+    for round in 1..=rounds {
+        comparison.disk(round)?;
+        for scenario in &scenarios {
+            comparison.round(scenario, round)?;
+        }
+    }
+    match comparison.failed {
+        0 => Ok(()),
+        failed => Err(Failure::Comparison(failed)),
+    }
+}
+
+struct Comparison<'a> {
+    args: &'a CompareArgs,
+    /// `None` is a system that cannot be had.
+    present: BTreeMap<String, Option<Rival>>,
+    failed: usize,
+}
+
+impl Comparison<'_> {
+    fn fetch(&mut self, system: &str) -> Result<(), Failure> {
+        if self.present.contains_key(system) {
+            return Ok(());
+        }
+        println!("fetching {system}");
+        let rival = match Rival::fetch(&self.args.rivals, system)? {
+            Ok(rival) => Some(rival),
+            Err(why) => {
+                self.absent(system, None, None, why)?;
+                None
+            }
+        };
+        self.present.insert(system.to_owned(), rival);
+        Ok(())
+    }
+
+    fn absent(
+        &self,
+        system: &str,
+        scenario: Option<&str>,
+        round: Option<u32>,
+        why: String,
+    ) -> Result<(), Failure> {
+        println!("{system} is absent: {why}");
+        let absent = Absent { test: "absent", system, scenario, round, started_ms: now_ms(), why };
+        append_json(&self.args.json, &absent).map_err(Failure::Output)
+    }
+
+    fn disk(&self, round: u32) -> Result<(), Failure> {
+        println!("\nround {round}: the disk");
+        let mut command = own_program()?;
+        command.arg("raw").arg("--dir").arg(&self.args.parent).args(["--system", "raw"]);
+        command.args(["--round", &round.to_string()]).arg("--json").arg(&self.args.json);
+        if self.args.quick {
+            command.args(["--writes", "4000", "--sequential-bytes", "512MiB"]);
+        }
+        match self.wait(&mut command)? {
+            Some(0) => Ok(()),
+            _ => Err(Failure::Disk(self.args.parent.clone())),
+        }
+    }
+
+    /// How a program ended, by its number.
+    fn wait(&self, command: &mut Command) -> Result<Option<i32>, Failure> {
+        let status = Group::spawn(command).and_then(Group::wait).map_err(|source| {
+            let command = command.get_program().to_string_lossy().into_owned();
+            Failure::Start { command, source }
+        })?;
+        Ok(status.code())
+    }
+
+    fn round(&mut self, scenario: &Scenario, round: u32) -> Result<(), Failure> {
+        let echo = scenario.only_produces().then_some(ECHO);
+        let others = scenario.systems().iter().map(String::as_str).chain(echo);
+        let others = others.filter(|_| !self.args.quick);
+        for system in [OWN].into_iter().chain(others) {
+            let Some(Some(rival)) = self.present.get(system) else { continue };
+            println!("\nround {round}: {} ({}), {system}", scenario.title(), scenario.name);
+            let failure = match self.measure(rival, scenario, round) {
+                Ok(None) => continue,
+                Ok(Some(why)) => why,
+                Err(failure @ Failure::Output(_)) => return Err(failure),
+                Err(failure) => Outcome::Failed(failure.to_string()),
+            };
+            let why = match failure {
+                Outcome::Refused => {
+                    "it has nothing that this scenario could be run with".to_owned()
+                }
+                Outcome::Failed(why) => {
+                    self.failed += 1;
+                    why
+                }
+            };
+            self.absent(system, Some(&scenario.name), Some(round), why)?;
+        }
+        Ok(())
+    }
+
+    /// Runs a scenario on a new broker; what became of it where there is no result.
+    fn measure(
+        &self,
+        rival: &Rival,
+        scenario: &Scenario,
+        round: u32,
+    ) -> Result<Option<Outcome>, Failure> {
+        let (own, name) = (std::process::id(), &scenario.name);
+        // Logs of failures stay, so no two measurements have the same.
+        let path = format!("corelog-bench-{own}-{name}-{}-{round}", rival.name);
+        let path = self.args.parent.join(path);
+        fs::create_dir_all(&path).map_err(|source| Failure::File { path: path.clone(), source })?;
+        // Named whole: whoever is started may work somewhere else.
+        let path =
+            path.canonicalize().map_err(|source| Failure::File { path: path.clone(), source })?;
+        let dir = Temporary::new(path);
+        let log = Temporary::new(log_of(dir.path()));
+        let (broker, launch) = match rival.start(dir.path()) {
+            Ok(started) => started,
+            Err(failure) => {
+                log.keep();
+                return Err(failure);
+            }
+        };
+        let mut command = match rival.about.protocol {
+            Protocol::Kafka => self.own(rival, scenario, dir.path())?,
+            protocol => streams(protocol, scenario)?,
+        };
+        command.arg(match rival.about.protocol {
+            Protocol::Kafka => "--bootstrap",
+            _ => "--address",
+        });
+        command.arg(launch.address.to_string());
+        command.args(["--system", &rival.name, "--round", &round.to_string()]);
+        command.args(["--broker-pid", &broker.pid().0.to_string()]);
+        command.arg("--json").arg(&self.args.json);
+        let code = self.wait(&mut command);
+        broker.stop();
+        Ok(match code? {
+            Some(0) => None,
+            Some(REFUSED) if rival.about.protocol != Protocol::Kafka => Some(Outcome::Refused),
+            code => {
+                let how = code.map_or("by a signal".to_owned(), |code| format!("with {code}"));
+                let log = log.keep();
+                let log = log.display();
+                Some(Outcome::Failed(format!("the load ended {how}; the broker's log is {log}")))
+            }
+        })
+    }
+
+    fn own(&self, rival: &Rival, scenario: &Scenario, dir: &Path) -> Result<Command, Failure> {
+        let mut command = own_program()?;
+        command.arg("run").arg(&scenario.path).arg("--data-dir").arg(dir);
+        let configs = rival.about.topic_configs.iter();
+        command.args(configs.map(|config| format!("--topic-config={config}")));
+        command.args(self.args.quick.then_some("--quick"));
+        Ok(command)
+    }
+}
+
+/// Why a measurement has no result.
+enum Outcome {
+    Refused,
+    Failed(String),
+}
+
+fn own_program() -> Result<Command, Failure> {
+    Ok(Command::new(own_path()?))
+}
+
+fn own_path() -> Result<PathBuf, Failure> {
+    std::env::current_exe()
+        .map_err(|source| Failure::Start { command: "corelog-bench".to_owned(), source })
+}
+
+fn streams(protocol: Protocol, scenario: &Scenario) -> Result<Command, Failure> {
+    let mut command = Command::new(own_path()?.with_file_name(STREAMS));
+    command.args(["--protocol", protocol.name()]).arg("--scenario").arg(&scenario.path);
+    Ok(command)
+}

@@ -1,0 +1,148 @@
+//! `mixed`: producers at a given rate, consumers that follow them, and others that catch up from
+//! the start meanwhile.
+
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::batch::{BatchSpec, Fill};
+use crate::failure::Failure;
+use crate::fetch::{Check, FetchOutcome, FetchPlan, ReadExtent, Sizes};
+use crate::load::Order;
+use crate::memory::MemoryArgs;
+use crate::open::tell;
+use crate::produce::{Extent, FILL_BATCH, Identity, Outcome, Pacing, Plan, ProduceArgs, fill};
+use crate::report::Report;
+use crate::request::Marking;
+use crate::supply::Supply;
+use crate::tail::{Consumer, Received, follow};
+use crate::timeline::Progress;
+use crate::topic::Topic;
+use crate::units::{self, mb_per_second};
+
+/// Batches of this size unless the flags say otherwise.
+const BATCH: Fill = FILL_BATCH;
+/// How a peak is measured: with so many requests of each connection, for so long.
+const PEAK_IN_FLIGHT: usize = 5;
+const PEAK_TIME: Duration = Duration::from_secs(3);
+
+/// Flags of `mixed`.
+#[derive(Args, Clone, Debug, Serialize)]
+pub(crate) struct MixedArgs {
+    #[command(flatten)]
+    produce: ProduceArgs,
+    /// Requests per second, of all producers together
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    rate: u32,
+    /// In place of --rate: so much of what the producers reach alone, which is measured first
+    #[arg(long, conflicts_with = "rate")]
+    of_peak: Option<f64>,
+    /// How long to measure
+    #[arg(long, default_value = "10s", value_parser = units::time)]
+    seconds: Duration,
+    /// Produce so many bytes first, for those who catch up
+    #[arg(long, value_parser = units::bytes)]
+    fill: Option<u64>,
+    /// Connections that read what was there at the beginning, over and over
+    #[arg(long, default_value_t = 1)]
+    readers: usize,
+    /// Consumers that each read all that is new
+    #[arg(long, default_value_t = 0)]
+    tails: usize,
+    #[command(flatten)]
+    memory: MemoryArgs,
+}
+
+/// Runs all of them, and reports.
+///
+/// # Errors
+/// A connection or the reading fails, or consumers are to follow records that bear no mark.
+pub(crate) fn run(args: &MixedArgs) -> Result<(), Failure> {
+    let spec = args.produce.batch.spec(BATCH);
+    let topic = Topic::prepare(&args.produce.topic)?;
+    let supply = args.produce.supply(&spec, &topic)?;
+    let mut report = Report::new("mixed", args, &args.produce.result);
+    if let Some(bytes) = args.fill {
+        let filled = fill(&topic, &spec.build()?, bytes)?;
+        report.reading("filled at", filled, "MB/s");
+    }
+    let rate = match args.of_peak {
+        Some(share) => {
+            let peak = args.peak(&topic, &supply)?;
+            report.reading("peak", peak, "/s");
+            // A rate of less than one is none.
+            (peak * share).max(1.0) as u32
+        }
+        None => args.rate,
+    };
+    args.memory.settle()?;
+    let (outcome, received, caught_up) = args.all(&topic, &supply, &spec, rate)?;
+    report.reading("intended rate", f64::from(rate), "/s");
+    if let Some(FetchOutcome { tally, elapsed, .. }) = caught_up {
+        report.reading("catch-up throughput", mb_per_second(tally.bytes, elapsed), "MB/s");
+        report.latencies("fetch", &tally.answers);
+    }
+    if args.tails > 0 {
+        let measured = received.measured(outcome.measure_from);
+        let due = outcome.tally.batches * args.tails as u64;
+        let lost = due.saturating_sub(measured.summary().count);
+        report.reading("acknowledged, not received", lost as f64, "");
+        report.latencies("receipt", &measured);
+    }
+    tell(&mut report, outcome);
+    report.publish().map_err(Failure::Output)
+}
+
+impl MixedArgs {
+    /// Requests per second that the producers reach alone.
+    fn peak(&self, topic: &Topic, supply: &Supply) -> Result<f64, Failure> {
+        let extent = Extent::Time(PEAK_TIME);
+        let pacing = Pacing::Closed { in_flight: PEAK_IN_FLIGHT, extent };
+        let plan = self.produce.plan(topic, supply, pacing);
+        let outcome = Plan { progress: Progress::Quiet, ..plan }.run()?;
+        Ok(outcome.tally.requests as f64 / outcome.elapsed.as_secs_f64())
+    }
+
+    fn all(
+        &self,
+        topic: &Topic,
+        supply: &Supply,
+        spec: &BatchSpec,
+        rate: u32,
+    ) -> Result<(Outcome, Received, Option<FetchOutcome>), Failure> {
+        let (order, time) = (Order::InTurn, self.seconds);
+        let pacing = Pacing::Open { rate, order, time, in_flight: usize::MAX };
+        let mut plan = self.produce.plan(topic, supply, pacing);
+        let mut consumers = Vec::new();
+        if self.tails > 0 {
+            if self.produce.idempotent || !spec.is_plain() {
+                return Err(Failure::NoMark);
+            }
+            let marking = Marking::new(spec.record_size)?;
+            plan.identity = Identity::Mark(marking);
+            for _ in 0..self.tails {
+                consumers.push(Consumer::open(topic, marking)?);
+            }
+        }
+        let reading = FetchPlan {
+            topic,
+            connections: self.readers,
+            sizes: Sizes::CONSUMER,
+            extent: ReadExtent::Time(self.seconds),
+            check: Check::Frames,
+            warm_up: self.produce.warm_up,
+            broker: None,
+            progress: Progress::Quiet,
+        };
+        thread::scope(|scope| {
+            let reading = (self.readers > 0).then(|| scope.spawn(|| reading.run()));
+            let followed = follow(&plan, consumers);
+            let read = reading.map(thread::ScopedJoinHandle::join).transpose();
+            let read = read.map_err(|_| Failure::Thread)?.transpose()?;
+            let (outcome, received) = followed?;
+            Ok((outcome, received, read))
+        })
+    }
+}

@@ -1,0 +1,169 @@
+//! A system that can be compared: a folder that says how it is had, started and spoken to.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+
+use crate::broker::{Broker, Launch, Sign, free_port};
+use crate::failure::Failure;
+use crate::held::Group;
+
+/// Ports behind the one that a system listens at, which are free too: some need more than one.
+const FURTHER_PORTS: u16 = 3;
+
+/// A system that is there.
+#[derive(Debug)]
+pub(crate) struct Rival {
+    /// That of the folder.
+    pub(crate) name: String,
+    pub(crate) about: About,
+    /// See [`Launch`].
+    command: String,
+}
+
+/// The name of the system that is this program itself.
+pub(crate) const ECHO: &str = "echo";
+
+/// What `rival.toml` says, as far as it matters to a run.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct About {
+    pub(crate) protocol: Protocol,
+    /// Settings of topics that belong to the configuration that is compared.
+    #[serde(default)]
+    pub(crate) topic_configs: Vec<String>,
+}
+
+/// How clients speak to it.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Protocol {
+    Kafka,
+    Nats,
+    Rabbitmq,
+}
+
+impl Protocol {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Protocol::Kafka => "kafka",
+            Protocol::Nats => "nats",
+            Protocol::Rabbitmq => "rabbitmq",
+        }
+    }
+}
+
+impl Rival {
+    /// Sees to it that the system of that name can be started; or says why it cannot.
+    ///
+    /// # Errors
+    /// Its folder is there and cannot be read.
+    pub(crate) fn fetch(rivals: &Path, name: &str) -> Result<Result<Rival, String>, Failure> {
+        let folder = rivals.join(name);
+        if !folder.is_dir() {
+            return Ok(Err("there is no such folder among the rivals".to_owned()));
+        }
+        let path = folder.join("rival.toml");
+        let text = fs::read_to_string(&path)
+            .map_err(|source| Failure::File { path: path.clone(), source })?;
+        let about = toml::from_str(&text)
+            .map_err(|error| Failure::Scenario { path, what: error.to_string() })?;
+        let why = match install(&folder) {
+            Ok(why) => why,
+            Err(error) => Some(format!("fetch: {error}")),
+        };
+        if let Some(why) = why {
+            return Ok(Err(why));
+        }
+        // Without blanks: they divide the words of a command.
+        let folder =
+            folder.canonicalize().map_err(|source| Failure::File { path: folder, source })?;
+        let command = format!("{} {{port}} {{dir}}", folder.join("start").display());
+        Ok(Ok(Rival { name: name.to_owned(), about, command }))
+    }
+
+    /// The broker that keeps nothing, see [`crate::echo`]; `program` is this one.
+    pub(crate) fn echo(program: &Path) -> Rival {
+        let command = format!("{} echo --listen {{address}}", program.display());
+        let about = About { protocol: Protocol::Kafka, topic_configs: Vec::new() };
+        Rival { name: ECHO.to_owned(), about, command }
+    }
+
+    /// Starts it with data in `dir`, and waits until it serves.
+    ///
+    /// # Errors
+    /// It ends, or does not serve in time.
+    pub(crate) fn start(&self, dir: &Path) -> Result<(Broker, Launch), Failure> {
+        let address = free_port(FURTHER_PORTS).map_err(Failure::NoPort)?;
+        let launch = Launch::new(&self.command, dir, Some(&address))?;
+        let mut broker = launch.start()?;
+        broker.wait_for(&match self.about.protocol {
+            Protocol::Kafka => Sign::Answer(&launch.address),
+            Protocol::Nats | Protocol::Rabbitmq => Sign::Listening(&launch.address),
+        })?;
+        Ok((broker, launch))
+    }
+}
+
+/// Why a system cannot be had, if it cannot.
+fn install(folder: &Path) -> io::Result<Option<String>> {
+    let mut command = Command::new(folder.join("fetch"));
+    // What it says beside its errors is for people, and none of this program's results.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut group = Group::spawn(&mut command)?;
+    let mut told = String::new();
+    if let Some(mut errors) = group.errors() {
+        errors.read_to_string(&mut told)?;
+    }
+    let status = group.wait()?;
+    let last = told.lines().rfind(|line| !line.trim().is_empty());
+    Ok((!status.success()).then(|| last.map_or_else(|| status.to_string(), str::to_owned)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::held::Temporary;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn rivals(fetch: &str) -> Temporary {
+        let id = std::thread::current().id();
+        let name = format!("corelog-bench-rivals-{}-{id:?}", std::process::id());
+        let rivals = Temporary::new(std::env::temp_dir().join(name));
+        let folder = rivals.path().join("x");
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join("rival.toml"), "title = \"X\"\nprotocol = \"nats\"").expect("a file");
+        fs::write(folder.join("fetch"), format!("#!/bin/sh\n{fetch}\n")).expect("a file");
+        let executable = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(folder.join("fetch"), executable).expect("a file");
+        rivals
+    }
+
+    #[test]
+    fn who_cannot_be_had_is_told_why() {
+        for (fetch, name, expected) in [
+            ("echo much; echo more >&2", "x", Ok(Protocol::Nats)),
+            ("echo first >&2; echo not here >&2; exit 1", "x", Err("not here")),
+            ("exit 7", "x", Err("exit status: 7")),
+            ("", "y", Err("there is no such folder among the rivals")),
+        ] {
+            let rivals = rivals(fetch);
+            let rival = Rival::fetch(rivals.path(), name).expect("a readable folder");
+            let told = rival.map(|rival| rival.about.protocol);
+            assert_eq!(told, expected.map_err(str::to_owned), "{fetch}");
+        }
+    }
+
+    #[test]
+    fn folders_say_how_to_speak_to_them() {
+        let about: About = toml::from_str(
+            "title = \"\"\nprotocol = \"kafka\"\ntopic-configs = [\"a=1\"]\nnote = \"\"",
+        )
+        .expect("a rival");
+        assert_eq!((about.protocol.name(), about.topic_configs.len()), ("kafka", 1));
+        assert!(toml::from_str::<About>("protocol = \"smtp\"").is_err());
+    }
+}
