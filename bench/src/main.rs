@@ -4,6 +4,8 @@
 //! [`figures`]) reads its flags, lets [`produce`] divide a topic among connections, each of which
 //! is a [`load`] that follows its [`pace`] with requests prepared by [`request`], and puts what
 //! was counted into a [`report`].
+//!
+//! [`table`] and [`page`] show a [`comparison`] of many such [`results`] with what was claimed.
 
 mod closed;
 mod fetch;
@@ -25,6 +27,14 @@ mod broker;
 mod client;
 mod offsets;
 mod topic;
+
+mod claims;
+mod comparison;
+mod grid;
+mod page;
+mod results;
+mod scale;
+mod table;
 
 mod histogram;
 mod process;
@@ -63,6 +73,10 @@ enum Command {
     Start(start::StartArgs),
     /// Measure all that Corelog promises
     Figures(figures::FiguresArgs),
+    /// Show a comparison as text
+    Table(table::TableArgs),
+    /// Show a comparison as a page of HTML, with plots
+    Page(page::PageArgs),
 }
 
 fn main() -> ExitCode {
@@ -84,6 +98,8 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Raw(args) => raw::run(args),
         Command::Start(args) => start::run(args),
         Command::Figures(args) => figures::run(args),
+        Command::Table(args) => table::run(args),
+        Command::Page(args) => page::run(args),
     }
 }
 
@@ -120,6 +136,10 @@ mod tests {
             ("start --dir d", false),
             ("figures --broker corelog --parent /tmp --json f", true),
             ("compare", false),
+            ("table --results f --scenarios d --markdown", true),
+            ("table --results f", false),
+            ("page --results f --scenarios d --out f.html", true),
+            ("page --results f --scenarios d", false),
         ] {
             let arguments = ["corelog-bench"].into_iter().chain(line.split(' '));
             assert_eq!(Cli::try_parse_from(arguments).is_ok(), valid, "{line}");
