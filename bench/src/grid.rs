@@ -26,13 +26,22 @@ impl Grid {
     /// A table of Markdown.
     pub(crate) fn markdown(&self) -> String {
         let line = |cells: &[String]| {
-            let cells = cells.iter().map(|cell| cell.replace('|', "\\|"));
+            let cells = cells.iter().map(|cell| escaped(cell));
             format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
         };
         let rule: Vec<String> = self.head.iter().map(|_| "---".to_owned()).collect();
         let rows: String = self.rows.iter().map(|row| line(row)).collect();
         format!("{}{}{rows}", line(&self.head), line(&rule))
     }
+}
+
+/// Text that means nothing to Markdown.
+pub(crate) fn escaped(text: &str) -> String {
+    let escape = |character| {
+        let special = matches!(character, '|' | '<' | '*' | '_' | '`' | '[' | '\\');
+        special.then_some('\\').into_iter().chain([character])
+    };
+    text.chars().flat_map(escape).collect()
 }
 
 #[cfg(test)]

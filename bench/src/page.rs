@@ -74,6 +74,9 @@ fn overview(comparison: &Comparison) -> Element {
         let link = Element::new("a").with("href", target).text(&contest.claim.title);
         let (class, text) = match goals.len() {
             0 => ("verdict", "no goals".to_owned()),
+            _ if contest.systems.is_empty() => {
+                ("verdict", table::told(Verdict::Unmeasured).to_owned())
+            }
             all if all == met => ("verdict met", format!("{met} of {all} met")),
             all => ("verdict missed", format!("{met} of {all} met")),
         };

@@ -101,10 +101,12 @@ impl Latency {
         }
     }
 
-    /// The latency that `quantile` (0 to 1) of the events do not exceed.
-    pub(crate) fn at(&self, quantile: f64) -> Option<f64> {
-        let place = self.distribution.partition_point(|(up_to, ..)| *up_to < quantile);
-        self.distribution.get(place).or(self.distribution.last()).map(|(_, value, _)| *value)
+    /// The latency of percentiles as their number of nines, as far as there are events for them:
+    /// the longest of all has as many nines as the count has zeros.
+    pub(crate) fn by_nines(&self) -> impl Iterator<Item = (f64, f64)> {
+        let most = (self.count as f64).log10();
+        let nines = move |quantile: f64| (-(1.0 - quantile).log10()).min(most);
+        self.distribution.iter().map(move |(quantile, value, _)| (nines(*quantile), *value))
     }
 }
 
@@ -155,11 +157,10 @@ mod tests {
         near("answer p999", 999.0);
         near("answer max", 1000.0);
         assert_eq!([lines[0].number("answer p1"), lines[0].number("p99")], [None, None]);
-        let latency = lines[0].latency("answer").expect("a latency");
-        for (quantile, low, high) in [(0.0, 1.0, 2.0), (0.5, 495.0, 505.0), (1.0, 999.0, 1001.0)] {
-            let value = latency.at(quantile).expect("a distribution");
-            assert!((low..=high).contains(&value), "{quantile}: {value}");
-        }
+        let by_nines: Vec<_> = lines[0].latency("answer").expect("one").by_nines().collect();
+        assert!(by_nines.is_sorted_by(|a, b| a.0 <= b.0 && a.1 <= b.1), "{by_nines:?}");
+        let (nines, longest) = by_nines[by_nines.len() - 1];
+        assert!(nines == 3.0 && (999.0..1002.0).contains(&longest), "{nines} {longest}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::claims::{self, Bound, Goal};
 use crate::comparison::{Comparison, Contest, Metric, OWN, Spread, System, Verdict};
 use crate::failure::Failure;
-use crate::grid::Grid;
+use crate::grid::{Grid, escaped};
 use crate::results;
 use crate::scale::{Scale, digits};
 
@@ -74,8 +74,9 @@ impl Style {
             (Style::Text, Block::Heading(text)) => {
                 format!("{text}\n{}\n\n", "=".repeat(text.chars().count()))
             }
-            (Style::Markdown, Block::Heading(text)) => format!("## {text}\n\n"),
-            (_, Block::Text(text)) => format!("{text}\n\n"),
+            (Style::Markdown, Block::Heading(text)) => format!("## {}\n\n", escaped(text)),
+            (Style::Text, Block::Text(text)) => format!("{text}\n\n"),
+            (Style::Markdown, Block::Text(text)) => format!("{}\n\n", escaped(text)),
             (Style::Text, Block::Grid(grid)) => format!("{}\n", grid.text()),
             (Style::Markdown, Block::Grid(grid)) => format!("{}\n", grid.markdown()),
         }

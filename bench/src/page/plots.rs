@@ -13,7 +13,7 @@ use crate::scale::digits;
 /// Percentiles beyond this many nines are not drawn.
 const MOST_NINES: f64 = 5.0;
 /// Points of a line of percentiles for each nine.
-const POINTS_PER_NINE: u32 = 20;
+const POINTS_PER_NINE: f64 = 20.0;
 
 /// A picture with what it shows.
 #[derive(Clone, Debug)]
@@ -70,12 +70,21 @@ fn percentiles(contest: &Contest, name: &str, colours: &Colours<'_>) -> Option<P
     Some(Plot { svg: Lines { title: title.clone(), x, y, series }.svg(), title })
 }
 
-/// The latency at percentiles as far as there are events for them.
+/// Points at the same percentiles for all runs, between those that the histogram has.
 fn by_nines(latency: &results::Latency) -> Line {
-    let most = (latency.count as f64).log10().min(MOST_NINES);
-    let points = (most * f64::from(POINTS_PER_NINE)) as u32;
-    let nines = (0..=points).map(|point| f64::from(point) / f64::from(POINTS_PER_NINE));
-    nines.filter_map(|nines| Some((nines, latency.at(1.0 - 10.0_f64.powf(-nines))?))).collect()
+    let known: Line = latency.by_nines().collect();
+    let most = known.last().map_or(0.0, |(nines, _)| nines.min(MOST_NINES));
+    let points = (most * POINTS_PER_NINE).floor() as u32;
+    let nines = (0..=points).map(|point| f64::from(point) / POINTS_PER_NINE);
+    nines.filter_map(|nines| Some((nines, between(&known, nines)?))).collect()
+}
+
+/// The value at `x` on the line through the points.
+fn between(points: &[(f64, f64)], x: f64) -> Option<f64> {
+    let after = points.partition_point(|point| point.0 < x);
+    let (right, left) = (points.get(after)?, points[after.saturating_sub(1)]);
+    let way = if right.0 > left.0 { (x - left.0) / (right.0 - left.0) } else { 1.0 };
+    Some(left.1 + (right.1 - left.1) * way)
 }
 
 /// Throughput second by second.
@@ -100,11 +109,11 @@ fn over_time(contest: &Contest, colours: &Colours<'_>) -> Option<Plot> {
     Some(Plot { svg: Lines { title: title.clone(), x, y, series }.svg(), title })
 }
 
-/// The round whose sum is in the middle.
+/// The round whose mean is in the middle.
 fn middle_line(rounds: &[Line]) -> Option<Line> {
-    let sum = |line: &Line| line.iter().map(|(_, value)| value).sum::<f64>() / line.len() as f64;
+    let mean = |line: &Line| line.iter().map(|(_, value)| value).sum::<f64>() / line.len() as f64;
     let mut rounds: Vec<&Line> = rounds.iter().collect();
-    rounds.sort_by(|a, b| sum(a).total_cmp(&sum(b)));
+    rounds.sort_by(|a, b| mean(a).total_cmp(&mean(b)));
     rounds.get(rounds.len().checked_sub(1)? / 2).map(|line| (*line).clone())
 }
 
@@ -133,4 +142,33 @@ fn compared(contest: &Contest, metric: &str, colours: &Colours<'_>) -> Option<Pl
     let first = metric.chars().next()?.to_uppercase().to_string();
     let title = format!("{first}{}", metric.get(1..).unwrap_or_default());
     (!rows.is_empty()).then(|| Plot { svg: bars(&title, &rows), title })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn between_points_the_line_is_straight() {
+        let points = [(0.0, 10.0), (1.0, 20.0), (1.0, 30.0), (3.0, 50.0)];
+        for (x, y) in [
+            (0.0, Some(10.0)),
+            (0.5, Some(15.0)),
+            (1.0, Some(20.0)),
+            (2.0, Some(40.0)),
+            (3.0, Some(50.0)),
+            (3.1, None),
+        ] {
+            assert_eq!(between(&points, x), y, "{x}");
+        }
+        assert_eq!(between(&[], 0.0), None);
+    }
+
+    #[test]
+    fn the_middle_of_the_rounds_stands_for_them() {
+        let rounds = [1.0, 9.0, 2.0].map(|value| vec![(1.0, value), (2.0, value)]);
+        assert_eq!(middle_line(&rounds), Some(rounds[2].clone()));
+        assert_eq!(middle_line(&rounds[..2]), Some(rounds[0].clone()), "the lower of two");
+        assert_eq!(middle_line(&[]), None);
+    }
 }
