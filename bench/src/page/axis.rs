@@ -21,6 +21,7 @@ enum Spacing {
 impl Axis {
     /// From zero to a round number that is not below `to`.
     pub(super) fn linear(caption: &str, to: f64) -> Axis {
+        let to = if to > 0.0 { to } else { 1.0 };
         let step = round_step(to / 5.0);
         let steps = (to / step - 1e-9).ceil().max(1.0) as u32;
         let ticks = (0..=steps).map(|nth| f64::from(nth) * step).map(|at| (at, brief(at)));
@@ -101,7 +102,7 @@ mod tests {
     #[test]
     fn marks_are_round() {
         for (axis, expected) in [
-            (Axis::linear("", 0.0), &["0", "0.000000001"][..]),
+            (Axis::linear("", 0.0), &["0", "0.2", "0.4", "0.6", "0.8", "1"][..]),
             (Axis::linear("", 1.0), &["0", "0.2", "0.4", "0.6", "0.8", "1"]),
             (Axis::linear("", 430.0), &["0", "100", "200", "300", "400", "500"]),
             (Axis::seconds(10.0), &["0", "2", "4", "6", "8", "10"]),
@@ -111,7 +112,7 @@ mod tests {
                 &["20 µs", "50 µs", "100 µs", "200 µs", "500 µs", "1 ms"],
             ),
             (Axis::times("", 100.0, 2e6), &["100 µs", "1 ms", "10 ms", "100 ms", "1 s"]),
-            (Axis::times("", 100.0, 100.0), &["100 µs", "1 ms"]),
+            (Axis::times("", 100.0, 100.0), &["100 µs", "200 µs", "500 µs", "1 ms"]),
             (Axis::nines(3.2), &["0 %", "90 %", "99 %", "99.9 %"]),
         ] {
             assert_eq!(names(&axis), expected);
