@@ -22,9 +22,15 @@ pub(crate) struct Contest {
     pub(crate) claim: Claim,
     /// Those with results: Corelog, then its rivals as the scenario orders them.
     pub(crate) systems: Vec<System>,
-    /// Rivals without results, and why.
-    pub(crate) absent: BTreeMap<String, String>,
+    pub(crate) absences: BTreeMap<Absence, Vec<u32>>,
     pub(crate) disk: System,
+}
+
+/// Which system has no results, and why; beside it the rounds, none where it is all of them.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Absence {
+    pub(crate) system: String,
+    pub(crate) why: String,
 }
 
 /// One system's runs, by round.
@@ -54,7 +60,7 @@ pub(crate) struct Spread {
 pub(crate) enum Verdict {
     Met,
     Missed,
-    /// Requests were answered with errors, so the numbers say nothing.
+    /// Requests were answered with errors, or Corelog failed in a round: numbers say nothing then.
     Errors,
     Unmeasured,
 }
@@ -64,7 +70,10 @@ pub(crate) enum Verdict {
 pub(crate) enum ComparisonError {
     #[error("there are results of scenario {0}, but no file of that name")]
     UnknownScenario(String),
-    #[error("scenario {scenario} has two results of {system} in round {round}")]
+    #[error(
+        "scenario {scenario} has two results of {system} in round {round}; each comparison needs \
+         a file of its own"
+    )]
     Twice { scenario: String, system: String, round: u32 },
 }
 
@@ -113,7 +122,7 @@ impl Comparison {
 impl Contest {
     fn new(claim: Claim) -> Contest {
         let disk = System::named(RAW);
-        Contest { claim, systems: Vec::new(), absent: BTreeMap::new(), disk }
+        Contest { claim, systems: Vec::new(), absences: BTreeMap::new(), disk }
     }
 
     fn add(&mut self, line: Line) -> Result<(), ComparisonError> {
@@ -139,9 +148,10 @@ impl Contest {
     }
 
     fn miss(&mut self, line: &Line) {
-        let name = line.system.clone().unwrap_or_default();
-        if self.claim.systems.contains(&name) || line.scenario.is_some() {
-            self.absent.insert(name, line.reason.clone().unwrap_or_default());
+        let system = line.system.clone().unwrap_or_default();
+        if self.claim.systems.contains(&system) || line.scenario.is_some() {
+            let why = line.why.clone().unwrap_or_default();
+            self.absences.entry(Absence { system, why }).or_default().extend(line.round);
         }
     }
 
@@ -185,10 +195,11 @@ impl Contest {
     /// What became of a goal: the median of the rounds decides.
     pub(crate) fn judge(&self, goal: &Goal) -> (Option<Spread>, Verdict) {
         let ratio = self.ratio(&goal.metric, &goal.against);
+        let failed = self.absences.keys().any(|absence| absence.system == OWN);
         let erring = |name| self.system(name).is_some_and(|system| system.errors() > 0);
         let verdict = match ratio {
             None => Verdict::Unmeasured,
-            Some(_) if erring(OWN) || erring(&goal.against) => Verdict::Errors,
+            Some(_) if failed || erring(OWN) || erring(&goal.against) => Verdict::Errors,
             Some(ratio) if goal.ratio.holds(ratio.median) => Verdict::Met,
             Some(_) => Verdict::Missed,
         };
@@ -238,7 +249,7 @@ impl Metric {
     }
 
     fn rank(&self) -> usize {
-        let first = ["throughput", "requests", "records"];
+        let first = ["throughput", "highest rate", "requests", "records"];
         let place = first.iter().position(|name| *name == self.name);
         place.unwrap_or(first.len() + usize::from(self.unit != "us"))
     }

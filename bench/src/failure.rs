@@ -49,5 +49,5 @@ pub(crate) enum Failure {
     #[error("{}: {source}", path.display())]
     Claim { path: PathBuf, source: Box<toml::de::Error> },
     #[error(transparent)]
-    Comparison(#[from] ComparisonError),
+    Results(#[from] ComparisonError),
 }

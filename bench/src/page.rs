@@ -102,7 +102,7 @@ fn section(contest: &Contest, colours: &Colours<'_>) -> Element {
         .and(Element::new("p").text(&claim.claim))
         .and(claim.bound.iter().map(|bound| faint(&format!("Bound: {bound}."))))
         .and(Element::new("ul").class("goals").and(goals))
-        .and(contest.absent.iter().map(|(name, why)| faint(&table::absent(name, why))))
+        .and(table::absences(contest).map(|text| faint(&text)))
         .and(unmeasured)
         .and(legend(contest, colours))
         .and(

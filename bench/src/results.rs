@@ -32,9 +32,9 @@ pub(crate) struct Line {
     pub(crate) timeline: Vec<Second>,
     #[serde(default)]
     pub(crate) errors: BTreeMap<String, u64>,
-    /// Why a rival was absent.
+    /// Why there is no result.
     #[serde(default)]
-    pub(crate) reason: Option<String>,
+    pub(crate) why: Option<String>,
 }
 
 /// The `test` of a line that says why a rival has no results.
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_broken_line_is_told_by_its_number() {
-        let good = r#"{"test":"absent","system":"nats","reason":"no network"}"#;
+        let good = r#"{"test":"absent","system":"nats","why":"no network"}"#;
         for (second, broken) in [
             (good, None),
             ("{", Some(2)),

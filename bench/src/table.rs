@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use clap::Args;
 
 use crate::claims::{self, Bound, Goal};
-use crate::comparison::{Comparison, Contest, Metric, OWN, Spread, System, Verdict};
+use crate::comparison::{Absence, Comparison, Contest, Metric, OWN, Spread, System, Verdict};
 use crate::failure::Failure;
 use crate::grid::{Grid, escaped};
 use crate::results;
@@ -97,7 +97,7 @@ fn contest_blocks(contest: &Contest) -> Vec<Block> {
     blocks.extend(claim.bound.as_ref().map(|bound| Block::Text(format!("Bound: {bound}."))));
     let grids = [goals(contest), figures(contest), ratios(contest), disk(&contest.disk)];
     blocks.extend(grids.into_iter().flatten().map(Block::Grid));
-    blocks.extend(contest.absent.iter().map(|(name, why)| Block::Text(absent(name, why))));
+    blocks.extend(absences(contest).map(Block::Text));
     if contest.systems.is_empty() {
         blocks.push(Block::Text("Not measured.".to_owned()));
     }
@@ -128,9 +128,16 @@ fn day(ms: &u64) -> String {
     humantime::format_rfc3339_seconds(time).to_string().chars().take_while(|c| *c != 'T').collect()
 }
 
-/// Why a rival is missing.
-pub(crate) fn absent(name: &str, why: &str) -> String {
-    format!("{name} was absent: {}", if why.is_empty() { "no reason was told" } else { why })
+/// Who has no results, and why.
+pub(crate) fn absences(contest: &Contest) -> impl Iterator<Item = String> {
+    contest.absences.iter().map(|(Absence { system, why }, rounds)| {
+        let rounds: Vec<String> = rounds.iter().map(u32::to_string).collect();
+        match rounds.as_slice() {
+            [] => format!("{system} is absent: {why}."),
+            [round] => format!("{system} has no result of round {round}: {why}."),
+            rounds => format!("{system} has no results of rounds {}: {why}.", rounds.join(", ")),
+        }
+    })
 }
 
 /// Goals, what was reached, and whether that is enough.
@@ -191,7 +198,9 @@ fn metric_row(metric: &Metric, systems: &[System]) -> Vec<String> {
     let cell = |spread: &Option<Spread>| {
         spread.map_or("-".to_owned(), |spread| plain(spread.times(scale.factor)))
     };
-    let name = format!("{}, {}", metric.name, scale.unit);
+    let unit = Some(&scale.unit).filter(|unit| !unit.is_empty());
+    let name = [Some(&metric.name), unit].into_iter().flatten().map(String::as_str);
+    let name = name.collect::<Vec<_>>().join(", ");
     [name].into_iter().chain(spreads.iter().map(cell)).collect()
 }
 

@@ -79,6 +79,15 @@ fn goals_are_met_missed_spoilt_or_unmeasured() {
 }
 
 #[test]
+fn no_goal_is_met_by_what_failed_in_another_round() {
+    let failed = r#"{"test":"absent","system":"corelog","scenario":"s","round":2,"why":"crash"}"#;
+    let lines = [line("corelog", 1, 9.0), line("kafka", 1, 1.0), failed.to_owned()];
+    let compared = compare(&lines).expect("comparable");
+    let contest = &compared.contests[0];
+    assert_eq!(contest.judge(&contest.claim.goals[0]).1, Verdict::Errors);
+}
+
+#[test]
 fn what_cannot_be_compared_is_refused() {
     let twice = || ComparisonError::Twice {
         scenario: "s".to_owned(),
@@ -101,16 +110,20 @@ fn what_cannot_be_compared_is_refused() {
 #[test]
 fn the_absent_and_the_disk_are_told_where_they_belong() {
     let lines = [
-        r#"{"test":"absent","system":"nats","reason":"no network"}"#,
-        r#"{"test":"absent","system":"stranger","reason":"nobody asked"}"#,
+        r#"{"test":"absent","system":"nats","why":"no network"}"#,
+        r#"{"test":"absent","system":"stranger","why":"nobody asked"}"#,
+        r#"{"test":"absent","system":"kafka","scenario":"s","round":1,"why":"crash"}"#,
+        r#"{"test":"absent","system":"kafka","scenario":"s","round":3,"why":"crash"}"#,
         r#"{"test":"raw","system":"raw","readings":[]}"#,
         r#"{"test":"raw","system":"raw","scenario":"s","readings":[]}"#,
         r#"{"test":"produce","system":"corelog"}"#,
     ];
     let compared = compare(&lines.map(str::to_owned)).expect("comparable");
     let contest = &compared.contests[0];
-    let absent = BTreeMap::from([("nats".to_owned(), "no network".to_owned())]);
-    assert_eq!(contest.absent, absent);
+    let absence = |system: &str, why: &str| Absence { system: system.into(), why: why.into() };
+    let absences =
+        [(absence("kafka", "crash"), vec![1, 3]), (absence("nats", "no network"), Vec::new())];
+    assert_eq!(contest.absences, BTreeMap::from(absences));
     assert_eq!((compared.disk.runs.len(), contest.disk.runs.len()), (1, 1));
     assert_eq!(contest.systems.len(), 0, "a run by hand is of no scenario");
 }

@@ -12,6 +12,8 @@ use crate::scale::digits;
 
 /// Percentiles beyond this many nines are not drawn.
 const MOST_NINES: f64 = 5.0;
+/// A latency of the load generator, not of the systems: told among the numbers alone.
+const SENDING_LAG: &str = "sending lag";
 /// Points of a line of percentiles for each nine.
 const POINTS_PER_NINE: f64 = 20.0;
 
@@ -25,23 +27,29 @@ pub(super) struct Plot {
 /// Which class gives a system its colour, the same one in all plots.
 pub(super) type Colours<'a> = BTreeMap<&'a str, String>;
 
-/// All plots for which there are results.
+/// All plots for which there are results: lines, then bars of what matters always and of what
+/// there are goals for.
 pub(super) fn plots(contest: &Contest, colours: &Colours<'_>) -> Vec<Plot> {
     let latencies = latencies(contest);
     let percentiles = latencies.iter().map(|name| percentiles(contest, name, colours));
-    let p99 = latencies.first().map(|name| format!("{name} p99"));
     let lines = percentiles.chain([over_time(contest, colours)]);
-    let throughput = ["throughput", "requests"];
-    let throughput = throughput.iter().find_map(|name| compared(contest, name, colours));
-    let p99 = p99.and_then(|name| compared(contest, &name, colours));
-    lines.chain([throughput, p99]).flatten().collect()
+    let mut metrics = vec!["throughput".to_owned()];
+    metrics.extend(latencies.first().map(|name| format!("{name} p99")));
+    for goal in &contest.claim.goals {
+        if !metrics.contains(&goal.metric) {
+            metrics.push(goal.metric.clone());
+        }
+    }
+    let bars = metrics.iter().map(|metric| compared(contest, metric, colours));
+    lines.chain(bars).flatten().collect()
 }
 
 /// Names of the latencies that any system has, as reports order them.
 fn latencies(contest: &Contest) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let runs = contest.systems.iter().flat_map(|system| &system.runs);
-    for (name, latency) in runs.flat_map(|run| &run.latencies) {
+    let latencies = runs.flat_map(|run| &run.latencies);
+    for (name, latency) in latencies.filter(|(name, _)| name != SENDING_LAG) {
         if latency.count > 0 && !names.contains(name) {
             names.push(name.clone());
         }

@@ -32,7 +32,7 @@ fn the_page_shows_claims_verdicts_and_plots() {
         "reached 1.70 (1.40..2.00)",
         "NOT MET",
         "not measured",
-        "nats was absent: &lt;no&gt; network",
+        "nats is absent: &lt;no&gt; network.",
         "Latency by percentile: answer",
         "Throughput over time",
         "410 MB/s",

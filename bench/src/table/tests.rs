@@ -42,7 +42,7 @@ pub(crate) fn comparison() -> Comparison {
         run("corelog", 1, 400.0, 1200.0),
         run("corelog", 2, 420.0, 1400.0),
         run("kafka", 2, 300.0, 2000.0),
-        r#"{"test":"absent","system":"nats","reason":"<no> network"}"#.to_owned(),
+        r#"{"test":"absent","system":"nats","why":"<no> network"}"#.to_owned(),
         r#"{"test":"raw","readings":[{"name":"sequential write","value":900,"unit":"MB/s"}]}"#
             .to_owned(),
     ];
@@ -71,7 +71,7 @@ fn people_read_it_as_text() {
         "answer p99, ms           1.30 (1.20..1.40)  2.00",
         "broker peak memory, MiB  64.0               64.0",
         "throughput          1.70 (1.40..2.00)",
-        "nats was absent: <no> network",
+        "nats is absent: <no> network.",
     ] {
         assert!(text.lines().any(|told| told == line), "`{line}` in\n{text}");
     }
@@ -86,7 +86,7 @@ fn markdown_has_the_same_numbers() {
         "| answer p99: at most 0.5 × kafka | 0.650 (0.600..0.700) | NOT MET |",
         "|  | corelog / kafka |",
         "| sequential write, MB/s | 900 |",
-        "nats was absent: \\<no> network",
+        "nats is absent: \\<no> network.",
     ] {
         assert!(text.lines().any(|told| told == line), "`{line}` in\n{text}");
     }
