@@ -122,7 +122,8 @@ fn verdict(contest: &Contest, goal: &Goal) -> Element {
     let badge = Element::new("span").class(class).text(table::told(verdict));
     let reached = ratio.map(|ratio| format!(" — reached {}", table::plain(ratio)));
     let reached = reached.map(|text| Element::new("span").class("faint").text(text));
-    Element::new("li").and(badge).and(Element::new("span").text(table::aim(goal))).and(reached)
+    let aim = Element::new("span").text(table::aim(goal)).and(reached);
+    Element::new("li").and([badge, aim])
 }
 
 fn legend(contest: &Contest, colours: &Colours<'_>) -> Option<Element> {
