@@ -68,22 +68,27 @@ fn faint(text: &str) -> Element {
 /// How many goals each scenario meets.
 fn overview(comparison: &Comparison) -> Element {
     let item = |contest: &Contest| {
-        let goals = &contest.claim.goals;
-        let met = goals.iter().filter(|goal| contest.judge(goal).1 == Verdict::Met).count();
+        let goals = contest.claim.goals.iter();
+        let verdicts: Vec<Verdict> = goals.map(|goal| contest.judge(goal).1).collect();
+        let (class, text) = summary(&verdicts);
         let target = format!("#{}", contest.claim.name);
         let link = Element::new("a").with("href", target).text(&contest.claim.title);
-        let (class, text) = match goals.len() {
-            0 => ("verdict", "no goals".to_owned()),
-            _ if contest.systems.is_empty() => {
-                ("verdict", table::told(Verdict::Unmeasured).to_owned())
-            }
-            all if all == met => ("verdict met", format!("{met} of {all} met")),
-            all => ("verdict missed", format!("{met} of {all} met")),
-        };
-        let badge = Element::new("span").class(class).text(text);
-        Element::new("li").and([badge, link])
+        Element::new("li").and([Element::new("span").class(class).text(text), link])
     };
     Element::new("ul").class("goals").and(comparison.contests.iter().map(item))
+}
+
+/// What became of all goals of a scenario: the class that shows it, and the words.
+fn summary(verdicts: &[Verdict]) -> (&'static str, String) {
+    let count = |wanted| verdicts.iter().filter(|verdict| **verdict == wanted).count();
+    let (met, open, all) = (count(Verdict::Met), count(Verdict::Unmeasured), verdicts.len());
+    match all {
+        0 => ("verdict", "no goals".to_owned()),
+        _ if open == all => ("verdict", table::told(Verdict::Unmeasured).to_owned()),
+        _ if met == all => ("verdict met", format!("{met} of {all} met")),
+        _ if met + open == all => ("verdict", format!("{met} of {all} met")),
+        _ => ("verdict missed", format!("{met} of {all} met")),
+    }
 }
 
 fn section(contest: &Contest, colours: &Colours<'_>) -> Element {

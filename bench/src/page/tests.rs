@@ -56,3 +56,18 @@ fn a_system_has_its_colour_in_all_plots() {
         assert!(titled.iter().all(|path| path.contains(&format!("<title>{name}</title>"))));
     }
 }
+
+#[test]
+fn what_was_not_measured_is_not_missed() {
+    use Verdict::{Errors, Met, Missed, Unmeasured};
+    for (verdicts, class, text) in [
+        (&[][..], "verdict", "no goals"),
+        (&[Unmeasured, Unmeasured], "verdict", "not measured"),
+        (&[Met, Met], "verdict met", "2 of 2 met"),
+        (&[Met, Unmeasured], "verdict", "1 of 2 met"),
+        (&[Met, Unmeasured, Missed], "verdict missed", "1 of 3 met"),
+        (&[Errors], "verdict missed", "0 of 1 met"),
+    ] {
+        assert_eq!(summary(verdicts), (class, text.to_owned()), "{verdicts:?}");
+    }
+}
