@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use corelog_engine::record::builder::BatchTooLarge;
 
 use crate::client::ClientError;
+use crate::comparison::ComparisonError;
 use crate::topic::TopicError;
 
 /// Everything that ends a run.
@@ -53,4 +54,10 @@ pub(crate) enum Failure {
     Ended(PathBuf),
     #[error("the broker did not serve within {0} s")]
     Unready(u64),
+    #[error("{}:{line}: {source}", path.display())]
+    Line { path: PathBuf, line: usize, source: serde_json::Error },
+    #[error("{}: {source}", path.display())]
+    Claim { path: PathBuf, source: Box<toml::de::Error> },
+    #[error(transparent)]
+    Results(#[from] ComparisonError),
 }

@@ -5,6 +5,8 @@
 //! [`tail`], [`mixed`], [`ramp`], [`raw`], [`start`], [`figures`]) that reads its flags, lets
 //! [`produce`] divide a topic among connections, each of which is a [`load`] that follows its
 //! [`pace`] with requests prepared by [`request`], and puts what was counted into a [`report`].
+//!
+//! [`table`] and [`page`] show a [`comparison`] of many such [`results`] with what was claimed.
 
 mod closed;
 mod compare;
@@ -37,6 +39,14 @@ mod client;
 mod held;
 mod offsets;
 mod topic;
+
+mod claims;
+mod comparison;
+mod grid;
+mod page;
+mod results;
+mod scale;
+mod table;
 
 mod histogram;
 mod memory;
@@ -88,6 +98,10 @@ enum Command {
     Run(run::RunArgs),
     /// Run scenarios against Corelog and its rivals in turn
     Compare(compare::CompareArgs),
+    /// Show a comparison as text
+    Table(table::TableArgs),
+    /// Show a comparison as a page of HTML, with plots
+    Page(page::PageArgs),
 }
 
 fn main() -> ExitCode {
@@ -124,6 +138,8 @@ fn execute(command: &Command) -> Result<(), Failure> {
         Command::Echo(args) => echo::run(args),
         Command::Run(args) => run::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Table(args) => table::run(args),
+        Command::Page(args) => page::run(args),
     }
 }
 
@@ -168,6 +184,10 @@ mod tests {
             ("run f.toml --system kafka --round 2 --quick", true),
             ("compare --parent p --json f --quick open-16 tail", true),
             ("compare --json f", false),
+            ("table --results f --scenarios d --markdown", true),
+            ("table --results f", false),
+            ("page --results f --scenarios d --out f.html", true),
+            ("page --results f --scenarios d", false),
         ] {
             let arguments = ["corelog-bench"].into_iter().chain(line.split(' '));
             assert_eq!(Cli::try_parse_from(arguments).is_ok(), valid, "{line}");

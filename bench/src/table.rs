@@ -1,0 +1,234 @@
+//! `table`: a comparison as text, for terminals or in Markdown.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, UNIX_EPOCH};
+
+use clap::Args;
+
+use crate::claims::{self, Bound, Goal};
+use crate::comparison::{Absence, Comparison, Contest, Metric, OWN, Spread, System, Verdict};
+use crate::failure::Failure;
+use crate::grid::{Grid, escaped};
+use crate::results;
+use crate::scale::{Scale, digits};
+
+/// Flags of `table`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TableArgs {
+    #[command(flatten)]
+    sources: Sources,
+    /// Markdown in place of aligned columns
+    #[arg(long)]
+    markdown: bool,
+}
+
+/// What a comparison is read from.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Sources {
+    /// The file of JSON lines that the comparison wrote
+    #[arg(long)]
+    results: PathBuf,
+    /// The folder with the scenarios' files
+    #[arg(long)]
+    scenarios: PathBuf,
+}
+
+impl Sources {
+    /// Reads both and brings them together.
+    ///
+    /// # Errors
+    /// One of them cannot be read, or they do not belong together.
+    pub(crate) fn read(&self) -> Result<Comparison, Failure> {
+        let lines = results::read(&self.results)?;
+        Ok(Comparison::new(lines, claims::read(&self.scenarios)?)?)
+    }
+}
+
+/// Prints the tables.
+///
+/// # Errors
+/// The sources cannot be read, or standard output takes nothing.
+pub(crate) fn run(args: &TableArgs) -> Result<(), Failure> {
+    let comparison = args.sources.read()?;
+    let style = if args.markdown { Style::Markdown } else { Style::Text };
+    let text: String = blocks(&comparison).iter().map(|block| style.show(block)).collect();
+    io::stdout().write_all(text.as_bytes()).map_err(Failure::Output)
+}
+
+enum Block {
+    Heading(String),
+    Text(String),
+    Grid(Grid),
+}
+
+enum Style {
+    Text,
+    Markdown,
+}
+
+impl Style {
+    fn show(&self, block: &Block) -> String {
+        match (self, block) {
+            (Style::Text, Block::Heading(text)) => {
+                format!("{text}\n{}\n\n", "=".repeat(text.chars().count()))
+            }
+            (Style::Markdown, Block::Heading(text)) => format!("## {}\n\n", escaped(text)),
+            (Style::Text, Block::Text(text)) => format!("{text}\n\n"),
+            (Style::Markdown, Block::Text(text)) => format!("{}\n\n", escaped(text)),
+            (Style::Text, Block::Grid(grid)) => format!("{}\n", grid.text()),
+            (Style::Markdown, Block::Grid(grid)) => format!("{}\n", grid.markdown()),
+        }
+    }
+}
+
+fn blocks(comparison: &Comparison) -> Vec<Block> {
+    let mut blocks = vec![Block::Text(conditions(comparison))];
+    blocks.extend(disk(&comparison.disk).map(Block::Grid));
+    blocks.extend(comparison.contests.iter().flat_map(contest_blocks));
+    blocks
+}
+
+fn contest_blocks(contest: &Contest) -> Vec<Block> {
+    let claim = &contest.claim;
+    let heading = format!("{} ({})", claim.title, claim.name);
+    let mut blocks = vec![Block::Heading(heading), Block::Text(claim.claim.clone())];
+    blocks.extend(claim.bound.as_ref().map(|bound| Block::Text(format!("Bound: {bound}."))));
+    let grids = [goals(contest), figures(contest), ratios(contest), disk(&contest.disk)];
+    blocks.extend(grids.into_iter().flatten().map(Block::Grid));
+    blocks.extend(absences(contest).map(Block::Text));
+    if contest.systems.is_empty() {
+        blocks.push(Block::Text("Not measured.".to_owned()));
+    }
+    blocks
+}
+
+/// When and on what the runs took place.
+pub(crate) fn conditions(comparison: &Comparison) -> String {
+    let mut machines: Vec<String> = Vec::new();
+    for run in comparison.runs() {
+        let kernel = run.kernel.as_deref().unwrap_or("unknown");
+        let machine = format!("Kernel {kernel}, {} cores.", run.cores.unwrap_or(0));
+        if !machines.contains(&machine) {
+            machines.push(machine);
+        }
+    }
+    let started: BTreeSet<u64> = comparison.runs().filter_map(|run| run.started_ms).collect();
+    let mut days: Vec<String> =
+        started.first().into_iter().chain(started.last()).map(day).collect();
+    days.dedup();
+    let when = Some(days.join(" to ")).filter(|days| !days.is_empty()).map(|days| days + ".");
+    let what = "Medians, and in parentheses the least and the most of all rounds.".to_owned();
+    when.into_iter().chain(machines).chain([what]).collect::<Vec<_>>().join(" ")
+}
+
+fn day(ms: &u64) -> String {
+    let time = UNIX_EPOCH + Duration::from_millis(*ms);
+    humantime::format_rfc3339_seconds(time).to_string().chars().take_while(|c| *c != 'T').collect()
+}
+
+/// Who has no results, and why.
+pub(crate) fn absences(contest: &Contest) -> impl Iterator<Item = String> {
+    contest.absences.iter().map(|(Absence { system, why }, rounds)| {
+        let rounds: Vec<String> = rounds.iter().map(u32::to_string).collect();
+        match rounds.as_slice() {
+            [] => format!("{system} is absent: {why}."),
+            [round] => format!("{system} has no result of round {round}: {why}."),
+            rounds => format!("{system} has no results of rounds {}: {why}.", rounds.join(", ")),
+        }
+    })
+}
+
+/// Goals, what was reached, and whether that is enough.
+pub(crate) fn goals(contest: &Contest) -> Option<Grid> {
+    let row = |goal: &Goal| {
+        let (ratio, verdict) = contest.judge(goal);
+        vec![aim(goal), ratio.map_or("-".to_owned(), plain), told(verdict).to_owned()]
+    };
+    let rows: Vec<_> = contest.claim.goals.iter().map(row).collect();
+    let head = ["goal", "reached", ""].map(str::to_owned).to_vec();
+    (!rows.is_empty()).then_some(Grid { head, rows })
+}
+
+/// A goal in words.
+pub(crate) fn aim(goal: &Goal) -> String {
+    let (words, ratio) = match goal.ratio {
+        Bound::AtLeast(ratio) => ("at least", ratio),
+        Bound::AtMost(ratio) => ("at most", ratio),
+    };
+    format!("{}: {words} {ratio} × {}", goal.metric, goal.against)
+}
+
+/// A verdict in words.
+pub(crate) fn told(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Met => "met",
+        Verdict::Missed => "NOT MET",
+        Verdict::Errors => "NOT MET: errors",
+        Verdict::Unmeasured => "not measured",
+    }
+}
+
+/// A median with its extremes.
+pub(crate) fn plain(spread: Spread) -> String {
+    let [min, median, max] = [spread.min, spread.median, spread.max].map(digits);
+    if min == max { median } else { format!("{median} ({min}..{max})") }
+}
+
+/// What was measured, a column for each system.
+pub(crate) fn figures(contest: &Contest) -> Option<Grid> {
+    let systems = &contest.systems;
+    let counted = |name: &str, count: &dyn Fn(&System) -> String| {
+        [name.to_owned()].into_iter().chain(systems.iter().map(count)).collect::<Vec<_>>()
+    };
+    let mut rows = vec![counted("rounds", &|system| system.runs.len().to_string())];
+    rows.extend(contest.metrics().iter().map(|metric| metric_row(metric, systems)));
+    if systems.iter().any(|system| system.errors() > 0) {
+        rows.push(counted("errors", &|system| system.errors().to_string()));
+    }
+    let head = counted("", &|system| system.name.clone());
+    (!systems.is_empty()).then_some(Grid { head, rows })
+}
+
+fn metric_row(metric: &Metric, systems: &[System]) -> Vec<String> {
+    let spreads: Vec<_> = systems.iter().map(|system| system.spread(&metric.name)).collect();
+    let most = spreads.iter().flatten().map(|spread| spread.median).fold(0.0, f64::max);
+    let scale = Scale::fitting(&metric.unit, most);
+    let cell = |spread: &Option<Spread>| {
+        spread.map_or("-".to_owned(), |spread| plain(spread.times(scale.factor)))
+    };
+    let unit = Some(&scale.unit).filter(|unit| !unit.is_empty());
+    let name = [Some(&metric.name), unit].into_iter().flatten().map(String::as_str);
+    let name = name.collect::<Vec<_>>().join(", ");
+    [name].into_iter().chain(spreads.iter().map(cell)).collect()
+}
+
+/// Corelog's figures divided by its rivals', round by round.
+pub(crate) fn ratios(contest: &Contest) -> Option<Grid> {
+    let rivals: Vec<&str> = contest.rivals().map(|rival| rival.name.as_str()).collect();
+    let row = |metric: Metric| {
+        let ratios: Vec<_> =
+            rivals.iter().map(|rival| contest.ratio(&metric.name, rival).map(plain)).collect();
+        ratios.iter().any(Option::is_some).then(|| {
+            let cells = ratios.into_iter().map(|ratio| ratio.unwrap_or("-".to_owned()));
+            [metric.name].into_iter().chain(cells).collect::<Vec<_>>()
+        })
+    };
+    let rows: Vec<_> = contest.metrics().into_iter().filter_map(row).collect();
+    let heads = rivals.iter().map(|rival| format!("{OWN} / {rival}"));
+    let head = [String::new()].into_iter().chain(heads).collect();
+    (!rows.is_empty()).then_some(Grid { head, rows })
+}
+
+/// What the disk did without a broker.
+pub(crate) fn disk(disk: &System) -> Option<Grid> {
+    let systems = std::slice::from_ref(disk);
+    let rows: Vec<_> = disk.metrics().iter().map(|metric| metric_row(metric, systems)).collect();
+    let head = ["", "raw disk"].map(str::to_owned).to_vec();
+    (!rows.is_empty()).then_some(Grid { head, rows })
+}
+
+#[cfg(test)]
+#[path = "table/tests.rs"]
+pub(crate) mod tests;
