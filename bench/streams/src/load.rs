@@ -123,9 +123,7 @@ impl Run<'_> {
     ) -> (Option<std::thread::JoinHandle<()>>, Vec<Pace>) {
         let connections = self.plan.shape.connections;
         match self.plan.pacing {
-            Pacing::Closed { .. } => {
-                (None, (0..connections).map(|_| Pace::Closed(stop)).collect())
-            }
+            Pacing::Closed { .. } => (None, (0..connections).map(|_| Pace::Closed(stop)).collect()),
             Pacing::Open { rate, .. } => {
                 let (thread, paces) = Schedule { start, stop, rate }.follow(connections);
                 (Some(thread), paces)

@@ -14,8 +14,8 @@ mod nats;
 mod rabbitmq;
 mod system;
 
-mod latencies;
 mod content;
+mod latencies;
 mod pace;
 mod process;
 mod report;

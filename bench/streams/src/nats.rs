@@ -141,9 +141,9 @@ impl Publisher for NatsPublisher {
             }
         };
         let acknowledged = acknowledged.map_err(Failure::broker)?;
-        Ok(Box::pin(async move {
-            acknowledged.await.map(|_| ()).map_err(|error| error.to_string())
-        }))
+        Ok(Box::pin(
+            async move { acknowledged.await.map(|_| ()).map_err(|error| error.to_string()) },
+        ))
     }
 }
 

@@ -87,7 +87,8 @@ impl Plan {
         let text = fs::read_to_string(path)
             .map_err(|source| Failure::File { path: path.to_owned(), source })?;
         let wrong = |message| Failure::Scenario { path: path.to_owned(), message };
-        let file: Table = text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
+        let file: Table =
+            text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
         if file.contains_key("setup") {
             return Err(untranslatable("a load before the load"));
         }
@@ -97,7 +98,11 @@ impl Plan {
         }
     }
 
-    fn translate(load: &Table) -> Result<Plan, Failure> {
+    /// The plan of a load's flags.
+    ///
+    /// # Errors
+    /// Something in them does not translate.
+    pub(crate) fn translate(load: &Table) -> Result<Plan, Failure> {
         let mut flags = Flags(load.clone());
         let test = match flags.take("command").as_deref() {
             Some("produce") => Test::Produce,

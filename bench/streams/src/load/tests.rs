@@ -95,9 +95,8 @@ fn connections_divide_the_partitions() {
         (5, 2, vec![vec![0, 2, 4], vec![1, 3]]),
         (2, 3, vec![vec![0], vec![1], vec![0]]),
     ] {
-        let load = format!(
-            "command = 'produce'\npartitions = {partitions}\nconnections = {connections}"
-        );
+        let load =
+            format!("command = 'produce'\npartitions = {partitions}\nconnections = {connections}");
         let plan = plan(&load);
         let run = Run { plan: &plan, broker: None };
         let shares: Vec<_> = (0..connections).map(|place| run.share(place)).collect();
