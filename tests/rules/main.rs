@@ -30,15 +30,25 @@ const GRAPH: &[(&str, &[&str], &[&str])] = &[
     ),
     ("engine/sys/mem", &[], &["libc", "rustix", "io-uring"]),
     ("engine/sys/os", &["corelog-mem"], &["glommio", "tokio"]),
-    ("engine/drive", &["corelog-engine", "corelog-mem", "corelog-os"], &["corelog-wire"]),
+    ("engine/drive", &["corelog-engine", "corelog-mem", "corelog-os"], &["corelog-wire", "tokio"]),
     ("server/wire", &[], &["glommio", "tokio", "rustix", "libc"]),
     (
         "server/broker",
         &["corelog-engine", "corelog-drive", "corelog-wire"],
-        &["glommio", "io-uring", "corelog-os"],
+        &["glommio", "io-uring", "corelog-os", "tokio"],
     ),
-    ("bench", &["corelog-engine", "corelog-mem", "corelog-wire"], &["corelog-drive", "glommio"]),
-    ("tests", &["corelog-engine", "corelog-mem", "corelog-wire", "corelog-drive"], &["glommio"]),
+    (
+        "bench",
+        &["corelog-engine", "corelog-mem", "corelog-wire"],
+        &["corelog-drive", "glommio", "tokio", "async-nats", "rabbitmq-stream-client"],
+    ),
+    // Tokio is here for the clients of other brokers, and nowhere else.
+    ("bench/streams", &[], &["glommio"]),
+    (
+        "tests",
+        &["corelog-engine", "corelog-mem", "corelog-wire", "corelog-drive"],
+        &["glommio", "tokio"],
+    ),
 ];
 
 /// Words that must not occur in the code (comments and strings aside) below a folder.
