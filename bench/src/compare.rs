@@ -70,6 +70,8 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
     let scenarios = Scenario::all(&args.scenarios, &args.names)?;
     let mut comparison = Comparison { args, present: BTreeMap::new(), failed: 0 };
     comparison.fetch(OWN)?;
+    // Without it there is nothing that the others are held against.
+    comparison.failed += comparison.present.values().filter(|rival| rival.is_none()).count();
     for system in scenarios.iter().flat_map(|scenario| scenario.systems()) {
         if !args.quick {
             comparison.fetch(system)?;
