@@ -70,6 +70,8 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
     let scenarios = Scenario::all(&args.scenarios, &args.names)?;
     let mut comparison = Comparison { args, present: BTreeMap::new(), failed: 0 };
     comparison.fetch(OWN)?;
+    // Without it there is nothing that the others are held against.
+    comparison.failed += comparison.present.values().filter(|rival| rival.is_none()).count();
     for system in scenarios.iter().flat_map(|scenario| scenario.systems()) {
         if !args.quick {
             comparison.fetch(system)?;
@@ -254,4 +256,56 @@ fn streams(protocol: Protocol, scenario: &Scenario) -> Result<Command, Failure> 
     let mut command = Command::new(own_path()?.with_file_name(STREAMS));
     command.args(["--protocol", protocol.name()]).arg("--scenario").arg(&scenario.path);
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_read_who_is_absent_and_why() {
+        let why = "no network".to_owned();
+        let (scenario, round) = (Some("tail"), Some(2));
+        let absent =
+            Absent { test: "absent", system: "kafka", scenario, round, started_ms: 1, why };
+        let value = serde_json::to_value(absent).expect("JSON");
+        let expected = serde_json::json!({
+            "test": "absent", "system": "kafka", "scenario": "tail", "round": 2, "started_ms": 1,
+            "why": "no network",
+        });
+        assert_eq!(value, expected);
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_in_the_results_and_ends_nothing() {
+        let id = std::process::id();
+        let folder = std::env::temp_dir().join(format!("corelog-bench-compare-{id}"));
+        let folder = Temporary::new(folder);
+        fs::create_dir(folder.path()).expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        fs::write(
+            path("x.toml"),
+            "title = \"X\"\nclaim = \"C\"\nsystems = [\"missing\"]\n[load]\ncommand = \"tail\"",
+        )
+        .expect("a file");
+        let args = CompareArgs {
+            rivals: path("rivals"),
+            scenarios: folder.path().to_owned(),
+            parent: folder.path().to_owned(),
+            json: path("json"),
+            rounds: 1,
+            quick: false,
+            names: vec!["x".to_owned()],
+        };
+        let mut comparison = Comparison { args: &args, present: BTreeMap::new(), failed: 0 };
+        for system in [OWN, "missing", "missing"] {
+            comparison.fetch(system).expect("a file to write to");
+        }
+        let scenario = &Scenario::all(&args.scenarios, &args.names).expect("a scenario")[0];
+        comparison.round(scenario, 1).expect("nothing to do");
+        let told = fs::read_to_string(&args.json).expect("results");
+        let systems: Vec<_> = told.lines().map(|line| line.split('"').nth(7)).collect();
+        assert_eq!(systems, [Some(OWN), Some("missing")], "{told}");
+        assert_eq!(comparison.failed, 0);
+    }
 }

@@ -252,11 +252,15 @@ mod tests {
     use super::*;
     use crate::batch::{BatchSpec, Fill};
     use crate::client::Connection;
+    use crate::produce::{Extent, Identity, Outcome, Pacing, Plan};
     use crate::request::{Acks, produce_request};
+    use crate::supply::Supply;
+    use crate::timeline::Progress;
     use crate::topic::{Topic, TopicArgs};
+    use std::time::Duration;
 
-    #[test]
-    fn a_producer_finds_all_that_it_needs() {
+    /// A broker that goes on until the tests are over.
+    fn broker() -> Address {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("bound").port();
         let address = Address { host: "127.0.0.1".to_owned(), port };
@@ -268,6 +272,12 @@ mod tests {
                 }
             });
         });
+        address
+    }
+
+    #[test]
+    fn a_producer_finds_all_that_it_needs() {
+        let address = broker();
         let topic = Topic::prepare(&TopicArgs::of(&address, "t", 3)).expect("a topic");
         assert_eq!(topic.partitions(), 3);
         let batch = BatchSpec::plain(10, Fill::Records(1)).build().expect("a batch");
@@ -278,5 +288,39 @@ mod tests {
         let told: Vec<_> = told.map(|part| (part.index, part.error_code)).collect();
         assert_eq!(told, [(0, ErrorCode::None), (2, ErrorCode::None)]);
         connection.call(&InitProducerIdRequest::default()).expect("an answer");
+    }
+
+    #[test]
+    fn whole_loads_are_counted_whether_they_are_answered_or_not() {
+        let topic = Topic::prepare(&TopicArgs::of(&broker(), "t", 8)).expect("a topic");
+        let spec = BatchSpec::plain(100, Fill::Records(3));
+        let same = Supply::Same(spec.build().expect("a batch"));
+        let keyed = Supply::keyed(&spec, 1000, 8).expect("batches");
+        for (supply, acks, identity) in [
+            (&same, Acks::All, Identity::None),
+            (&same, Acks::None, Identity::None),
+            (&keyed, Acks::All, Identity::Idempotent),
+            (&keyed, Acks::None, Identity::None),
+        ] {
+            // Fifty requests of two batches for each of four connections.
+            let extent = Extent::Bytes(400 * supply.batch_len());
+            let plan = Plan {
+                topic: &topic,
+                supply,
+                connections: 4,
+                partitions_per_request: 2,
+                acks,
+                identity,
+                pacing: Pacing::Closed { in_flight: 3, extent },
+                warm_up: Duration::ZERO,
+                broker: None,
+                progress: Progress::Quiet,
+            };
+            let Outcome { tally, elapsed, .. } = plan.run().expect("a broker");
+            let told = (tally.requests, tally.batches, tally.records, tally.bytes);
+            assert_eq!(told, (200, 400, 1200, 400 * supply.batch_len()), "{acks:?}");
+            assert_eq!((tally.answers.summary().count, tally.errors.len()), (200, 0));
+            assert!(elapsed > Duration::ZERO);
+        }
     }
 }

@@ -198,7 +198,7 @@ impl Plan<'_> {
             let threads: Vec<_> = loads
                 .into_iter()
                 .map(|load| (load, running.clone()))
-                .map(|(load, running)| scope.spawn(move || run(load, running)))
+                .map(|(load, running)| scope.spawn(move || run(load, start, running)))
                 .collect();
             drop(running);
             let begin = || before = Some(Usage::now(self.broker));
@@ -292,8 +292,13 @@ impl Plan<'_> {
     }
 }
 
-/// What the thread of a connection does; `running` is gone once it is over.
-fn run(load: Load, running: mpsc::Sender<Infallible>) -> Result<Tally, ClientError> {
+/// What the thread of a connection does from `start` on; `running` is gone once it is over.
+fn run(
+    load: Load,
+    start: Instant,
+    running: mpsc::Sender<Infallible>,
+) -> Result<Tally, ClientError> {
+    thread::sleep(start.saturating_duration_since(Instant::now()));
     let result = load.run();
     thread_ends();
     drop(running);

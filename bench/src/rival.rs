@@ -62,10 +62,11 @@ impl Rival {
     /// # Errors
     /// Its folder is there and cannot be read.
     pub(crate) fn fetch(rivals: &Path, name: &str) -> Result<Result<Rival, String>, Failure> {
-        let folder = rivals.join(name);
-        if !folder.is_dir() {
+        // Named whole: its programs may look for what is beside them.
+        let folder = rivals.join(name).canonicalize().ok().filter(|folder| folder.is_dir());
+        let Some(folder) = folder else {
             return Ok(Err("there is no such folder among the rivals".to_owned()));
-        }
+        };
         let path = folder.join("rival.toml");
         let text = fs::read_to_string(&path)
             .map_err(|source| Failure::File { path: path.clone(), source })?;
@@ -78,9 +79,6 @@ impl Rival {
         if let Some(why) = why {
             return Ok(Err(why));
         }
-        // Without blanks: they divide the words of a command.
-        let folder =
-            folder.canonicalize().map_err(|source| Failure::File { path: folder, source })?;
         let command = format!("{} {{port}} {{dir}}", folder.join("start").display());
         Ok(Ok(Rival { name: name.to_owned(), about, command }))
     }
