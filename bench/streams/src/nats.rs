@@ -1,8 +1,8 @@
 //! NATS JetStream: a partition is a stream with one subject, of messages in files.
 //!
-//! A request of several messages is either an atomic batch, which JetStream acknowledges as a whole,
-//! or so many messages that are each acknowledged. Where the server syncs before it answers, the
-//! former is several times as fast, and elsewhere the latter; so both are tried first.
+//! A request of several messages is either an atomic batch, which JetStream acknowledges as a
+//! whole, or so many messages that are each acknowledged. Where the server syncs before it answers
+//! the former is several times as fast, and elsewhere the latter; so both are tried first.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
