@@ -1,14 +1,21 @@
 //! RabbitMQ streams: a partition is a stream, a request is one frame of messages, which the broker
 //! confirms by the numbers that each message has.
 
+mod connection;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use rabbitmq_stream_client::types::{Message, MessageResult, ResponseCode, ResponseKind};
-use rabbitmq_stream_client::{Client, ClientOptions};
-use rabbitmq_stream_protocol::commands::subscribe::OffsetSpecification;
+use rabbitmq_stream_protocol::ResponseKind;
+use rabbitmq_stream_protocol::commands::create_stream::CreateStreamCommand;
+use rabbitmq_stream_protocol::commands::credit::CreditCommand;
+use rabbitmq_stream_protocol::commands::declare_publisher::DeclarePublisherCommand;
+use rabbitmq_stream_protocol::commands::publish::PublishCommand;
+use rabbitmq_stream_protocol::commands::subscribe::{OffsetSpecification, SubscribeCommand};
+use rabbitmq_stream_protocol::message::Message;
+use rabbitmq_stream_protocol::types::PublishedMessage;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
@@ -16,8 +23,10 @@ use crate::failure::Failure;
 use crate::scenario::Shape;
 use crate::system::{Address, Answer, Delivery, Publisher, System};
 
-/// Half of the largest frame that the server takes.
-const FRAME_BYTES: usize = 512 << 10;
+use connection::{Connection, Event, MAX_FRAME, Outbox};
+
+/// Bytes of messages in a frame; the rest is for what surrounds them.
+const FRAME_BYTES: usize = MAX_FRAME as usize / 2;
 /// Chunks that the server may deliver before it is asked for more.
 const CREDIT: u16 = 16;
 /// The first version of the command to publish.
@@ -34,11 +43,6 @@ impl RabbitMq {
     pub(crate) fn new(address: Address, shape: &Shape) -> RabbitMq {
         RabbitMq { address, shape: *shape }
     }
-
-    async fn connect(&self) -> Result<Client, Failure> {
-        let options = ClientOptions::builder().host(&self.address.host).port(self.address.port);
-        Client::connect(options.build()).await.map_err(Failure::broker)
-    }
 }
 
 fn stream(partition: u32) -> String {
@@ -53,13 +57,6 @@ fn number(place: usize) -> Result<u8, Failure> {
     })
 }
 
-fn accepted(code: &ResponseCode) -> Result<(), Failure> {
-    match code {
-        ResponseCode::Ok | ResponseCode::StreamAlreadyExists => Ok(()),
-        other => Err(Failure::Broker(format!("{other:?}"))),
-    }
-}
-
 impl System for RabbitMq {
     type Publisher = RabbitMqPublisher;
 
@@ -72,55 +69,48 @@ impl System for RabbitMq {
     }
 
     async fn prepare(&self) -> Result<(), Failure> {
-        let client = self.connect().await?;
+        let mut connection = Connection::open(&self.address, |_, _| {}).await?;
         for partition in 0..self.shape.partitions {
-            let created = client.create_stream(&stream(partition), HashMap::new()).await;
-            accepted(created.map_err(Failure::broker)?.code())?;
+            let stream = stream(partition);
+            connection.ask(|id| CreateStreamCommand::new(id, stream, HashMap::new())).await?;
         }
-        client.close().await.map_err(Failure::broker)
+        Ok(())
     }
 
     async fn publisher(&self, partitions: &[u32]) -> Result<RabbitMqPublisher, Failure> {
-        let client = self.connect().await?;
         let waiting = Waiting::new(self.shape.messages as u64);
         let confirmed = waiting.clone();
-        let handler = move |item: MessageResult| {
-            confirmed.take(&item);
-            std::future::ready(Ok(()))
-        };
-        client.set_handler(handler).await;
+        let handler = move |_: &Outbox, event: Event| confirmed.take(event);
+        let mut connection = Connection::open(&self.address, handler).await?;
         let mut numbers = HashMap::new();
         for (place, partition) in partitions.iter().enumerate() {
-            let number = number(place)?;
-            let declared = client.declare_publisher(number, None, &stream(*partition)).await;
-            accepted(declared.map_err(Failure::broker)?.code())?;
+            let (number, stream) = (number(place)?, stream(*partition));
+            connection.ask(|id| DeclarePublisherCommand::new(id, number, None, stream)).await?;
             numbers.insert(*partition, number);
         }
-        Ok(RabbitMqPublisher { client, waiting, numbers, requests: 0 })
+        Ok(RabbitMqPublisher { connection, waiting, numbers, requests: 0 })
     }
 
     async fn deliver(&self, to: UnboundedSender<Delivery>) -> Result<(), Failure> {
-        let client = self.connect().await?;
-        let asking = client.clone();
-        let handler = move |item: MessageResult| {
-            let (asking, to) = (asking.clone(), to.clone());
-            async move {
-                let now = Instant::now();
-                let Some(Ok(response)) = item else { return Ok(()) };
-                let ResponseKind::Deliver(chunk) = response.kind_ref() else { return Ok(()) };
-                for message in chunk.messages.iter().filter_map(Message::data) {
-                    // Nobody listens once the run is over.
-                    let _ = to.send((now, Bytes::copy_from_slice(message)));
-                }
-                asking.credit(chunk.subscription_id, 1).await
+        let handler = move |outbox: &Outbox, event: Event| {
+            let now = Instant::now();
+            let Some(ResponseKind::Deliver(chunk)) = event.map(|response| response.kind()) else {
+                return;
+            };
+            for message in chunk.messages.iter().filter_map(Message::data) {
+                // Nobody listens once the run is over, nor is anybody asked for more.
+                let _ = to.send((now, Bytes::copy_from_slice(message)));
             }
+            let _ = outbox.send(CreditCommand::new(chunk.subscription_id, 1));
         };
-        client.set_handler(handler).await;
+        let mut connection = Connection::open(&self.address, handler).await?;
         for partition in 0..self.shape.partitions {
             let (number, stream) = (number(partition as usize)?, stream(partition));
-            let from = OffsetSpecification::Next;
-            let subscribed = client.subscribe(number, &stream, from, CREDIT, HashMap::new()).await;
-            accepted(subscribed.map_err(Failure::broker)?.code())?;
+            let subscribe = |id| {
+                let from = OffsetSpecification::Next;
+                SubscribeCommand::new(id, number, stream, from, CREDIT, HashMap::new())
+            };
+            connection.ask(subscribe).await?;
         }
         Ok(())
     }
@@ -128,7 +118,7 @@ impl System for RabbitMq {
 
 /// A connection to a RabbitMQ server.
 pub(crate) struct RabbitMqPublisher {
-    client: Client,
+    connection: Connection,
     waiting: Waiting,
     /// The publisher of each partition.
     numbers: HashMap<u32, u8>,
@@ -137,19 +127,18 @@ pub(crate) struct RabbitMqPublisher {
 
 impl Publisher for RabbitMqPublisher {
     async fn publish(&mut self, partition: u32, messages: &[Bytes]) -> Result<Answer, Failure> {
-        let request = self.requests;
+        let answer = self.waiting.expect(self.requests);
+        let mut numbers = self.requests * messages.len() as u64..;
         self.requests += 1;
-        let answer = self.waiting.expect(request);
-        let first = request * messages.len() as u64;
-        let numbered = (first..).zip(messages).map(|(number, message)| {
-            Message::builder().body(&message[..]).publishing_id(number).build()
-        });
-        let numbered: Vec<Message> = numbered.collect();
         let size = messages.first().map_or(1, Bytes::len).max(1);
-        for frame in numbered.chunks((FRAME_BYTES / size).max(1)) {
+        for frame in messages.chunks((FRAME_BYTES / size).max(1)) {
+            let numbered = frame.iter().zip(numbers.by_ref()).map(|(message, number)| {
+                let message = Message::builder().body(&message[..]).build();
+                PublishedMessage::new(number, message, None)
+            });
             let publisher = self.numbers[&partition];
-            let published = self.client.publish(publisher, frame.to_vec(), PUBLISH_VERSION).await;
-            published.map_err(Failure::broker)?;
+            let publish = PublishCommand::new(publisher, numbered.collect(), PUBLISH_VERSION);
+            self.connection.outbox().send(publish)?;
         }
         Ok(Box::pin(async move { answer.await.unwrap_or(Err("connection lost".to_owned())) }))
     }
@@ -182,24 +171,21 @@ impl Waiting {
         receiver
     }
 
-    fn take(&self, item: &MessageResult) {
-        let Some(Ok(response)) = item else {
-            // The connection is gone, and with it all answers.
-            self.lock().clear();
-            return;
-        };
-        match response.kind_ref() {
-            ResponseKind::PublishConfirm(confirm) => {
-                for number in &confirm.publishing_ids {
-                    self.settle(*number, Ok(()));
+    fn take(&self, event: Event) {
+        match event.map(|response| response.kind()) {
+            Some(ResponseKind::PublishConfirm(confirm)) => {
+                for number in confirm.publishing_ids {
+                    self.settle(number, Ok(()));
                 }
             }
-            ResponseKind::PublishError(refused) => {
-                for error in &refused.publishing_errors {
+            Some(ResponseKind::PublishError(refused)) => {
+                for error in refused.publishing_errors {
                     self.settle(error.publishing_id, Err(format!("{:?}", error.error_code)));
                 }
             }
-            _ => {}
+            Some(_) => {}
+            // The connection is gone, and with it all answers.
+            None => self.lock().clear(),
         }
     }
 
@@ -246,7 +232,7 @@ mod tests {
     fn a_lost_connection_answers_nothing() {
         let waiting = Waiting::new(1);
         let mut answer = waiting.expect(0);
-        waiting.take(&None);
+        waiting.take(None);
         assert_eq!(answer.try_recv(), Err(oneshot::error::TryRecvError::Closed));
     }
 }
