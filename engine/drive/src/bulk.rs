@@ -1,20 +1,23 @@
-//! The thread of a shard that moves many bytes: segment writes, and responses that hold
-//! file ranges.
+//! The thread of a shard that moves many bytes: segment writes, responses that hold file
+//! ranges, index files.
 //! It has a ring of its own, so that what waits for an inode or a slow disk holds back no journal
 //! write; it opens files and makes directories, so it may block.
 
 mod deliveries;
 mod segments;
 
+use std::fs;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use bytes::Bytes;
 use corelog_engine::id::{Instant, ShardId, TopicPartition};
 use corelog_engine::log::SegmentId;
-use corelog_engine::shard::effect::WriteSegment;
+use corelog_engine::shard::effect::{ReadIndex, WriteSegment};
+use corelog_engine::shard::event::Outcome;
 use corelog_os::SharedFd;
 use corelog_os::cpu::{CoreId, pin_current_thread};
 use corelog_os::ring::{Op, Readiness, Ring, WorkerLimits};
@@ -24,6 +27,7 @@ use crate::abort::AbortOnPanic;
 use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::error::{IoContext, RunError};
+use crate::failure::failure;
 use crate::layout::Layout;
 use crate::mesh::{Letter, Mailbox};
 use crate::written::Written;
@@ -70,6 +74,7 @@ impl Removed {
 enum Order {
     Write(WriteSegment),
     Deliver(Delivery),
+    ReadIndex(ReadIndex),
     /// Forget files; the channel is told once no write to them is in flight.
     Forget(Removed, SyncSender<()>),
     Stop,
@@ -119,6 +124,10 @@ impl Bulk {
         self.order(Order::Write(write));
     }
 
+    pub(crate) fn read_index(&self, read: ReadIndex) {
+        self.order(Order::ReadIndex(read));
+    }
+
     pub(crate) fn deliver(&self, delivery: Delivery) {
         self.order(Order::Deliver(delivery));
     }
@@ -157,6 +166,8 @@ struct Worker {
     segments: Segments,
     deliveries: Deliveries,
     clock: Clock,
+    layout: Layout,
+    mailbox: Arc<Mailbox>,
     /// Waits for the last write to what is removed.
     forgetting: Vec<(Removed, SyncSender<()>)>,
     ending: bool,
@@ -172,9 +183,11 @@ impl Worker {
         Ok(Worker {
             orders,
             ring,
-            segments: Segments::new(setup.layout, setup.mailbox, setup.written),
+            segments: Segments::new(setup.layout.clone(), setup.mailbox.clone(), setup.written),
             deliveries: Deliveries::new(setup.pipes, setup.clock),
             clock: setup.clock,
+            layout: setup.layout,
+            mailbox: setup.mailbox,
             forgetting: Vec::new(),
             ending: false,
         })
@@ -202,6 +215,13 @@ impl Worker {
         match order {
             Order::Write(write) => self.segments.start(write, &mut self.ring),
             Order::Deliver(delivery) => self.deliveries.start(delivery),
+            Order::ReadIndex(ReadIndex { id, segment }) => {
+                let outcome = match fs::read(self.layout.index(segment)) {
+                    Ok(bytes) => Outcome::Read(Bytes::from(bytes)),
+                    Err(error) => Outcome::Failed(failure(&error)),
+                };
+                self.mailbox.deliver(Letter::Done(id, outcome));
+            }
             Order::Forget(removed, done) => {
                 self.segments.forget(removed);
                 self.forgetting.push((removed, done));

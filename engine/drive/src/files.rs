@@ -10,12 +10,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use bytes::Bytes;
 use corelog_engine::boot::effect::{JournalFile, ManifestName};
 use corelog_engine::id::TopicPartition;
 use corelog_engine::log::SegmentId;
 use corelog_engine::shard::effect::{FileAction, FileEffect};
-use corelog_engine::shard::event::Outcome;
 use corelog_os::SharedFd;
 use corelog_os::cpu::{CoreId, pin_current_thread};
 use corelog_os::file::{self, Access, Existence};
@@ -25,7 +23,7 @@ use crate::abort::AbortOnPanic;
 use crate::bulk::{Bulk, Removed};
 use crate::directory::{replace_file, sync_parent, write_synced};
 use crate::error::{IoContext, RunError};
-use crate::failure::{failure, outcome};
+use crate::failure::outcome;
 use crate::layout::{Layout, temporary};
 use crate::mesh::{Letter, Mailbox};
 use crate::sweep::Sweeper;
@@ -134,13 +132,6 @@ impl Worker {
                 Ok(file) => return Letter::JournalReady(id, slot, file),
                 Err(error) => Err(error),
             },
-            FileAction::ReadIndex(segment) => {
-                let outcome = match fs::read(self.setup.layout.index(segment)) {
-                    Ok(bytes) => Outcome::Read(Bytes::from(bytes)),
-                    Err(error) => Outcome::Failed(failure(&error)),
-                };
-                return Letter::Done(id, outcome);
-            }
             FileAction::Barrier => self.setup.written.sync(&self.root),
             FileAction::AppendManifest(bytes) => self.manifest.append(&bytes),
             FileAction::ReplaceManifest(bytes) => self.replace_manifest(&bytes),

@@ -45,6 +45,7 @@ impl<S: Service> Hands<S> {
             self.files.perform(effect);
         }
         effects.reads.drain(..).for_each(|read| disk.read_file(read));
+        effects.indexes.drain(..).for_each(|read| self.bulk.read_index(read));
         if disk.has_queued() {
             disk.flush()?;
         }
@@ -84,7 +85,6 @@ fn removed_by(action: &FileAction) -> Option<Removed> {
         | FileAction::ReplaceManifest(_)
         | FileAction::Truncate(..)
         | FileAction::WriteIndex(..)
-        | FileAction::ReadIndex(_)
         | FileAction::Rescue(..) => None,
     }
 }

@@ -39,7 +39,6 @@ enum Act {
         end: u64,
     },
     Barrier(Cover),
-    ReadIndex(Name),
 }
 
 impl World {
@@ -55,7 +54,6 @@ impl World {
         let odds = match &effect.action {
             FileAction::Barrier => errors.barrier,
             FileAction::AppendManifest(_) | FileAction::ReplaceManifest(_) => errors.manifest,
-            FileAction::ReadIndex(_) => errors.read,
             FileAction::FormatJournal(_) => errors.journal,
             FileAction::Rescue(..) => errors.files,
             _ => errors.files,
@@ -96,7 +94,6 @@ impl World {
                 let op = self.disk.write(Name::Index(segment), 0, bytes);
                 Act::Change { op, landing: Landing::Volatile, grows }
             }
-            FileAction::ReadIndex(segment) => Act::ReadIndex(Name::Index(segment)),
             FileAction::RemoveSegment(segment) => self.change(|disk| {
                 disk.remove(|name| name == Name::Segment(segment) || name == Name::Index(segment))
             }),
@@ -132,11 +129,6 @@ impl World {
                 self.disk.settle(cover);
                 Outcome::Done
             }
-            Act::ReadIndex(_) if fails => Outcome::Failed(Failure::Io(EIO)),
-            Act::ReadIndex(name) => match self.disk.find(name) {
-                Some(inode) => Outcome::Read(self.disk.read(inode, 0, u64::MAX >> 1)),
-                None => Outcome::Failed(Failure::Missing),
-            },
             Act::Change { op, landing, grows } => {
                 reports = vec![op];
                 self.end_change(op, landing, grows, fails)

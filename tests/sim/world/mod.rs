@@ -22,7 +22,7 @@ use corelog_engine::shard::{Pressure, Shard};
 
 use self::files::Doing;
 use self::replies::Delivery;
-use crate::sim::disk::{Cover, Disk, Landing, Op};
+use crate::sim::disk::{Cover, Disk, Landing, Name, Op};
 use crate::sim::model::{Excuses, Model};
 use crate::sim::rng::Rng;
 use crate::sim::scenario::{Faults, Geometry, Plan, Scenario};
@@ -66,7 +66,7 @@ enum Due {
     Tick(ShardId),
     Arrive(ShardId, Event),
     Written(Written),
-    Read(ShardId, EffectId, SegmentId, u64, u64),
+    Read(ShardId, EffectId, Name, u64, u64),
     File(ShardId),
     Deliver(Ticket, Delivery),
     Space,

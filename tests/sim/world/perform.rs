@@ -4,8 +4,7 @@
 use bytes::{Bytes, BytesMut};
 use corelog_engine::boot::effect::JournalFile;
 use corelog_engine::id::ShardId;
-use corelog_engine::log::SegmentId;
-use corelog_engine::shard::effect::{Effects, ReadFile, WriteJournal, WriteSegment};
+use corelog_engine::shard::effect::{Effects, ReadFile, ReadIndex, WriteJournal, WriteSegment};
 use corelog_engine::shard::event::{EffectId, Event, Failure, Outcome};
 use corelog_mem::{BLOCK, SlabSlice};
 
@@ -33,6 +32,11 @@ impl World {
             self.trace.note(self.now, "file", &[u64::from(shard.0), file.id.0], &file.action);
             self.host(shard).files.push_back((file, cover));
             self.next_file(shard)?;
+        }
+        for ReadIndex { id, segment } in effects.indexes {
+            self.trace.note(self.now, "index", &[u64::from(shard.0), id.0], &segment);
+            let (at, name) = (self.now + self.latency(), Name::Index(segment));
+            self.schedule(at, Due::Read(shard, id, name, 0, u64::MAX >> 1));
         }
         for read in effects.reads {
             self.start_read(shard, &read);
@@ -140,19 +144,22 @@ impl World {
         let facts = [u64::from(shard.0), read.id.0, read.at, u64::from(read.len)];
         self.trace.note(self.now, "read", &facts, &read.segment);
         let at = self.now + self.latency();
-        self.schedule(at, Due::Read(shard, read.id, read.segment, read.at, u64::from(read.len)));
+        self.schedule(
+            at,
+            Due::Read(shard, read.id, Name::Segment(read.segment), read.at, u64::from(read.len)),
+        );
     }
 
     pub(super) fn read(
         &mut self,
         shard: ShardId,
         id: EffectId,
-        segment: SegmentId,
+        name: Name,
         at: u64,
         len: u64,
     ) -> Step<()> {
         let fails = self.rng.faults.one_in(self.faults.errors.read);
-        let outcome = match self.disk.find(Name::Segment(segment)) {
+        let outcome = match self.disk.find(name) {
             _ if fails => Outcome::Failed(Failure::Io(EIO)),
             None => Outcome::Failed(Failure::Missing),
             Some(inode) => Outcome::Read(self.disk.read(inode, at, len)),

@@ -19,8 +19,8 @@ use crate::shard::request::Reply;
 
 /// What one turn wants done. Reused between turns: the driver drains the vectors.
 ///
-/// Order of carrying out: `journal`, `segments`, `files`, `reads`, `messages`, `replies`,
-/// `notices`. No effect of one turn depends on another of the same turn; whatever must come after
+/// Order of carrying out: `journal`, `segments`, `files`, `reads`, `indexes`, `messages`,
+/// `replies`, `notices`. No effect of one turn depends on another of the same turn; whatever must come after
 /// a completion is only wanted once that completion has been reported.
 #[derive(Debug, Default)]
 pub struct Effects {
@@ -33,6 +33,8 @@ pub struct Effects {
     pub files: Vec<FileEffect>,
     /// Bytes to read back.
     pub reads: Vec<ReadFile>,
+    /// Index files to read back.
+    pub indexes: Vec<ReadIndex>,
     /// To other shards; first in, first out for each target.
     pub messages: Vec<(ShardId, Message)>,
     /// To connections of this shard. Not reported done.
@@ -84,6 +86,17 @@ pub struct ReadFile {
     pub len: u32,
 }
 
+/// Reads a sealed segment's index; answered `Read`, `Failed(Missing)` when there is none. In no
+/// order with what `files` does to it, so that no reader waits for a barrier: what is read may be
+/// half an index, which its checksum tells.
+#[derive(Debug)]
+pub struct ReadIndex {
+    /// Reported back.
+    pub id: EffectId,
+    /// Which segment's.
+    pub segment: SegmentId,
+}
+
 /// What the files thread does, in order.
 #[derive(Debug)]
 pub struct FileEffect {
@@ -109,8 +122,6 @@ pub enum FileAction {
     Truncate(SegmentId, u64),
     /// Writes a sealed segment's index beside it. Derived: its loss costs a scan.
     WriteIndex(SegmentId, Bytes),
-    /// Reads a sealed segment's index; answered `Read`, `Failed(Missing)` when there is none.
-    ReadIndex(SegmentId),
     /// Removes a segment and its index. A missing file is no failure.
     RemoveSegment(SegmentId),
     /// Removes a partition's directory. A missing one is no failure.

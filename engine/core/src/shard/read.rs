@@ -7,7 +7,7 @@ use crate::id::Now;
 use crate::log::{Oversize, Plan, SegmentId, Want, Window};
 use crate::shard::Pending;
 use crate::shard::Shard;
-use crate::shard::effect::{Effects, FileAction, Notice, ReadFile};
+use crate::shard::effect::{Effects, Notice, ReadFile, ReadIndex};
 use crate::shard::event::{Failure, Health, Outcome};
 use crate::shard::index::Rebuild;
 use crate::shard::lookup::Search;
@@ -182,7 +182,7 @@ impl Shard {
     ) {
         let id =
             self.effect(Pending::Look(Look { slot, purpose: Purpose::Index { segment, then } }));
-        fx.file(id, FileAction::ReadIndex(segment));
+        fx.indexes.push(ReadIndex { id, segment });
     }
 
     /// Stored bytes have come, or not.
