@@ -59,6 +59,8 @@ pub(crate) struct Spread {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Verdict {
     Met,
+    /// The number says so, but the rival could not do what was asked of it: requests failed.
+    Beyond,
     Missed,
     /// Requests were answered with errors, or Corelog failed in a round: numbers say nothing then.
     Errors,
@@ -199,9 +201,13 @@ impl Contest {
         let erring = |name| self.system(name).is_some_and(|system| system.errors() > 0);
         let verdict = match ratio {
             None => Verdict::Unmeasured,
-            Some(_) if failed || erring(OWN) || erring(&goal.against) => Verdict::Errors,
-            Some(ratio) if goal.ratio.holds(ratio.median) => Verdict::Met,
-            Some(_) => Verdict::Missed,
+            Some(_) if failed || erring(OWN) => Verdict::Errors,
+            Some(ratio) => match (goal.ratio.holds(ratio.median), erring(&goal.against)) {
+                (true, false) => Verdict::Met,
+                (true, true) => Verdict::Beyond,
+                (false, false) => Verdict::Missed,
+                (false, true) => Verdict::Errors,
+            },
         };
         (ratio, verdict)
     }

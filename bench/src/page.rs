@@ -81,7 +81,8 @@ fn overview(comparison: &Comparison) -> Element {
 /// What became of all goals of a scenario: the class that shows it, and the words.
 fn summary(verdicts: &[Verdict]) -> (&'static str, String) {
     let count = |wanted| verdicts.iter().filter(|verdict| **verdict == wanted).count();
-    let (met, open, all) = (count(Verdict::Met), count(Verdict::Unmeasured), verdicts.len());
+    let met = count(Verdict::Met) + count(Verdict::Beyond);
+    let (open, all) = (count(Verdict::Unmeasured), verdicts.len());
     match all {
         0 => ("verdict", "no goals".to_owned()),
         _ if open == all => ("verdict", table::told(Verdict::Unmeasured).to_owned()),
@@ -120,7 +121,7 @@ fn section(contest: &Contest, colours: &Colours<'_>) -> Element {
 fn verdict(contest: &Contest, goal: &Goal) -> Element {
     let (ratio, verdict) = contest.judge(goal);
     let class = match verdict {
-        Verdict::Met => "verdict met",
+        Verdict::Met | Verdict::Beyond => "verdict met",
         Verdict::Missed | Verdict::Errors => "verdict missed",
         Verdict::Unmeasured => "verdict",
     };

@@ -164,6 +164,7 @@ pub(crate) fn aim(goal: &Goal) -> String {
 pub(crate) fn told(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Met => "met",
+        Verdict::Beyond => "met: the other failed requests",
         Verdict::Missed => "NOT MET",
         Verdict::Errors => "NOT MET: errors",
         Verdict::Unmeasured => "not measured",

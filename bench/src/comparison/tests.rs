@@ -63,7 +63,8 @@ fn goals_are_met_missed_spoilt_or_unmeasured() {
     for (own, rival, verdict) in [
         (Some(1.5), Some(line("kafka", 1, 1.0)), Verdict::Met),
         (Some(1.4), Some(line("kafka", 1, 1.0)), Verdict::Missed),
-        (Some(1.5), Some(erring), Verdict::Errors),
+        (Some(1.5), Some(erring.clone()), Verdict::Beyond),
+        (Some(1.4), Some(erring), Verdict::Errors),
         (Some(1.5), Some(line("kafka", 2, 1.0)), Verdict::Unmeasured),
         (Some(1.5), Some(line("kafka", 1, 0.0)), Verdict::Unmeasured),
         (Some(1.5), None, Verdict::Unmeasured),

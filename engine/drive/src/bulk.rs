@@ -42,6 +42,9 @@ const RING_ENTRIES: u32 = 64;
 /// flight, and as many splices.
 const WORKERS: WorkerLimits = WorkerLimits { bounded: 4, unbounded: 8 };
 
+/// Orders taken in before completions are looked at again.
+const ORDERS: usize = 64;
+
 /// What a bulk thread works with.
 pub(crate) struct BulkSetup {
     pub(crate) shard: ShardId,
@@ -199,11 +202,12 @@ impl Worker {
     /// When the kernel takes no operations any more.
     fn run(mut self) -> io::Result<()> {
         while !(self.ending && self.segments.in_flight() == 0) {
-            while let Some(order) = self.orders.0.queue.pop() {
+            for _ in 0..ORDERS {
+                let Some(order) = self.orders.0.queue.pop() else { break };
                 self.take(order);
             }
             self.complete();
-            self.deliveries.expire(self.clock.instant(), &mut self.ring);
+            self.deliveries.expire(self.clock.instant());
             self.deliveries.go_on(&mut self.ring);
             self.answer_forgets();
             self.sleep()?;
@@ -244,7 +248,7 @@ impl Worker {
                     self.segments.complete(write, completion.result, &mut self.ring);
                 }
                 Work::Deliver(number) => {
-                    self.deliveries.complete(number, completion.result, &mut self.ring);
+                    self.deliveries.complete(number, completion.result);
                 }
             }
         }

@@ -41,9 +41,10 @@ const EXECUTOR_MEMORY: usize = 64 << 10;
 /// Entries of an executor's rings; more may be in flight.
 const EXECUTOR_RING: usize = 32;
 
-/// How often the executor looks at its own rings while it has tasks to run. They are of no use to
-/// us (see [`crate::shard`]), and a look costs several system calls.
-const EXECUTOR_PATIENCE: Duration = Duration::from_millis(100);
+/// How often the executor interrupts its tasks to look at its own rings. They are of no use to us
+/// (see [`crate::shard`]), and an interruption at the wrong moment sends it to sleep in them (see
+/// [`crate::tasks`]).
+const EXECUTOR_PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Bytes of locked memory for each shard: what the executor registers, and the rings.
 const LOCKED_BYTES: u64 = 256 << 10;

@@ -176,7 +176,10 @@ impl Server {
         match ended.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(DeliveryError::FileEnded)) => Err(unreadable("a file ends before its range")),
-            Ok(Err(DeliveryError::Io(error))) => Err(End::Peer(error)),
+            Ok(Err(DeliveryError::File(error))) => {
+                Err(unreadable(&format!("cannot read a file: {error}")))
+            }
+            Ok(Err(DeliveryError::Socket(error))) => Err(End::Peer(error)),
             Err(gone) => Err(unreadable(&format!("cannot send a file: {gone:?}"))),
         }
     }

@@ -102,6 +102,7 @@ impl<S: Service> ShardLoop<S> {
             } else if self.turn.disk == DiskState::Full {
                 self.measure_disk(now.instant);
             }
+            self.tasks.care(now.instant).await;
             let ran = self.tasks.run_once().await;
             if !ran {
                 self.sleep()?;

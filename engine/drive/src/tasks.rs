@@ -4,6 +4,10 @@
 //! has anything to do. Two things follow. The loop must know that none has, so polls are counted.
 //! And nothing that wakes glommio wakes the loop, so a task that another thread wakes is woken by a
 //! letter to the loop.
+//!
+//! The executor must not sleep while the loop can run, but it does when its timer for interrupting
+//! tasks has run out before it starts the first. So that timer is set to hours, and a timer of its
+//! own ends every sleep within a second.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -12,12 +16,24 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use corelog_engine::id::Instant;
 use futures_lite::future::yield_now;
+use glommio::timer::Timer;
 
 use crate::clock::Clock;
 use crate::mesh::{Letter, Mailbox};
+
+/// The longest sleep of the executor.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// How often the executor is to look after itself: tasks whose end another thread has brought about
+/// are let go of then.
+const CARE_MS: u64 = 60_000;
+
+/// How long it takes.
+const CARE: Duration = Duration::from_millis(1);
 
 /// Microseconds that tasks have before they let the loop run, and with it the others.
 const SLICE_US: u64 = 1_000;
@@ -37,6 +53,7 @@ pub(crate) struct Tasks {
     clock: Clock,
     polls: Cell<u64>,
     slice_began: Cell<Instant>,
+    cared: Cell<Instant>,
 }
 
 impl Tasks {
@@ -44,8 +61,23 @@ impl Tasks {
     pub(crate) fn new(mailbox: Arc<Mailbox>, clock: Clock) -> Tasks {
         let home = NEXT.fetch_add(1, Ordering::Relaxed);
         HERE.set(home);
-        let slice_began = Cell::new(clock.instant());
-        Tasks { home, mailbox, clock, polls: Cell::new(0), slice_began }
+        let now = clock.instant();
+        let (slice_began, cared) = (Cell::new(now), Cell::new(now));
+        glommio::spawn_local(async {
+            loop {
+                Timer::new(LONGEST_SLEEP).await;
+            }
+        })
+        .detach();
+        Tasks { home, mailbox, clock, polls: Cell::new(0), slice_began, cared }
+    }
+
+    /// Lets the executor look after itself, if it is time. For the loop.
+    pub(crate) async fn care(&self, now: Instant) {
+        if now.ms_since(self.cared.get()) >= CARE_MS {
+            self.cared.set(now);
+            Timer::new(CARE).await;
+        }
     }
 
     /// Starts a task, and runs it to its first wait.
@@ -142,6 +174,7 @@ mod tests {
 
     fn in_executor<T: Send + 'static>(test: impl AsyncFnOnce() -> T + Send + 'static) -> T {
         let builder = glommio::LocalExecutorBuilder::default().ring_depth(8).io_memory(64 << 10);
+        let builder = builder.preempt_timer(Duration::from_secs(3600));
         let executor = builder.spawn(move || async move { test().await }).expect("an executor");
         executor.join().expect("no panic")
     }
@@ -197,5 +230,19 @@ mod tests {
             done.get()
         });
         assert!(woken);
+    }
+
+    #[test]
+    fn care_is_taken_when_it_is_time() {
+        in_executor(async || {
+            let (tasks, _mailbox) = tasks();
+            let now = tasks.clock.instant();
+            let (soon, later) = (now.plus_ms(CARE_MS - 1), now.plus_ms(CARE_MS + 1));
+            for (at, cared) in [(soon, false), (later, true), (later, false)] {
+                let before = tasks.cared.get();
+                tasks.care(at).await;
+                assert_eq!(tasks.cared.get() != before, cared, "{at:?}");
+            }
+        });
     }
 }

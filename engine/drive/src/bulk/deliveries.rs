@@ -25,6 +25,9 @@ use crate::oneshot::Sender;
 /// Bytes that one pipe is made to hold: what an ordinary user may have.
 pub(crate) const PIPE_BYTES: usize = 1 << 20;
 
+/// Bytes of a file that are taken for cached when the last of them is.
+const PROBE: u32 = 128 << 10;
+
 /// Milliseconds that a pipe may wait for a socket that takes nothing.
 const PIPE_PATIENCE_MS: u64 = 20;
 
@@ -44,7 +47,7 @@ pub(crate) struct Delivery {
     pub(crate) parts: VecDeque<Part>,
     /// O_NONBLOCK.
     pub(crate) socket: SharedFd,
-    /// Raised by every byte that the socket has taken.
+    /// Raised by every byte that the socket has taken, and by whatever else is no fault of the peer's.
     pub(crate) progress: Arc<AtomicU64>,
     /// Told when all of it is sent, or why not.
     pub(crate) done: Sender<Result<(), DeliveryError>>,
@@ -55,8 +58,10 @@ pub(crate) struct Delivery {
 pub(crate) enum DeliveryError {
     /// The file is shorter than the range.
     FileEnded,
-    /// The file could not be read, or the socket is closed.
-    Io(io::Error),
+    /// The file could not be read.
+    File(io::Error),
+    /// The socket is closed.
+    Socket(io::Error),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,11 +162,16 @@ impl Deliveries {
 
     /// Whether some can go on.
     pub(super) fn are_ready(&self) -> bool {
-        !self.ready.is_empty()
+        !self.ready.is_empty() || (self.pipes > 0 && !self.queue.is_empty())
     }
 
-    /// Takes every one that can go on one step further.
+    /// Takes every one that can go on one step further. Pipes that are free go to whoever waits
+    /// longest, as far as their sockets are still writable.
     pub(super) fn go_on(&mut self, ring: &mut Ring<Work>) {
+        let free = self.pipes.min(self.queue.len());
+        for number in self.queue.drain(..free).collect::<Vec<_>>() {
+            self.set_ready(number);
+        }
         for number in std::mem::take(&mut self.ready) {
             self.go_on_with(number, ring);
         }
@@ -172,7 +182,7 @@ impl Deliveries {
             return;
         };
         match job.delivery.parts.front() {
-            None => self.end(number, Ok(()), ring),
+            None => self.end(number, Ok(())),
             Some(_) if job.held > 0 => self.drain(number, ring),
             Some(Part::Memory(_)) => self.send(number, ring),
             // Asked for free; a pipe is not filled to stand and wait.
@@ -191,32 +201,31 @@ impl Deliveries {
     }
 
     /// An operation of a job has ended.
-    pub(super) fn complete(
-        &mut self,
-        number: usize,
-        result: io::Result<u32>,
-        ring: &mut Ring<Work>,
-    ) {
+    pub(super) fn complete(&mut self, number: usize, result: io::Result<u32>) {
         let Some(job) = &mut self.jobs[number] else { return };
         match (job.step, Progress::from(result)) {
             (Step::Polling, Progress::Moved(_)) => self.set_ready(number),
             (Step::Filling, Progress::Moved(count)) => {
                 job.held = u64::from(count.get());
+                job.delivery.progress.fetch_add(1, Ordering::Relaxed);
                 self.set_ready(number);
             }
             (Step::Filling, Progress::Ended) => {
-                self.end(number, Err(DeliveryError::FileEnded), ring);
+                self.end(number, Err(DeliveryError::FileEnded));
             }
-            (_, Progress::Failed(error)) => self.fail(number, error, ring),
+            (Step::Filling, Progress::Failed(error)) => {
+                self.end(number, Err(DeliveryError::File(error)));
+            }
+            (_, Progress::Failed(error)) => self.fail(number, error),
             (_, Progress::Blocked | Progress::Cancelled | Progress::Ended)
             | (Step::Queueing | Step::Ready, _) => {
-                self.fail(number, io::ErrorKind::Interrupted.into(), ring);
+                self.fail(number, io::ErrorKind::Interrupted.into());
             }
         }
     }
 
     /// Closes the pipes whose sockets have taken nothing for too long.
-    pub(super) fn expire(&mut self, now: Instant, ring: &mut Ring<Work>) {
+    pub(super) fn expire(&mut self, now: Instant) {
         while let Some((at, number, wait)) = self.patience.front().copied() {
             if at > now {
                 return;
@@ -227,7 +236,7 @@ impl Deliveries {
                 job.held = 0;
                 // What the pipe holds is lost with it, and spliced again when the socket is ready.
                 drop(job.pipe.take());
-                self.pipe_is_free(ring);
+                self.pipes += 1;
             }
         }
     }
@@ -259,7 +268,7 @@ impl Deliveries {
                 self.set_ready(number);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.poll(number, ring),
-            Err(error) => self.fail(number, error, ring),
+            Err(error) => self.fail(number, error),
         }
     }
 
@@ -273,15 +282,17 @@ impl Deliveries {
         }
         let pipe = match self.pool.take() {
             Ok(pipe) => pipe,
-            Err(error) => return self.fail(number, error, ring),
+            Err(error) => return self.end(number, Err(DeliveryError::File(error))),
         };
         self.pipes -= 1;
+        job.delivery.progress.fetch_add(1, Ordering::Relaxed);
         let len = (end - at).min(pipe.capacity() as u64) as u32;
         job.step = Step::Filling;
-        if file::is_cached(file, *at) && file::is_cached(file, at + u64::from(len) - 1) {
-            let filled = splice::fill(file, *at, &pipe, len as usize);
+        let cached = cached(file, *at, len);
+        if cached > 0 {
+            let filled = splice::fill(file, *at, &pipe, cached as usize);
             job.pipe = Some(pipe);
-            return self.complete(number, filled.map(|count| count as u32), ring);
+            return self.complete(number, filled.map(|count| count as u32));
         }
         let op = Op::SpliceIn { file: file.clone(), at: *at, pipe: pipe.write_end(), len };
         job.pipe = Some(pipe);
@@ -300,42 +311,43 @@ impl Deliveries {
                     return self.poll(number, ring);
                 }
                 if let Some(pipe) = job.pipe.take() {
-                    self.return_pipe(pipe, ring);
+                    self.return_pipe(pipe);
                 }
                 self.set_ready(number);
             }
             Progress::Blocked => self.poll(number, ring),
-            Progress::Failed(error) => self.fail(number, error, ring),
+            Progress::Failed(error) => self.fail(number, error),
             Progress::Ended | Progress::Cancelled => {
-                self.fail(number, io::ErrorKind::Interrupted.into(), ring);
+                self.fail(number, io::ErrorKind::Interrupted.into());
             }
         }
     }
 
-    fn fail(&mut self, number: usize, error: io::Error, ring: &mut Ring<Work>) {
-        self.end(number, Err(DeliveryError::Io(error)), ring);
+    fn fail(&mut self, number: usize, error: io::Error) {
+        self.end(number, Err(DeliveryError::Socket(error)));
     }
 
-    fn end(&mut self, number: usize, result: Result<(), DeliveryError>, ring: &mut Ring<Work>) {
+    fn end(&mut self, number: usize, result: Result<(), DeliveryError>) {
         let Some(job) = self.jobs[number].take() else { return };
         self.free.push(number);
         if let Some(pipe) = job.pipe {
-            self.return_pipe(pipe, ring);
+            self.return_pipe(pipe);
         }
         job.delivery.done.send(result);
     }
 
-    fn return_pipe(&mut self, pipe: PipePair, ring: &mut Ring<Work>) {
+    fn return_pipe(&mut self, pipe: PipePair) {
         self.pool.give_back(pipe);
-        self.pipe_is_free(ring);
-    }
-
-    /// Whoever waits longest gets it. Its socket was writable when it queued; a wrong guess costs
-    /// one step.
-    fn pipe_is_free(&mut self, ring: &mut Ring<Work>) {
         self.pipes += 1;
-        if let Some(number) = self.queue.pop_front() {
-            self.fill(number, ring);
-        }
     }
+}
+
+/// How many bytes of a range can be read now, from its start on.
+fn cached(file: &SharedFd, at: u64, len: u32) -> u32 {
+    let probes = (0..len).step_by(PROBE as usize);
+    let ends = probes.map(|start| (start + PROBE).min(len));
+    if !file::is_cached(file, at) {
+        return 0;
+    }
+    ends.take_while(|end| file::is_cached(file, at + u64::from(*end) - 1)).last().unwrap_or(0)
 }
