@@ -47,7 +47,7 @@ pub(crate) struct Delivery {
     pub(crate) parts: VecDeque<Part>,
     /// O_NONBLOCK.
     pub(crate) socket: SharedFd,
-    /// Raised by every byte that the socket has taken, and by whatever else is no fault of the peer's.
+    /// Raised by every byte that the socket has taken, and by what the peer had to wait for.
     pub(crate) progress: Arc<AtomicU64>,
     /// Told when all of it is sent, or why not.
     pub(crate) done: Sender<Result<(), DeliveryError>>,
