@@ -55,8 +55,6 @@ pub(crate) struct Disk {
     /// Picked up from the ring and not yet looked at.
     completed: VecDeque<Completion<Work>>,
     mailbox: Arc<Mailbox>,
-    /// Whether something is queued that the kernel has not been given.
-    queued: bool,
 }
 
 impl Disk {
@@ -67,7 +65,7 @@ impl Disk {
         ring.place_workers(cores)?;
         let (journals, completed) = (Vec::new(), VecDeque::new());
         let reads = Reads::new(layout);
-        let mut disk = Disk { ring, journals, reads, completed, mailbox, queued: false };
+        let mut disk = Disk { ring, journals, reads, completed, mailbox };
         disk.listen();
         Ok(disk)
     }
@@ -142,23 +140,17 @@ impl Disk {
         self.reads.forget(removed);
     }
 
-    /// Whether the kernel has not been given everything.
-    pub(crate) fn has_queued(&self) -> bool {
-        self.queued
-    }
-
     /// Whether [`complete`](Self::complete) has something to do.
     pub(crate) fn has_completed(&mut self) -> bool {
         self.completed.extend(self.ring.completions());
         !self.completed.is_empty()
     }
 
-    /// Hands the kernel what is queued.
+    /// Hands the kernel what is queued; no system call if nothing is.
     ///
     /// # Errors
     /// When the kernel refuses for good. Nothing can be promised then.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        self.queued = false;
         self.ring.flush()
     }
 
@@ -168,7 +160,6 @@ impl Disk {
     /// # Errors
     /// As [`flush`](Self::flush).
     pub(crate) fn sleep(&mut self, limit: Option<Duration>) -> io::Result<()> {
-        self.queued = false;
         self.ring.wait(limit)
     }
 
@@ -176,8 +167,6 @@ impl Disk {
     pub(crate) fn complete(&mut self, events: &mut Vec<Event>) {
         self.completed.extend(self.ring.completions());
         while let Some(completion) = self.completed.pop_front() {
-            // The kernel may have kept operations waiting for room.
-            self.queued = true;
             let Completion { payload, op, result, opened, .. } = completion;
             match payload {
                 Work::Journal { id, len } => {
@@ -209,7 +198,6 @@ impl Disk {
 
     fn submit(&mut self, op: Op, work: Work) {
         self.ring.submit(op, work);
-        self.queued = true;
     }
 }
 

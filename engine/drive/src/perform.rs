@@ -46,9 +46,7 @@ impl<S: Service> Hands<S> {
         }
         effects.reads.drain(..).for_each(|read| disk.read_file(read));
         effects.indexes.drain(..).for_each(|read| self.bulk.read_index(read));
-        if disk.has_queued() {
-            disk.flush()?;
-        }
+        disk.flush()?;
         drop(disk);
         self.send(effects);
         // A reply may be about what is published with it.

@@ -94,17 +94,15 @@ impl Server {
     /// Memory alone is sent from here, the rest from the bulk thread.
     async fn send_ready(&self, mut parts: VecDeque<Part>) -> Result<(), End> {
         parts.retain(|part| !matches!(part, Part::Memory(bytes) if bytes.is_empty()));
-        let memory = |part: &Part| match part {
-            Part::Memory(bytes) => Some(bytes.clone()),
-            Part::File { .. } => None,
-        };
         self.pulse.set_sending(Sending::Bytes);
-        match parts.iter().map(memory).collect() {
-            Some(pieces) => {
-                drop(parts);
-                self.send_memory(pieces).await?;
-            }
-            None => self.deliver(parts).await?,
+        if parts.iter().any(|part| matches!(part, Part::File { .. })) {
+            self.deliver(parts).await?;
+        } else {
+            let memory = |part| match part {
+                Part::Memory(bytes) => Some(bytes),
+                Part::File { .. } => None,
+            };
+            self.send_memory(parts.into_iter().filter_map(memory).collect()).await?;
         }
         self.pulse.set_sending(Sending::Nothing);
         Ok(())

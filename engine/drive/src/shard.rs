@@ -3,7 +3,7 @@
 //! that one commit holds it.
 //!
 //! The loop sleeps in the shard's own ring, not in the executor's: measured, a sleep of the
-//! executor costs fourteen system calls, one of the ring a single one, which also hands the kernel
+//! executor costs some ten system calls, one of the ring a single one, which also hands the kernel
 //! what is queued. So it sleeps only when no task has anything to do, and when, with its bell
 //! armed, it has looked everywhere once more.
 
