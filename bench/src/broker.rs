@@ -183,6 +183,11 @@ impl Broker {
         self.group.pid()
     }
 
+    /// How long ago its process was started.
+    pub(crate) fn since_start(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// Waits until it gives a sign that it serves.
     ///
     /// # Errors

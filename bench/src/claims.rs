@@ -17,23 +17,24 @@ pub(crate) struct Claim {
     pub(crate) title: String,
     pub(crate) claim: String,
     #[serde(default)]
-    pub(crate) bound: Option<String>,
-    #[serde(default)]
     pub(crate) systems: Vec<String>,
     #[serde(default, rename = "goal")]
     pub(crate) goals: Vec<Goal>,
 }
 
-/// What Corelog is to reach beside a rival.
+/// What Corelog is to reach: so much of what a rival reaches, or, without a rival, of the limit;
+/// without either, a number.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 pub(crate) struct Goal {
     pub(crate) metric: String,
-    pub(crate) against: String,
+    pub(crate) against: Option<String>,
     #[serde(flatten)]
-    pub(crate) ratio: Bound,
+    pub(crate) bound: Bound,
+    /// What the machine allows: enough where a rival would demand more.
+    pub(crate) limit: Option<Limit>,
 }
 
-/// Where the ratio of Corelog to the rival should be.
+/// On which side of the goal is the good one, and where it begins.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Bound {
@@ -42,12 +43,71 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
-    pub(crate) fn holds(self, ratio: f64) -> bool {
+    pub(crate) fn value(self) -> f64 {
         match self {
-            Bound::AtLeast(bound) => ratio >= bound,
-            Bound::AtMost(bound) => ratio <= bound,
+            Bound::AtLeast(bound) | Bound::AtMost(bound) => bound,
         }
     }
+
+    /// Whether a number is good that should be on this side of `needed`.
+    pub(crate) fn holds(self, number: f64, needed: f64) -> bool {
+        match self {
+            Bound::AtLeast(_) => number >= needed,
+            Bound::AtMost(_) => number <= needed,
+        }
+    }
+
+    /// Which of two numbers is the easier to reach.
+    pub(crate) fn easier(self, one: f64, other: f64) -> f64 {
+        match self {
+            Bound::AtLeast(_) => one.min(other),
+            Bound::AtMost(_) => one.max(other),
+        }
+    }
+}
+
+/// A number that was measured of the machine in the same round, times a factor, plus a number.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limit {
+    pub(crate) of: Yardstick,
+    #[serde(default = "once")]
+    pub(crate) times: f64,
+    #[serde(default)]
+    pub(crate) plus: f64,
+}
+
+/// What is measured beside the systems.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Yardstick {
+    /// Sequential writing, in MB/s.
+    DiskWrite,
+    /// Sequential reading, in MB/s.
+    DiskRead,
+    /// The median of single durable writes, in microseconds.
+    DiskLatency,
+    /// The same metric of the broker that does nothing.
+    Echo,
+    /// Requests a second of one client that waits for the disk and for the broker that does
+    /// nothing, one after the other.
+    RoundTrip,
+}
+
+impl Yardstick {
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Yardstick::DiskWrite => "the disk's writing",
+            Yardstick::DiskRead => "the disk's reading",
+            Yardstick::DiskLatency => "the disk's median",
+            Yardstick::Echo => "echo",
+            Yardstick::RoundTrip => "1 / (the disk's median + echo's)",
+        }
+    }
+}
+
+fn once() -> f64 {
+    1.0
 }
 
 /// Reads the claims of all scenario files of a folder, by name.
@@ -82,7 +142,7 @@ mod tests {
     #[test]
     fn goals_have_one_bound() {
         let scenario = |goal: &str| {
-            let head = "title = \"T\"\nclaim = \"C\"\n[[goal]]\nmetric = \"m\"\nagainst = \"k\"\n";
+            let head = "title = \"T\"\nclaim = \"C\"\n[[goal]]\nmetric = \"m\"\n";
             parse("n", &format!("{head}{goal}\n[load]\ncommand = \"produce\"")).ok()
         };
         for (goal, expected) in [
@@ -91,20 +151,39 @@ mod tests {
             ("at_least = \"much\"", None),
             ("", None),
         ] {
-            let ratio = scenario(goal).map(|claim| claim.goals[0].ratio);
-            assert_eq!(ratio, expected, "{goal}");
+            let bound = scenario(goal).map(|claim| claim.goals[0].bound);
+            assert_eq!(bound, expected, "{goal}");
+        }
+    }
+
+    #[test]
+    fn limits_say_what_they_are_taken_from() {
+        let goal = |limit: &str| {
+            let text = format!("metric = \"m\"\nagainst = \"k\"\nat_most = 1\nlimit = {limit}");
+            toml::from_str(&text).ok().and_then(|goal: Goal| goal.limit)
+        };
+        let latency = Limit { of: Yardstick::DiskLatency, times: 3.0, plus: 150.0 };
+        let echo = Limit { of: Yardstick::Echo, times: 1.0, plus: 0.0 };
+        for (limit, expected) in [
+            ("{ of = \"disk-latency\", times = 3, plus = 150 }", Some(latency)),
+            ("{ of = \"echo\" }", Some(echo)),
+            ("{ of = \"luck\" }", None),
+            ("{ of = \"echo\", time = 3 }", None),
+            ("{ times = 3 }", None),
+        ] {
+            assert_eq!(goal(limit), expected, "{limit}");
         }
     }
 
     #[test]
     fn a_bound_holds_at_itself() {
-        for (bound, ratio, holds) in [
+        for (bound, number, holds) in [
             (Bound::AtLeast(1.5), 1.5, true),
             (Bound::AtLeast(1.5), 1.4, false),
             (Bound::AtMost(0.5), 0.5, true),
             (Bound::AtMost(0.5), 0.6, false),
         ] {
-            assert_eq!(bound.holds(ratio), holds, "{bound:?} {ratio}");
+            assert_eq!(bound.holds(number, bound.value()), holds, "{bound:?} {number}");
         }
     }
 

@@ -11,12 +11,13 @@ use std::process::Command;
 use clap::Args;
 use serde::Serialize;
 
-use crate::broker::log_of;
+use crate::broker::{Broker, Launch, log_of};
 use crate::failure::Failure;
 use crate::held::{Group, Temporary};
 use crate::report::{append_json, now_ms};
 use crate::rival::{ECHO, Protocol, Rival};
-use crate::scenario::Scenario;
+use crate::run::has_flag;
+use crate::scenario::{Extent, Part, Scenario};
 
 /// The system that the others are held against.
 const OWN: &str = "corelog";
@@ -43,10 +44,10 @@ pub(crate) struct CompareArgs {
     /// How often everything is repeated
     #[arg(long, default_value_t = 3)]
     rounds: u32,
-    /// Corelog alone, one round, a quarter of the seconds
+    /// Corelog alone, one round, a quarter of the times and bytes
     #[arg(long)]
     quick: bool,
-    /// The scenarios; all if there are none
+    /// The scenarios; if there are none, all, or those that are marked as quick
     names: Vec<String>,
 }
 
@@ -67,7 +68,10 @@ struct Absent<'a> {
 /// # Errors
 /// A scenario cannot be read, the disk not be measured; or, in the end, a measurement failed.
 pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
-    let scenarios = Scenario::all(&args.scenarios, &args.names)?;
+    let mut scenarios = Scenario::all(&args.scenarios, &args.names)?;
+    if args.quick && args.names.is_empty() {
+        scenarios.retain(Scenario::is_quick);
+    }
     let mut comparison = Comparison { args, present: BTreeMap::new(), failed: 0 };
     comparison.fetch(OWN)?;
     // Without it there is nothing that the others are held against.
@@ -194,27 +198,21 @@ impl Comparison<'_> {
             path.canonicalize().map_err(|source| Failure::File { path: path.clone(), source })?;
         let dir = Temporary::new(path);
         let log = Temporary::new(log_of(dir.path()));
-        let (broker, launch) = match rival.start(dir.path()) {
-            Ok(started) => started,
-            Err(failure) => {
-                log.keep();
-                return Err(failure);
+        let code = if scenario.starts_brokers() {
+            self.wait(&mut self.starting(rival, scenario, dir.path(), round)?)
+        } else {
+            match rival.start(dir.path()) {
+                Ok((broker, launch)) => {
+                    let code = self.wait(&mut self.load(rival, scenario, &broker, &launch, round)?);
+                    broker.stop();
+                    code
+                }
+                Err(failure) => {
+                    log.keep();
+                    return Err(failure);
+                }
             }
         };
-        let mut command = match rival.about.protocol {
-            Protocol::Kafka => self.own(rival, scenario, dir.path())?,
-            protocol => streams(protocol, scenario)?,
-        };
-        command.arg(match rival.about.protocol {
-            Protocol::Kafka => "--bootstrap",
-            _ => "--address",
-        });
-        command.arg(launch.address.to_string());
-        command.args(["--system", &rival.name, "--round", &round.to_string()]);
-        command.args(["--broker-pid", &broker.pid().0.to_string()]);
-        command.arg("--json").arg(&self.args.json);
-        let code = self.wait(&mut command);
-        broker.stop();
         Ok(match code? {
             Some(0) => None,
             Some(REFUSED) if rival.about.protocol != Protocol::Kafka => Some(Outcome::Refused),
@@ -225,6 +223,51 @@ impl Comparison<'_> {
                 Some(Outcome::Failed(format!("the load ended {how}; the broker's log is {log}")))
             }
         })
+    }
+
+    /// A load on a broker that was started for it.
+    fn load(
+        &self,
+        rival: &Rival,
+        scenario: &Scenario,
+        broker: &Broker,
+        launch: &Launch,
+        round: u32,
+    ) -> Result<Command, Failure> {
+        let (mut command, address) = match rival.about.protocol {
+            Protocol::Kafka => (self.own(rival, scenario, &launch.dir)?, "--bootstrap"),
+            protocol => (streams(protocol, scenario)?, "--address"),
+        };
+        command.arg(address).arg(launch.address.to_string());
+        command.args(["--broker-pid", &broker.pid().0.to_string()]);
+        command.args(["--system", &rival.name, "--round", &round.to_string()]);
+        command.arg("--json").arg(&self.args.json);
+        Ok(command)
+    }
+
+    /// A measurement that starts brokers itself.
+    fn starting(
+        &self,
+        rival: &Rival,
+        scenario: &Scenario,
+        dir: &Path,
+        round: u32,
+    ) -> Result<Command, Failure> {
+        let launch = rival.launch(dir)?;
+        let mut command = own_program()?;
+        if let Some(words) = scenario.words(Part::Load, self.extent(), has_flag)? {
+            command.arg(words.command).args(words.flags);
+        }
+        command.arg("--broker").arg(&launch.command).arg("--dir").arg(dir);
+        command.arg("--bootstrap").arg(launch.address.to_string());
+        command.args(["--scenario", &scenario.name]);
+        command.args(["--system", &rival.name, "--round", &round.to_string()]);
+        command.arg("--json").arg(&self.args.json);
+        Ok(command)
+    }
+
+    fn extent(&self) -> Extent {
+        if self.args.quick { Extent::Quick } else { Extent::Full }
     }
 
     fn own(&self, rival: &Rival, scenario: &Scenario, dir: &Path) -> Result<Command, Failure> {

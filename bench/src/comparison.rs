@@ -1,9 +1,12 @@
 //! Results brought together with what was claimed: systems side by side, round by round.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use crate::claims::{Claim, Goal};
+use crate::claims::{Claim, Goal, Limit, Yardstick};
+use crate::failure::Failure;
 use crate::results::{ABSENT, Line, RAW};
+use crate::rival::{About, ECHO};
 
 /// The system that all others are compared with.
 pub(crate) const OWN: &str = "corelog";
@@ -14,6 +17,8 @@ pub(crate) struct Comparison {
     pub(crate) contests: Vec<Contest>,
     /// The disk alone, where it was measured for no particular scenario.
     pub(crate) disk: System,
+    /// What the systems are, as far as somebody said so.
+    pub(crate) described: Vec<(String, About)>,
 }
 
 /// One scenario.
@@ -24,6 +29,8 @@ pub(crate) struct Contest {
     pub(crate) systems: Vec<System>,
     pub(crate) absences: BTreeMap<Absence, Vec<u32>>,
     pub(crate) disk: System,
+    /// What limits are taken from: the disk alone, by round, whichever scenario it was.
+    machine: System,
 }
 
 /// Which system has no results, and why; beside it the rounds, none where it is all of them.
@@ -67,6 +74,16 @@ pub(crate) enum Verdict {
     Unmeasured,
 }
 
+/// A goal beside what was measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Judgement {
+    /// As a multiple of what the goal's bound is a multiple of.
+    pub(crate) reached: Option<Spread>,
+    /// As a multiple of the limit.
+    pub(crate) limit: Option<Spread>,
+    pub(crate) verdict: Verdict,
+}
+
 /// Why results cannot be compared.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub(crate) enum ComparisonError {
@@ -100,8 +117,27 @@ impl Comparison {
                 None => {}
             }
         }
-        contests.iter_mut().for_each(Contest::sort);
-        Ok(Comparison { contests, disk })
+        for contest in &mut contests {
+            contest.sort();
+            contest.machine.runs = contest.disk.runs.iter().chain(&disk.runs).cloned().collect();
+        }
+        Ok(Comparison { contests, disk, described: Vec::new() })
+    }
+
+    /// Reads what the systems are that have a folder in `rivals`.
+    ///
+    /// # Errors
+    /// A folder cannot be read.
+    pub(crate) fn describe(&mut self, rivals: &Path) -> Result<(), Failure> {
+        let mut described = Vec::new();
+        for name in self.systems() {
+            let folder = rivals.join(name);
+            if folder.is_dir() {
+                described.push((name.to_owned(), About::read(&folder)?));
+            }
+        }
+        self.described = described;
+        Ok(())
     }
 
     /// Every run of a system.
@@ -123,8 +159,8 @@ impl Comparison {
 
 impl Contest {
     fn new(claim: Claim) -> Contest {
-        let disk = System::named(RAW);
-        Contest { claim, systems: Vec::new(), absences: BTreeMap::new(), disk }
+        let (disk, machine) = (System::named(RAW), System::named(RAW));
+        Contest { claim, systems: Vec::new(), absences: BTreeMap::new(), disk, machine }
     }
 
     fn add(&mut self, line: Line) -> Result<(), ComparisonError> {
@@ -187,35 +223,85 @@ impl Contest {
     /// Corelog's number divided by the rival's of the same round.
     pub(crate) fn ratio(&self, metric: &str, rival: &str) -> Option<Spread> {
         let (own, rival) = (self.system(OWN)?, self.system(rival)?);
-        let ratio = |run: &Line| {
-            let other = rival.runs.iter().find(|other| other.round == run.round)?;
-            Some(run.number(metric)? / other.number(metric)?)
-        };
+        let ratio = |run: &Line| Some(run.number(metric)? / rival.run(run.round)?.number(metric)?);
         Spread::of(own.runs.iter().filter_map(ratio).filter(|ratio| ratio.is_finite()))
     }
 
     /// What became of a goal: the median of the rounds decides.
-    pub(crate) fn judge(&self, goal: &Goal) -> (Option<Spread>, Verdict) {
-        let ratio = self.ratio(&goal.metric, &goal.against);
+    pub(crate) fn judge(&self, goal: &Goal) -> Judgement {
+        let rounds: Vec<Round> = self.rounds(goal).collect();
+        let spread = |number: fn(&Round) -> Option<f64>| {
+            Spread::of(rounds.iter().filter_map(number).filter(|number| number.is_finite()))
+        };
+        let share = spread(|round| Some(round.number / round.needed));
         let failed = self.absences.keys().any(|absence| absence.system == OWN);
-        let erring = |name| self.system(name).is_some_and(|system| system.errors() > 0);
-        let verdict = match ratio {
+        let erring = |name: &str| self.system(name).is_some_and(|system| system.errors() > 0);
+        let rival_errs = goal.against.as_deref().is_some_and(erring);
+        let verdict = match share {
             None => Verdict::Unmeasured,
             Some(_) if failed || erring(OWN) => Verdict::Errors,
-            Some(ratio) => match (goal.ratio.holds(ratio.median), erring(&goal.against)) {
+            Some(share) => match (goal.bound.holds(share.median, 1.0), rival_errs) {
                 (true, false) => Verdict::Met,
                 (true, true) => Verdict::Beyond,
                 (false, false) => Verdict::Missed,
                 (false, true) => Verdict::Errors,
             },
         };
-        (ratio, verdict)
+        let limit = spread(|round| round.limit);
+        Judgement { reached: spread(|round| Some(round.number / round.basis)), limit, verdict }
     }
+
+    fn rounds<'a>(&'a self, goal: &'a Goal) -> impl Iterator<Item = Round> + use<'a> {
+        let own = self.system(OWN).into_iter().flat_map(|own| &own.runs);
+        own.filter_map(|run| {
+            let number = run.number(&goal.metric)?;
+            let limit = goal.limit.and_then(|limit| self.limit(goal, limit, run.round));
+            let basis = match (&goal.against, goal.limit) {
+                (Some(rival), _) => self.system(rival)?.run(run.round)?.number(&goal.metric)?,
+                (None, Some(_)) => limit?,
+                (None, None) => 1.0,
+            };
+            let needed = goal.bound.value() * basis;
+            let needed = match (&goal.against, limit) {
+                (Some(_), Some(limit)) => goal.bound.easier(needed, limit),
+                _ => needed,
+            };
+            Some(Round { number, basis, limit: limit.map(|limit| number / limit), needed })
+        })
+    }
+
+    fn limit(&self, goal: &Goal, limit: Limit, round: Option<u32>) -> Option<f64> {
+        let disk = |name| self.machine.run(round)?.number(name);
+        let echo = |name| self.system(ECHO)?.run(round)?.number(name);
+        let number = match limit.of {
+            Yardstick::DiskWrite => disk("sequential write")?,
+            Yardstick::DiskRead => disk("sequential read")?,
+            Yardstick::DiskLatency => disk("durable write p50")?,
+            Yardstick::Echo => echo(&goal.metric)?,
+            Yardstick::RoundTrip => 1e6 / (disk("durable write p50")? + echo("answer p50")?),
+        };
+        Some(number * limit.times + limit.plus)
+    }
+}
+
+/// A goal's numbers in one round.
+struct Round {
+    number: f64,
+    /// What the bound is a multiple of.
+    basis: f64,
+    /// The number as a multiple of the limit.
+    limit: Option<f64>,
+    /// What the number should be, on the goal's side.
+    needed: f64,
 }
 
 impl System {
     fn named(name: &str) -> System {
         System { name: name.to_owned(), runs: Vec::new() }
+    }
+
+    fn run(&self, round: Option<u32>) -> Option<&Line> {
+        self.runs.iter().find(|run| run.round == round)
     }
 
     pub(crate) fn spread(&self, metric: &str) -> Option<Spread> {

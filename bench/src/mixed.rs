@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::batch::{BatchSpec, Fill};
 use crate::failure::Failure;
 use crate::fetch::{Check, FetchOutcome, FetchPlan, ReadExtent, Sizes};
+use crate::histogram::Latencies;
 use crate::load::Order;
 use crate::memory::MemoryArgs;
 use crate::open::tell;
@@ -51,6 +52,9 @@ pub(crate) struct MixedArgs {
     /// Consumers that each read all that is new
     #[arg(long, default_value_t = 0)]
     tails: usize,
+    /// First measure the producers at that rate alone, and report how much longer they wait then
+    #[arg(long)]
+    alone_first: bool,
     #[command(flatten)]
     memory: MemoryArgs,
 }
@@ -77,12 +81,19 @@ pub(crate) fn run(args: &MixedArgs) -> Result<(), Failure> {
         }
         None => args.rate,
     };
+    let alone = args.alone_first.then(|| args.alone(&topic, &supply, rate)).transpose()?;
     args.memory.settle()?;
     let (outcome, received, caught_up) = args.all(&topic, &supply, &spec, rate)?;
     report.reading("intended rate", f64::from(rate), "/s");
     if let Some(FetchOutcome { tally, elapsed, .. }) = caught_up {
         report.reading("catch-up throughput", mb_per_second(tally.bytes, elapsed), "MB/s");
         report.latencies("fetch", &tally.answers);
+    }
+    if let Some(alone) = alone {
+        let p99 = |latencies: &Latencies| latencies.at(0.99).as_secs_f64();
+        report.latencies("answer alone", &alone);
+        let rise = p99(&outcome.tally.answers) / p99(&alone);
+        report.reading("rise of answer p99", rise, "x");
     }
     if args.tails > 0 {
         let measured = received.measured(outcome.measure_from);
@@ -105,6 +116,18 @@ impl MixedArgs {
         Ok(outcome.tally.requests as f64 / outcome.elapsed.as_secs_f64())
     }
 
+    /// What the producers wait for when nobody reads.
+    fn alone(&self, topic: &Topic, supply: &Supply, rate: u32) -> Result<Latencies, Failure> {
+        let plan = self.produce.plan(topic, supply, self.pacing(rate));
+        let outcome = Plan { progress: Progress::Quiet, ..plan }.run()?;
+        Ok(outcome.tally.answers)
+    }
+
+    fn pacing(&self, rate: u32) -> Pacing {
+        let (order, time) = (Order::InTurn, self.seconds);
+        Pacing::Open { rate, order, time, in_flight: usize::MAX }
+    }
+
     fn all(
         &self,
         topic: &Topic,
@@ -112,9 +135,7 @@ impl MixedArgs {
         spec: &BatchSpec,
         rate: u32,
     ) -> Result<(Outcome, Received, Option<FetchOutcome>), Failure> {
-        let (order, time) = (Order::InTurn, self.seconds);
-        let pacing = Pacing::Open { rate, order, time, in_flight: usize::MAX };
-        let mut plan = self.produce.plan(topic, supply, pacing);
+        let mut plan = self.produce.plan(topic, supply, self.pacing(rate));
         let mut consumers = Vec::new();
         if self.tails > 0 {
             if self.produce.idempotent || !spec.is_plain() {

@@ -56,6 +56,13 @@ fn page(comparison: &Comparison) -> Element {
         .and(Element::new("h1").text("Corelog beside others"))
         .and(faint(&table::conditions(comparison)))
         .and(overview(comparison))
+        .and(table::described(comparison).iter().map(html))
+        .and(
+            comparison
+                .described
+                .iter()
+                .map(|(name, about)| faint(&format!("{name}: {}", about.note))),
+        )
         .and(table::disk(&comparison.disk).iter().map(html))
         .and(comparison.contests.iter().map(|contest| section(contest, &colours)));
     Element::new("html").with("lang", "en").and(head).and(body)
@@ -69,7 +76,7 @@ fn faint(text: &str) -> Element {
 fn overview(comparison: &Comparison) -> Element {
     let item = |contest: &Contest| {
         let goals = contest.claim.goals.iter();
-        let verdicts: Vec<Verdict> = goals.map(|goal| contest.judge(goal).1).collect();
+        let verdicts: Vec<Verdict> = goals.map(|goal| contest.judge(goal).verdict).collect();
         let (class, text) = summary(&verdicts);
         let target = format!("#{}", contest.claim.name);
         let link = Element::new("a").with("href", target).text(&contest.claim.title);
@@ -106,7 +113,6 @@ fn section(contest: &Contest, colours: &Colours<'_>) -> Element {
         .with("id", &claim.name)
         .and(Element::new("h2").text(&claim.title))
         .and(Element::new("p").text(&claim.claim))
-        .and(claim.bound.iter().map(|bound| faint(&format!("Bound: {bound}."))))
         .and(Element::new("ul").class("goals").and(goals))
         .and(table::absences(contest).map(|text| faint(&text)))
         .and(unmeasured)
@@ -119,15 +125,18 @@ fn section(contest: &Contest, colours: &Colours<'_>) -> Element {
 
 /// A goal with what became of it.
 fn verdict(contest: &Contest, goal: &Goal) -> Element {
-    let (ratio, verdict) = contest.judge(goal);
-    let class = match verdict {
+    let judgement = contest.judge(goal);
+    let class = match judgement.verdict {
         Verdict::Met | Verdict::Beyond => "verdict met",
         Verdict::Missed | Verdict::Errors => "verdict missed",
         Verdict::Unmeasured => "verdict",
     };
-    let badge = Element::new("span").class(class).text(table::told(verdict));
-    let reached = ratio.map(|ratio| format!(" — reached {}", table::plain(ratio)));
-    let reached = reached.map(|text| Element::new("span").class("faint").text(text));
+    let badge = Element::new("span").class(class).text(table::told(judgement.verdict));
+    let reached = judgement.reached.map(|reached| format!(" — reached {}", table::plain(reached)));
+    let limit = judgement.limit.map(|_| format!(", {} the limit", table::beside(&judgement)));
+    let reached = reached
+        .map(|text| text + &limit.unwrap_or_default())
+        .map(|text| Element::new("span").class("faint").text(text));
     let aim = Element::new("span").text(table::aim(goal)).and(reached);
     Element::new("li").and([badge, aim])
 }

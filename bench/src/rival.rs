@@ -27,14 +27,32 @@ pub(crate) struct Rival {
 /// The name of the system that is this program itself.
 pub(crate) const ECHO: &str = "echo";
 
-/// What `rival.toml` says, as far as it matters to a run.
+/// What `rival.toml` says.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct About {
+    pub(crate) title: String,
     pub(crate) protocol: Protocol,
+    /// Whether an acknowledged record is on the disk.
+    pub(crate) durable: bool,
+    /// How it is configured, and why.
+    pub(crate) note: String,
     /// Settings of topics that belong to the configuration that is compared.
     #[serde(default)]
     pub(crate) topic_configs: Vec<String>,
+}
+
+impl About {
+    /// Reads what a system's folder says of it.
+    ///
+    /// # Errors
+    /// It cannot be read, or says something else.
+    pub(crate) fn read(folder: &Path) -> Result<About, Failure> {
+        let path = folder.join("rival.toml");
+        let text = fs::read_to_string(&path)
+            .map_err(|source| Failure::File { path: path.clone(), source })?;
+        toml::from_str(&text).map_err(|error| Failure::Scenario { path, what: error.to_string() })
+    }
 }
 
 /// How clients speak to it.
@@ -67,11 +85,7 @@ impl Rival {
         let Some(folder) = folder else {
             return Ok(Err("there is no such folder among the rivals".to_owned()));
         };
-        let path = folder.join("rival.toml");
-        let text = fs::read_to_string(&path)
-            .map_err(|source| Failure::File { path: path.clone(), source })?;
-        let about = toml::from_str(&text)
-            .map_err(|error| Failure::Scenario { path, what: error.to_string() })?;
+        let about = About::read(&folder)?;
         let why = match install(&folder) {
             Ok(why) => why,
             Err(error) => Some(format!("fetch: {error}")),
@@ -86,8 +100,23 @@ impl Rival {
     /// The broker that keeps nothing, see [`crate::echo`]; `program` is this one.
     pub(crate) fn echo(program: &Path) -> Rival {
         let command = format!("{} echo --listen {{address}}", program.display());
-        let about = About { protocol: Protocol::Kafka, topic_configs: Vec::new() };
+        let about = About {
+            title: "A broker that keeps nothing".to_owned(),
+            protocol: Protocol::Kafka,
+            durable: false,
+            note: "It answers at once: what client and sockets cost.".to_owned(),
+            topic_configs: Vec::new(),
+        };
         Rival { name: ECHO.to_owned(), about, command }
+    }
+
+    /// How it is started with data in `dir`, on ports that are free.
+    ///
+    /// # Errors
+    /// There are none.
+    pub(crate) fn launch(&self, dir: &Path) -> Result<Launch, Failure> {
+        let address = free_port(FURTHER_PORTS).map_err(Failure::NoPort)?;
+        Launch::new(&self.command, dir, Some(&address))
     }
 
     /// Starts it with data in `dir`, and waits until it serves.
@@ -95,8 +124,7 @@ impl Rival {
     /// # Errors
     /// It ends, or does not serve in time.
     pub(crate) fn start(&self, dir: &Path) -> Result<(Broker, Launch), Failure> {
-        let address = free_port(FURTHER_PORTS).map_err(Failure::NoPort)?;
-        let launch = Launch::new(&self.command, dir, Some(&address))?;
+        let launch = self.launch(dir)?;
         let mut broker = launch.start()?;
         broker.wait_for(&match self.about.protocol {
             Protocol::Kafka => Sign::Answer(&launch.address),
@@ -133,7 +161,11 @@ mod tests {
         let rivals = Temporary::new(std::env::temp_dir().join(name));
         let folder = rivals.path().join("x");
         fs::create_dir_all(&folder).expect("a folder");
-        fs::write(folder.join("rival.toml"), "title = \"X\"\nprotocol = \"nats\"").expect("a file");
+        fs::write(
+            folder.join("rival.toml"),
+            "title = \"X\"\nprotocol = \"nats\"\ndurable = true\nnote = \"\"",
+        )
+        .expect("a file");
         fs::write(folder.join("fetch"), format!("#!/bin/sh\n{fetch}\n")).expect("a file");
         let executable = fs::Permissions::from_mode(0o755);
         fs::set_permissions(folder.join("fetch"), executable).expect("a file");
@@ -158,7 +190,8 @@ mod tests {
     #[test]
     fn folders_say_how_to_speak_to_them() {
         let about: About = toml::from_str(
-            "title = \"\"\nprotocol = \"kafka\"\ntopic-configs = [\"a=1\"]\nnote = \"\"",
+            "title = \"\"\nprotocol = \"kafka\"\ndurable = true\nnote = \"\"\n\
+             topic-configs = [\"a=1\"]",
         )
         .expect("a rival");
         assert_eq!((about.protocol.name(), about.topic_configs.len()), ("kafka", 1));

@@ -35,7 +35,7 @@ pub(crate) struct RunArgs {
     /// Append the result to this file as a line of JSON
     #[arg(long)]
     json: Option<PathBuf>,
-    /// A quarter of the seconds
+    /// A quarter of the times and bytes
     #[arg(long)]
     quick: bool,
 }
@@ -46,6 +46,12 @@ pub(crate) struct RunArgs {
 /// It is none, or as its loads.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let scenario = Scenario::read(&args.scenario)?;
+    if scenario.starts_brokers() {
+        return Err(Failure::Scenario {
+            path: args.scenario.clone(),
+            what: "it starts brokers itself: `compare` runs it, or `start` with its flags".into(),
+        });
+    }
     let extent = if args.quick { Extent::Quick } else { Extent::Full };
     for part in [Part::Setup, Part::Load] {
         if let Some(mut words) = scenario.words(part, extent, has_flag)? {
@@ -56,7 +62,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn has_flag(command: &str, flag: &str) -> bool {
+/// Whether a command of this program has a flag.
+pub(crate) fn has_flag(command: &str, flag: &str) -> bool {
     let cli = Cli::command();
     let command = cli.find_subcommand(command);
     command.is_some_and(|command| command.get_arguments().any(|a| a.get_long() == Some(flag)))
@@ -109,7 +116,7 @@ mod tests {
                     --topic-config a=1";
         let cli = Cli::try_parse_from(line.split_whitespace()).expect("a command line");
         let crate::Command::Run(args) = cli.command else { panic!("it is `run`") };
-        for scenario in scenarios {
+        for scenario in scenarios.iter().filter(|scenario| !scenario.starts_brokers()) {
             for (part, extent) in [
                 (Part::Setup, Extent::Full),
                 (Part::Load, Extent::Full),

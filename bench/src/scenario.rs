@@ -15,7 +15,9 @@ use crate::units;
 
 const COMMAND: &str = "command";
 /// What a load can be.
-const COMMANDS: [&str; 6] = ["produce", "open", "fetch", "tail", "mixed", "ramp"];
+const COMMANDS: [&str; 7] = ["produce", "open", "fetch", "tail", "mixed", "ramp", START];
+/// The one that starts brokers itself.
+const START: &str = "start";
 
 /// A scenario file.
 #[derive(Debug)]
@@ -33,10 +35,11 @@ struct Content {
     title: String,
     #[serde(rename = "claim")]
     _claim: String,
-    #[serde(rename = "bound")]
-    _bound: Option<String>,
     #[serde(default)]
     systems: Vec<String>,
+    /// Whether it is among those that tell quickly that everything works.
+    #[serde(default)]
+    quick: bool,
     /// For those who judge results.
     #[serde(rename = "goal")]
     _goals: Option<IgnoredAny>,
@@ -59,7 +62,7 @@ pub(crate) enum Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
     Full,
-    /// A quarter of the seconds.
+    /// A quarter of all times and bytes.
     Quick,
 }
 
@@ -112,10 +115,23 @@ impl Scenario {
         &self.content.systems
     }
 
+    /// Whether it is among those that tell quickly that everything works.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.content.quick
+    }
+
     /// Whether its load only produces.
     pub(crate) fn only_produces(&self) -> bool {
-        let command = self.content.load.get(COMMAND).and_then(|name| name.get_ref().as_str());
-        command.is_some_and(|command| ["produce", "open", "ramp"].contains(&command))
+        ["produce", "open", "ramp"].map(Some).contains(&self.command())
+    }
+
+    /// Whether it is about starting brokers, so that nobody else does.
+    pub(crate) fn starts_brokers(&self) -> bool {
+        self.command() == Some(START)
+    }
+
+    fn command(&self) -> Option<&str> {
+        self.content.load.get(COMMAND).and_then(|name| name.get_ref().as_str())
     }
 
     /// The command line of a part, if there is that part. `known` says whether a command has a
@@ -160,8 +176,7 @@ impl Scenario {
                 self.wrong(value.span(), &format!("--{flag} cannot have this value"))
             })?;
             flags.extend(values.into_iter().map(|value| match value {
-                Some(value) if flag == "seconds" => format!("--{flag}={}", extent.of(value)),
-                Some(value) => format!("--{flag}={value}"),
+                Some(value) => format!("--{flag}={}", extent.of(flag, value)),
                 None => format!("--{flag}"),
             }));
         }
@@ -175,11 +190,17 @@ impl Scenario {
 }
 
 impl Extent {
-    fn of(self, time: String) -> String {
-        match (self, units::time(&time)) {
-            (Extent::Quick, Ok(time)) => format!("{}", time.as_secs_f64() / 4.0),
-            // What is no time is told when the flags are read.
-            _ => time,
+    fn of(self, flag: &str, value: String) -> String {
+        if self == Extent::Full {
+            return value;
+        }
+        // What is none of these is told when the flags are read.
+        match flag {
+            "seconds" | "warm-up" | "idle" => {
+                units::time(&value).map_or(value, |time| format!("{}", time.as_secs_f64() / 4.0))
+            }
+            "bytes" | "fill" => units::bytes(&value).map_or(value, |bytes| (bytes / 4).to_string()),
+            _ => value,
         }
     }
 }
@@ -214,7 +235,8 @@ mod tests {
     }
 
     fn known(command: &str, flag: &str) -> bool {
-        command == "produce" && ["seconds", "acks", "topic-config", "idempotent"].contains(&flag)
+        let flags = ["seconds", "bytes", "acks", "topic-config", "idempotent"];
+        command == "produce" && flags.contains(&flag)
     }
 
     fn words(loads: &str, part: Part, extent: Extent) -> Result<String, String> {
@@ -226,18 +248,20 @@ mod tests {
     #[test]
     fn keys_are_flags() {
         let load = "[load]\ncommand = \"produce\"\nseconds = 10\nacks = \"-1\"\nidempotent = true\n\
-                    topic-config = [\"a=1\", \"b=2\"]\n[setup]\ncommand = \"produce\"\n\
+                    bytes = \"4MB\"\ntopic-config = [\"a=1\", \"b=2\"]\n\
+                    [setup]\ncommand = \"produce\"\n\
                     idempotent = false";
         for (part, extent, expected) in [
             (
                 Part::Load,
                 Extent::Full,
-                "produce --acks=-1 --idempotent --seconds=10 --topic-config=a=1 --topic-config=b=2",
+                "produce --acks=-1 --bytes=4MB --idempotent --seconds=10 --topic-config=a=1 \
+                 --topic-config=b=2",
             ),
             (
                 Part::Load,
                 Extent::Quick,
-                "produce --acks=-1 --idempotent --seconds=2.5 --topic-config=a=1 \
+                "produce --acks=-1 --bytes=1000000 --idempotent --seconds=2.5 --topic-config=a=1 \
                  --topic-config=b=2",
             ),
             (Part::Setup, Extent::Full, "produce "),

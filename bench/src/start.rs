@@ -18,6 +18,8 @@ use crate::units;
 
 /// Time for a broker to come to rest.
 pub(crate) const SETTLE: Duration = Duration::from_secs(3);
+/// What is produced immediately before a broker is killed.
+const LAST_BYTES: u64 = 50_000_000;
 const PROBE_TOPIC: &str = "bench-start";
 /// The topic that is filled before a restart.
 pub(crate) const FILL_TOPIC: &str = "bench-fill";
@@ -64,11 +66,21 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     let idle = Idle::watch(broker.pid(), SETTLE, args.idle)?;
     idling(&mut report, ["first start: idle memory", "first start: idle cpu"], idle);
     fill_partitions(&launch.address, args.partitions, args.fill)?;
+    let filled = Idle::watch(broker.pid(), SETTLE, args.idle)?;
+    idling(&mut report, ["filled: idle memory", "filled: idle cpu"], filled);
+    let each = filled.resident.saturating_sub(idle.resident) / u64::from(args.partitions.max(1));
+    report.reading("filled: memory per partition", each as f64 / 1024.0, "KiB");
+    // The kill follows an acknowledgement at once.
+    fill_partitions(&launch.address, args.partitions, LAST_BYTES)?;
     broker.kill();
 
     let (broker, timings) = launch.time(&probe)?;
     let names = ["kill -9: ready line", "kill -9: first answer", "kill -9: first record"];
     told(&mut report, names, timings);
+    // It waits until every partition tells where it ends.
+    Topic::prepare(&TopicArgs::of(&launch.address, FILL_TOPIC, args.partitions))?;
+    let every = broker.since_start().as_secs_f64() * 1e3;
+    report.reading("kill -9: every partition", every, "ms");
     let idle = Idle::watch(broker.pid(), SETTLE, args.idle)?;
     idling(&mut report, ["restarted: idle memory", "restarted: idle cpu"], idle);
     report.reading("clean stop", broker.stop().as_secs_f64() * 1e3, "ms");

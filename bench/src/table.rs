@@ -7,11 +7,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Args;
 
-use crate::claims::{self, Bound, Goal};
-use crate::comparison::{Absence, Comparison, Contest, Metric, OWN, Spread, System, Verdict};
+use crate::claims::{self, Bound, Goal, Limit};
+use crate::comparison::{
+    Absence, Comparison, Contest, Judgement, Metric, OWN, Spread, System, Verdict,
+};
 use crate::failure::Failure;
 use crate::grid::{Grid, escaped};
 use crate::results;
+use crate::rival::About;
 use crate::scale::{Scale, digits};
 
 /// Flags of `table`.
@@ -33,6 +36,9 @@ pub(crate) struct Sources {
     /// The folder with the scenarios' files
     #[arg(long)]
     scenarios: PathBuf,
+    /// The folder with a folder for each system, which says what it is
+    #[arg(long)]
+    rivals: Option<PathBuf>,
 }
 
 impl Sources {
@@ -42,7 +48,11 @@ impl Sources {
     /// One of them cannot be read, or they do not belong together.
     pub(crate) fn read(&self) -> Result<Comparison, Failure> {
         let lines = results::read(&self.results)?;
-        Ok(Comparison::new(lines, claims::read(&self.scenarios)?)?)
+        let mut comparison = Comparison::new(lines, claims::read(&self.scenarios)?)?;
+        if let Some(rivals) = &self.rivals {
+            comparison.describe(rivals)?;
+        }
+        Ok(comparison)
     }
 }
 
@@ -85,6 +95,7 @@ impl Style {
 
 fn blocks(comparison: &Comparison) -> Vec<Block> {
     let mut blocks = vec![Block::Text(conditions(comparison))];
+    blocks.extend(described(comparison).map(Block::Grid));
     blocks.extend(disk(&comparison.disk).map(Block::Grid));
     blocks.extend(comparison.contests.iter().flat_map(contest_blocks));
     blocks
@@ -94,7 +105,6 @@ fn contest_blocks(contest: &Contest) -> Vec<Block> {
     let claim = &contest.claim;
     let heading = format!("{} ({})", claim.title, claim.name);
     let mut blocks = vec![Block::Heading(heading), Block::Text(claim.claim.clone())];
-    blocks.extend(claim.bound.as_ref().map(|bound| Block::Text(format!("Bound: {bound}."))));
     let grids = [goals(contest), figures(contest), ratios(contest), disk(&contest.disk)];
     blocks.extend(grids.into_iter().flatten().map(Block::Grid));
     blocks.extend(absences(contest).map(Block::Text));
@@ -143,21 +153,42 @@ pub(crate) fn absences(contest: &Contest) -> impl Iterator<Item = String> {
 /// Goals, what was reached, and whether that is enough.
 pub(crate) fn goals(contest: &Contest) -> Option<Grid> {
     let row = |goal: &Goal| {
-        let (ratio, verdict) = contest.judge(goal);
-        vec![aim(goal), ratio.map_or("-".to_owned(), plain), told(verdict).to_owned()]
+        let judgement = contest.judge(goal);
+        let reached = judgement.reached.map_or("-".to_owned(), plain);
+        vec![aim(goal), reached, beside(&judgement), told(judgement.verdict).to_owned()]
     };
     let rows: Vec<_> = contest.claim.goals.iter().map(row).collect();
-    let head = ["goal", "reached", ""].map(str::to_owned).to_vec();
+    let head = ["goal", "reached", "of the limit", ""].map(str::to_owned).to_vec();
     (!rows.is_empty()).then_some(Grid { head, rows })
+}
+
+/// What was reached of a limit, if there is one.
+pub(crate) fn beside(judgement: &Judgement) -> String {
+    judgement.limit.map_or("-".to_owned(), |limit| format!("{} ×", plain(limit)))
 }
 
 /// A goal in words.
 pub(crate) fn aim(goal: &Goal) -> String {
-    let (words, ratio) = match goal.ratio {
-        Bound::AtLeast(ratio) => ("at least", ratio),
-        Bound::AtMost(ratio) => ("at most", ratio),
+    let words = match goal.bound {
+        Bound::AtLeast(_) => "at least",
+        Bound::AtMost(_) => "at most",
     };
-    format!("{}: {words} {ratio} × {}", goal.metric, goal.against)
+    let (metric, bound) = (&goal.metric, goal.bound.value());
+    match (&goal.against, goal.limit) {
+        (Some(rival), Some(limit)) => {
+            format!("{metric}: {words} {bound} × {rival}, or {}", allowed(limit))
+        }
+        (Some(rival), None) => format!("{metric}: {words} {bound} × {rival}"),
+        (None, Some(limit)) => format!("{metric}: {words} {bound} × {}", allowed(limit)),
+        (None, None) => format!("{metric}: {words} {bound}"),
+    }
+}
+
+/// A limit in words.
+fn allowed(Limit { of, times, plus }: Limit) -> String {
+    let times = if times == 1.0 { String::new() } else { format!("{times} × ") };
+    let plus = if plus == 0.0 { String::new() } else { format!(" + {plus}") };
+    format!("{times}{}{plus}", of.words())
 }
 
 /// A verdict in words.
@@ -219,6 +250,17 @@ pub(crate) fn ratios(contest: &Contest) -> Option<Grid> {
     let rows: Vec<_> = contest.metrics().into_iter().filter_map(row).collect();
     let heads = rivals.iter().map(|rival| format!("{OWN} / {rival}"));
     let head = [String::new()].into_iter().chain(heads).collect();
+    (!rows.is_empty()).then_some(Grid { head, rows })
+}
+
+/// What each system is.
+pub(crate) fn described(comparison: &Comparison) -> Option<Grid> {
+    let row = |(name, about): &(String, About)| {
+        let kept = if about.durable { "on the disk" } else { "in memory" };
+        vec![name.clone(), about.title.clone(), kept.to_owned()]
+    };
+    let rows: Vec<_> = comparison.described.iter().map(row).collect();
+    let head = ["system", "what it is", "what is acknowledged is"].map(str::to_owned).to_vec();
     (!rows.is_empty()).then_some(Grid { head, rows })
 }
 

@@ -74,8 +74,57 @@ fn goals_are_met_missed_spoilt_or_unmeasured() {
             own.map(|own| line("corelog", 1, own)).into_iter().chain(rival).collect();
         let compared = compare(&lines).expect("comparable");
         let contest = &compared.contests[0];
-        assert_eq!(contest.judge(&contest.claim.goals[0]).1, verdict, "{lines:?}");
-        assert_eq!(contest.judge(&contest.claim.goals[1]).1, Verdict::Unmeasured);
+        assert_eq!(contest.judge(&contest.claim.goals[0]).verdict, verdict, "{lines:?}");
+        assert_eq!(contest.judge(&contest.claim.goals[1]).verdict, Verdict::Unmeasured);
+    }
+}
+
+#[test]
+fn limits_help_where_a_rival_demands_too_much() {
+    let raw = r#"{"test":"raw","system":"raw","round":1,"readings":[
+        {"name":"sequential write","value":10,"unit":"MB/s"},
+        {"name":"durable write p50","value":200,"unit":"us"}]}"#
+        .replace('\n', " ");
+    let echo = line("echo", 1, 20.0);
+    let kafka = line("kafka", 1, 4.0);
+    let goal = |text: &str| toml::from_str(&format!("metric = \"throughput\"\n{text}"));
+    for (text, verdict, reached, limit) in [
+        ("against = \"kafka\"\nat_least = 2", Verdict::Missed, 1.5, None),
+        (
+            "against = \"kafka\"\nat_least = 2\nlimit = { of = \"disk-write\", times = 0.5 }",
+            Verdict::Met,
+            1.5,
+            Some(1.2),
+        ),
+        (
+            "against = \"kafka\"\nat_least = 1\nlimit = { of = \"echo\" }",
+            Verdict::Met,
+            1.5,
+            Some(0.3),
+        ),
+        (
+            "against = \"kafka\"\nat_least = 2\nlimit = { of = \"echo\" }",
+            Verdict::Missed,
+            1.5,
+            Some(0.3),
+        ),
+        ("at_least = 0.6\nlimit = { of = \"disk-write\" }", Verdict::Met, 0.6, Some(0.6)),
+        ("at_most = 5", Verdict::Missed, 6.0, None),
+        (
+            "against = \"kafka\"\nat_most = 1\n\
+             limit = { of = \"disk-latency\", times = 0.01, plus = 4 }",
+            Verdict::Met,
+            1.5,
+            Some(1.0),
+        ),
+    ] {
+        let lines = [raw.clone(), line("corelog", 1, 6.0), kafka.clone(), echo.clone()];
+        let compared = compare(&lines).expect("comparable");
+        let judgement = compared.contests[0].judge(&goal(text).expect("a goal"));
+        let median = |spread: Option<Spread>| spread.map(|spread| spread.median);
+        assert_eq!(judgement.verdict, verdict, "{text}");
+        assert_eq!(median(judgement.reached), Some(reached), "{text}");
+        assert_eq!(median(judgement.limit), limit, "{text}");
     }
 }
 
@@ -85,7 +134,7 @@ fn no_goal_is_met_by_what_failed_in_another_round() {
     let lines = [line("corelog", 1, 9.0), line("kafka", 1, 1.0), failed.to_owned()];
     let compared = compare(&lines).expect("comparable");
     let contest = &compared.contests[0];
-    assert_eq!(contest.judge(&contest.claim.goals[0]).1, Verdict::Errors);
+    assert_eq!(contest.judge(&contest.claim.goals[0]).verdict, Verdict::Errors);
 }
 
 #[test]

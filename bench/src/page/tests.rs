@@ -27,9 +27,8 @@ fn the_page_shows_claims_verdicts_and_plots() {
     for part in [
         "Corelog takes more.",
         "1 of 3 met",
-        "Bound: half of the disk.",
-        "throughput: at least 1.5 × kafka",
-        "reached 1.70 (1.40..2.00)",
+        "throughput: at least 1.5 × kafka, or 0.5 × the disk",
+        "reached 1.70 (1.40..2.00), 0.889 × the limit",
         "NOT MET",
         "not measured",
         "nats is absent: &lt;no&gt; network.",

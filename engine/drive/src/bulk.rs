@@ -3,6 +3,7 @@
 //! It has a ring of its own, so that what waits for an inode or a slow disk holds back no journal
 //! write; it opens files and makes directories, so it may block.
 
+mod chunks;
 mod deliveries;
 mod segments;
 
@@ -20,7 +21,7 @@ use corelog_engine::shard::effect::{ReadIndex, WriteSegment};
 use corelog_engine::shard::event::Outcome;
 use corelog_os::SharedFd;
 use corelog_os::cpu::{CoreId, pin_current_thread};
-use corelog_os::ring::{Op, Readiness, Ring, WorkerLimits};
+use corelog_os::ring::{Completion, Op, Readiness, Ring, WorkerLimits};
 use crossbeam_queue::SegQueue;
 
 use crate::abort::AbortOnPanic;
@@ -31,6 +32,8 @@ use crate::failure::failure;
 use crate::layout::Layout;
 use crate::mesh::{Letter, Mailbox};
 use crate::written::Written;
+use chunks::Chunk;
+pub(crate) use chunks::FileRange;
 use deliveries::Deliveries;
 pub(crate) use deliveries::{Delivery, DeliveryError, Part};
 use segments::{Segments, Write};
@@ -161,6 +164,8 @@ enum Work {
     Write(Write),
     /// The next step of a delivery, by its number.
     Deliver(usize),
+    /// A chunk is read for deliveries.
+    Chunk(Chunk),
 }
 
 struct Worker {
@@ -186,8 +191,13 @@ impl Worker {
         Ok(Worker {
             orders,
             ring,
-            segments: Segments::new(setup.layout.clone(), setup.mailbox.clone(), setup.written),
-            deliveries: Deliveries::new(setup.pipes, setup.clock),
+            segments: Segments::new(
+                setup.layout.clone(),
+                setup.mailbox.clone(),
+                setup.written,
+                setup.clock,
+            ),
+            deliveries: Deliveries::new(setup.pipes, setup.layout.clone(), setup.clock),
             clock: setup.clock,
             layout: setup.layout,
             mailbox: setup.mailbox,
@@ -206,8 +216,10 @@ impl Worker {
                 let Some(order) = self.orders.0.queue.pop() else { break };
                 self.take(order);
             }
+            let now = self.clock.instant();
+            self.deliveries.pace(self.segments.are_written(now));
             self.complete();
-            self.deliveries.expire(self.clock.instant());
+            self.deliveries.expire(now);
             self.deliveries.go_on(&mut self.ring);
             self.answer_forgets();
             self.sleep()?;
@@ -228,6 +240,7 @@ impl Worker {
             }
             Order::Forget(removed, done) => {
                 self.segments.forget(removed);
+                self.deliveries.forget(removed);
                 self.forgetting.push((removed, done));
             }
             Order::Stop => self.ending = true,
@@ -237,18 +250,23 @@ impl Worker {
     fn complete(&mut self) {
         let completions: Vec<_> = self.ring.completions().collect();
         for completion in completions {
-            // The operation goes first: with it goes its hold on pipes and files.
-            drop(completion.op);
-            match completion.payload {
+            let Completion { payload, op, result, .. } = completion;
+            match payload {
                 Work::Wake => {
                     self.orders.0.bell.silence();
                     listen(&mut self.ring, self.orders.0.bell.descriptor());
                 }
                 Work::Write(write) => {
-                    self.segments.complete(write, completion.result, &mut self.ring);
+                    drop(op);
+                    self.segments.complete(write, result, &mut self.ring);
                 }
                 Work::Deliver(number) => {
-                    self.deliveries.complete(number, completion.result);
+                    // With the operation goes its hold on the pipe.
+                    drop(op);
+                    self.deliveries.complete(number, result);
+                }
+                Work::Chunk(chunk) => {
+                    self.deliveries.arrived(chunk, op, result, &mut self.ring);
                 }
             }
         }

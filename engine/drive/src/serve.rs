@@ -16,7 +16,7 @@ use corelog_os::SharedFd;
 use corelog_os::net::{self, Rest};
 use corelog_os::ring::Readiness;
 
-use crate::bulk::{Bulk, Delivery, DeliveryError, Part};
+use crate::bulk::{Bulk, Delivery, DeliveryError, FileRange, Part};
 use crate::disk::{Disk, FileKind};
 use crate::oneshot::channel;
 use crate::pulse::{Pulse, Sending};
@@ -55,7 +55,7 @@ impl From<Close> for End {
 enum Opened {
     Memory(Bytes),
     Read { file: SharedFd, at: u64, len: u64 },
-    Splice { file: SharedFd, at: u64, len: u64 },
+    Splice { file: SharedFd, range: FileRange },
 }
 
 /// A connection's sending half.
@@ -76,7 +76,7 @@ impl Server {
         for part in parts {
             let part = match part {
                 Opened::Memory(bytes) => Part::Memory(bytes),
-                Opened::Splice { file, at, len } => Part::File { file, at, end: at + len },
+                Opened::Splice { file, range } => Part::File { file, range },
                 Opened::Read { file, at, len } => {
                     if materialised + len > MATERIALISED {
                         self.send_ready(mem::take(&mut ready)).await?;
@@ -113,10 +113,11 @@ impl Server {
         for piece in pieces {
             parts.push(match piece {
                 Piece::Memory(bytes) => Opened::Memory(bytes),
-                Piece::File { segment, at, len } if len >= WORTH_SPLICING => {
-                    Opened::Splice { file: self.file(segment, FileKind::Buffered).await?, at, len }
+                Piece::File { segment, at, len, flushed } if len >= WORTH_SPLICING => {
+                    let range = FileRange { segment, at, end: at + len, flushed };
+                    Opened::Splice { file: self.file(segment, FileKind::Buffered).await?, range }
                 }
-                Piece::File { segment, at, len } => {
+                Piece::File { segment, at, len, .. } => {
                     Opened::Read { file: self.file(segment, FileKind::Direct).await?, at, len }
                 }
             });

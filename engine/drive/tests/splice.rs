@@ -6,13 +6,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::client::{Client, file_body, partition};
+use common::client::{Client, file_body, flushed_body, partition};
 use common::dir::TestDir;
 use common::{Broker, eventually, settings};
 use corelog_engine::id::{TopicId, TopicPartition};
+use corelog_os::file::{self, Access, Existence};
 
 const LEN: usize = 24 << 20;
 
@@ -21,10 +23,25 @@ fn make_file(dir: &TestDir) -> (TopicPartition, Vec<u8>) {
     let topic = TopicId([9; 16]);
     let bytes: Vec<u8> =
         (0..LEN as u64).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    let place = dir.path().join("topics").join(topic.to_string()).join("0");
-    fs::create_dir_all(&place).expect("a directory");
-    fs::write(place.join("00000000000000000000.log"), &bytes).expect("a file");
-    (partition(topic, 0), bytes)
+    let partition = partition(topic, 0);
+    let path = segment(dir, partition);
+    fs::create_dir_all(path.parent().expect("a directory's file")).expect("a directory");
+    fs::write(path, &bytes).expect("a file");
+    (partition, bytes)
+}
+
+fn segment(dir: &TestDir, partition: TopicPartition) -> PathBuf {
+    let place = dir.path().join("topics").join(partition.topic.to_string()).join("0");
+    place.join("00000000000000000000.log")
+}
+
+/// A file of which nothing is in memory.
+fn make_cold_file(dir: &TestDir) -> (TopicPartition, Vec<u8>) {
+    let made = make_file(dir);
+    let file = fs::File::open(segment(dir, made.0)).expect("a file");
+    file.sync_all().expect("on the disk");
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("out of memory");
+    made
 }
 
 #[test]
@@ -47,6 +64,53 @@ fn ranges_are_sent_whole_from_any_position() {
         let sent = client.ask(&file_body(partition, 0, at as u64, len as u64)).expect("sent");
         assert!(sent == bytes[at..at + len], "{at} {len}");
     }
+}
+
+#[test]
+fn only_what_is_read_again_goes_through_the_page_cache() {
+    // Odd sizes: ranges begin and end anywhere in the chunks that are read.
+    const PIECE: u64 = 1_000_003;
+    let dir = TestDir::new();
+    let broker = Broker::start(settings(dir.path(), 1));
+    let (partition, bytes) = make_cold_file(&dir);
+    let path = segment(&dir, partition);
+    let file = file::open(&path, Access::Read, Existence::Present).expect("a file");
+    let cached =
+        || (0..LEN as u64).step_by(PIECE as usize).filter(|at| file::is_cached(&file, *at));
+    let mut client = Client::connect(broker.address());
+    for all in [0..=1, 20..=30, 20..=30] {
+        for at in (0..LEN as u64).step_by(PIECE as usize) {
+            let len = PIECE.min(LEN as u64 - at);
+            let body = flushed_body(partition, 0, [at, len, LEN as u64]);
+            let sent = client.ask(&body).expect("sent");
+            assert!(sent == bytes[at as usize..(at + len) as usize], "{at}");
+        }
+        // The last chunk of a file that does not end with one is never read past the page cache.
+        assert!(all.contains(&cached().count()), "{} cached, {all:?}", cached().count());
+    }
+}
+
+#[test]
+fn many_readers_of_what_is_on_the_disk_get_everything() {
+    let dir = TestDir::new();
+    let broker = Broker::start(settings(dir.path(), 1));
+    let (partition, bytes) = make_cold_file(&dir);
+    let address = broker.address();
+    let whole = &bytes;
+    // More readers than chunks, each of its own part.
+    thread::scope(|scope| {
+        for reader in 0..24 {
+            scope.spawn(move || {
+                let mut client = Client::connect(address);
+                for piece in 0..10 {
+                    let at = reader * (LEN as u64 / 24) + piece * 100_001;
+                    let body = flushed_body(partition, 0, [at, 100_001, LEN as u64]);
+                    let sent = client.ask(&body).expect("sent");
+                    assert!(sent == whole[at as usize..][..100_001], "{reader} {piece}");
+                }
+            });
+        }
+    });
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl World {
     fn hold(&self, fetched: Fetched) -> Result<Planned, ReadError> {
         let hold = |piece| match piece {
             Piece::Memory(bytes) => Ok(Held::Memory(bytes)),
-            Piece::File { segment, at, len } => {
+            Piece::File { segment, at, len, .. } => {
                 let inode = self.disk.find(Name::Segment(segment));
                 Ok(Held::File(inode.ok_or(ReadError::UnknownPartition)?, at, len))
             }

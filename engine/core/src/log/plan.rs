@@ -209,7 +209,10 @@ impl Log {
         let mut pieces = Vec::new();
         if from < memory {
             let segment = self.segment_id(from.segment);
-            pieces.push(Piece::File { segment, at: from.at, len: memory.at - from.at });
+            let readable = self.readable_end(from);
+            let flushed = self.tail.start().map_or(readable, |start| start.min(readable)).at;
+            let len = memory.at - from.at;
+            pieces.push(Piece::File { segment, at: from.at, len, flushed });
         }
         if memory < to {
             pieces.extend(self.tail.bytes(memory, to).into_iter().map(Piece::Memory));

@@ -157,6 +157,8 @@ pub enum Piece {
         at: u64,
         /// How many.
         len: u64,
+        /// How far the file holds such bytes, from its start; at least to the end of this piece.
+        flushed: u64,
     },
 }
 

@@ -1,10 +1,11 @@
 //! Responses that hold file ranges, to their sockets: memory by sends, file ranges through pipes,
 //! inside the kernel.
 //!
-//! What is in the page cache moves at once, on this thread. What is not is read by the kernel's
-//! workers, into the pipe. A pipe is filled only for a socket that is writable now. What a slow
-//! socket leaves in it goes out later, but not much later: then the pipe is closed, for others to
-//! have one, and the range is spliced again from where the socket has got to.
+//! What is in the page cache moves at once, on this thread. What is not is read in chunks past it
+//! ([`super::chunks`]), or else by the kernel's workers, into the pipe. A pipe is filled only for a
+//! socket that is writable now. What a slow socket leaves in it goes out later, but not much later:
+//! then the pipe is closed, for others to have one, and the range is spliced again from where the
+//! socket has got to.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,8 +19,10 @@ use corelog_os::ring::{Op, Readiness, Ring};
 use corelog_os::splice::{self, PipePair, PipePool, Progress};
 use corelog_os::{SharedFd, file};
 
-use super::Work;
+use super::chunks::{Arrived, Chunk, Chunks, FileRange, Found};
+use super::{Removed, Work};
 use crate::clock::Clock;
+use crate::layout::Layout;
 use crate::oneshot::Sender;
 
 /// Bytes that one pipe is made to hold: what an ordinary user may have.
@@ -28,17 +31,19 @@ pub(crate) const PIPE_BYTES: usize = 1 << 20;
 /// Bytes of a file that are taken for cached when the last of them is.
 const PROBE: u32 = 128 << 10;
 
+/// Bytes of a file that are read at a time.
+const READ: usize = 512 << 10;
+
 /// Milliseconds that a pipe may wait for a socket that takes nothing.
 const PIPE_PATIENCE_MS: u64 = 20;
 
 /// Something to be sent.
 pub(crate) enum Part {
     Memory(Bytes),
-    /// From `at` to behind the last byte, from the start of the file.
+    /// The file is one to be read through the page cache.
     File {
         file: SharedFd,
-        at: u64,
-        end: u64,
+        range: FileRange,
     },
 }
 
@@ -72,7 +77,7 @@ enum Step {
     Polling,
     /// Waiting for its turn to have a pipe.
     Queueing,
-    /// The kernel reads into the pipe.
+    /// The kernel reads, into the pipe or into a chunk.
     Filling,
 }
 
@@ -95,10 +100,10 @@ impl Job {
                 bytes.advance(count as usize);
                 bytes.is_empty()
             }
-            Some(Part::File { at, end, .. }) => {
-                self.held -= count;
-                *at += count;
-                at == end
+            Some(Part::File { range, .. }) => {
+                self.held = self.held.saturating_sub(count);
+                range.at += count;
+                range.at == range.end
             }
             None => false,
         };
@@ -110,7 +115,7 @@ impl Job {
     /// Whether there is more than what is being sent now.
     fn rest(&self, sending: u64) -> Rest {
         let left = match self.delivery.parts.front() {
-            Some(Part::File { at, end, .. }) => end - at,
+            Some(Part::File { range, .. }) => range.end - range.at,
             Some(Part::Memory(bytes)) => bytes.len() as u64,
             None => 0,
         };
@@ -128,6 +133,7 @@ pub(super) struct Deliveries {
     /// Pipes that may still be taken.
     pipes: usize,
     queue: VecDeque<usize>,
+    chunks: Chunks,
     waits: u64,
     /// Jobs that keep bytes in a pipe while they wait for the socket, by when that must end.
     patience: VecDeque<(Instant, usize, u64)>,
@@ -136,7 +142,7 @@ pub(super) struct Deliveries {
 
 impl Deliveries {
     /// With at most so many pipes at a time.
-    pub(super) fn new(pipes: usize, clock: Clock) -> Deliveries {
+    pub(super) fn new(pipes: usize, layout: Layout, clock: Clock) -> Deliveries {
         Deliveries {
             jobs: Vec::new(),
             free: Vec::new(),
@@ -144,6 +150,7 @@ impl Deliveries {
             pool: PipePool::new(PIPE_BYTES, pipes),
             pipes,
             queue: VecDeque::new(),
+            chunks: Chunks::new(layout),
             waits: 0,
             patience: VecDeque::new(),
             clock,
@@ -224,6 +231,44 @@ impl Deliveries {
         }
     }
 
+    /// A chunk has been read, or has not.
+    pub(super) fn arrived(
+        &mut self,
+        chunk: Chunk,
+        op: Op,
+        result: io::Result<u32>,
+        ring: &mut Ring<Work>,
+    ) {
+        let Arrived { askers, result } = self.chunks.complete(chunk, op, result, ring);
+        for number in askers {
+            match &result {
+                Ok(()) => {
+                    if let Some(job) = &self.jobs[number] {
+                        job.delivery.progress.fetch_add(1, Ordering::Relaxed);
+                    }
+                    self.set_ready(number);
+                }
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    self.end(number, Err(DeliveryError::FileEnded));
+                }
+                Err(error) => {
+                    let error = io::Error::new(error.kind(), error.to_string());
+                    self.end(number, Err(DeliveryError::File(error)));
+                }
+            }
+        }
+    }
+
+    /// Tells whether segments are written now.
+    pub(super) fn pace(&mut self, writing: bool) {
+        self.chunks.pace(writing);
+    }
+
+    /// Forgets files that are removed.
+    pub(super) fn forget(&mut self, removed: Removed) {
+        self.chunks.forget(removed);
+    }
+
     /// Closes the pipes whose sockets have taken nothing for too long.
     pub(super) fn expire(&mut self, now: Instant) {
         while let Some((at, number, wait)) = self.patience.front().copied() {
@@ -262,7 +307,14 @@ impl Deliveries {
         let Some(job) = &mut self.jobs[number] else { return };
         let Some(Part::Memory(bytes)) = job.delivery.parts.front() else { return };
         let rest = job.rest(bytes.len() as u64);
-        match net::send(&job.delivery.socket, bytes, rest) {
+        let sent = net::send(&job.delivery.socket, bytes, rest);
+        self.sent(number, sent, ring);
+    }
+
+    /// The socket has taken so much, or nothing.
+    fn sent(&mut self, number: usize, sent: io::Result<usize>, ring: &mut Ring<Work>) {
+        let Some(job) = &mut self.jobs[number] else { return };
+        match sent {
             Ok(count) => {
                 job.advance(count as u64);
                 self.set_ready(number);
@@ -272,10 +324,28 @@ impl Deliveries {
         }
     }
 
-    /// Fills a pipe, as soon as there is one for this job.
+    /// Sends of a chunk that is here, or has somebody read: into a chunk or a pipe.
     fn fill(&mut self, number: usize, ring: &mut Ring<Work>) {
         let Some(job) = &mut self.jobs[number] else { return };
-        let Some(Part::File { file, at, end }) = job.delivery.parts.front() else { return };
+        let Some(Part::File { file, range }) = job.delivery.parts.front() else { return };
+        match self.chunks.find(range, number, ring) {
+            Some(Found::Here(bytes)) => {
+                let rest = job.rest(bytes.len() as u64);
+                let sent = net::send(&job.delivery.socket, bytes, rest);
+                self.sent(number, sent, ring);
+            }
+            Some(Found::Coming) => job.step = Step::Filling,
+            None => match cached(file, range) {
+                0 if self.chunks.read(range, number, ring) => job.step = Step::Filling,
+                cached => self.fill_pipe(number, cached, ring),
+            },
+        }
+    }
+
+    /// Fills a pipe, as soon as there is one for this job; at once with what is cached.
+    fn fill_pipe(&mut self, number: usize, cached: u32, ring: &mut Ring<Work>) {
+        let Some(job) = &mut self.jobs[number] else { return };
+        let Some(Part::File { file, range }) = job.delivery.parts.front() else { return };
         if self.pipes == 0 {
             job.step = Step::Queueing;
             return self.queue.push_back(number);
@@ -286,15 +356,15 @@ impl Deliveries {
         };
         self.pipes -= 1;
         job.delivery.progress.fetch_add(1, Ordering::Relaxed);
-        let len = (end - at).min(pipe.capacity() as u64) as u32;
         job.step = Step::Filling;
-        let cached = cached(file, *at, len);
         if cached > 0 {
-            let filled = splice::fill(file, *at, &pipe, cached as usize);
+            let len = pipe.capacity().min(cached as usize);
+            let filled = splice::fill(file, range.at, &pipe, len);
             job.pipe = Some(pipe);
             return self.complete(number, filled.map(|count| count as u32));
         }
-        let op = Op::SpliceIn { file: file.clone(), at: *at, pipe: pipe.write_end(), len };
+        let len = (range.end - range.at).min(pipe.capacity().min(READ) as u64) as u32;
+        let op = Op::SpliceIn { file: file.clone(), at: range.at, pipe: pipe.write_end(), len };
         job.pipe = Some(pipe);
         ring.submit(op, Work::Deliver(number));
     }
@@ -342,12 +412,14 @@ impl Deliveries {
     }
 }
 
-/// How many bytes of a range can be read now, from its start on.
-fn cached(file: &SharedFd, at: u64, len: u32) -> u32 {
+/// How many bytes of a range can be read now, from its start on; no more than a pipe holds.
+fn cached(file: &SharedFd, range: &FileRange) -> u32 {
+    let len = (range.end - range.at).min(PIPE_BYTES as u64) as u32;
     let probes = (0..len).step_by(PROBE as usize);
     let ends = probes.map(|start| (start + PROBE).min(len));
-    if !file::is_cached(file, at) {
+    if !file::is_cached(file, range.at) {
         return 0;
     }
-    ends.take_while(|end| file::is_cached(file, at + u64::from(*end) - 1)).last().unwrap_or(0)
+    let is_cached = |end: &u32| file::is_cached(file, range.at + u64::from(*end) - 1);
+    ends.take_while(is_cached).last().unwrap_or(0)
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
+use corelog_engine::id::Instant;
 use corelog_engine::log::SegmentId;
 use corelog_engine::shard::effect::WriteSegment;
 use corelog_engine::shard::event::{EffectId, Failure, Outcome};
@@ -15,6 +16,7 @@ use corelog_os::file::{self, Access, Existence};
 use corelog_os::ring::{Op, Ring, WriteBuf};
 
 use super::{Removed, Work};
+use crate::clock::Clock;
 use crate::failure::{NOT_WHOLE, failure};
 use crate::fd_cache::FdCache;
 use crate::layout::Layout;
@@ -26,6 +28,9 @@ const OPEN_FILES: usize = 256;
 
 /// The kernel takes no more pieces in one call.
 const MOST_PIECES: usize = 1024;
+
+/// Writers that write no segment for so long have paused.
+const PAUSE_MS: u64 = 100;
 
 /// A write in flight, and what of it is still to come.
 pub(super) struct Write {
@@ -46,12 +51,25 @@ pub(super) struct Segments {
     written: Arc<Written>,
     files: FdCache<SegmentId>,
     in_flight: Vec<SegmentId>,
+    /// When a write was last started.
+    started: Instant,
+    clock: Clock,
 }
 
 impl Segments {
-    pub(super) fn new(layout: Layout, mailbox: Arc<Mailbox>, written: Arc<Written>) -> Segments {
-        let files = FdCache::new(OPEN_FILES);
-        Segments { layout, mailbox, written, files, in_flight: Vec::new() }
+    pub(super) fn new(
+        layout: Layout,
+        mailbox: Arc<Mailbox>,
+        written: Arc<Written>,
+        clock: Clock,
+    ) -> Segments {
+        let (files, in_flight) = (FdCache::new(OPEN_FILES), Vec::new());
+        Segments { layout, mailbox, written, files, in_flight, started: Instant(0), clock }
+    }
+
+    /// Whether there are writes, now or just before.
+    pub(super) fn are_written(&self, now: Instant) -> bool {
+        !self.in_flight.is_empty() || now < self.started.plus_ms(PAUSE_MS)
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -71,6 +89,7 @@ impl Segments {
         match self.open(segment) {
             Ok((file, names)) => {
                 self.in_flight.push(segment);
+                self.started = self.clock.instant();
                 let pieces = bytes.into();
                 let write = Write { id, segment, file, names, at, pieces, submitted: 0 };
                 submit(write, ring);

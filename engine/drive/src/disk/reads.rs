@@ -14,7 +14,7 @@ use corelog_engine::log::SegmentId;
 use corelog_engine::shard::event::{EffectId, Event, Failure, Outcome};
 use corelog_os::SharedFd;
 use corelog_os::aligned::{AlignedBuf, BLOCK};
-use corelog_os::file::{Access, Existence, OpenHow};
+use corelog_os::file::{self, Access, Existence, OpenHow};
 use corelog_os::ring::Op;
 
 use super::Work;
@@ -164,6 +164,11 @@ impl Reads {
         let file = result.map_err(|error| failure(&error)).and_then(|fd| fd.ok_or(NOT_WHOLE));
         match file {
             Ok(file) => {
+                // Read-ahead would be megabytes at a time, which others at the disk would wait for.
+                if key.1 == FileKind::Buffered {
+                    // If it cannot be advised it only reads more than it should.
+                    let _ = file::read_nothing_ahead(&file);
+                }
                 let file = Arc::new(file);
                 if !removed {
                     self.files.insert(key, file.clone());

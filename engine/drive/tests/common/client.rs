@@ -129,9 +129,15 @@ impl Client {
     }
 }
 
+/// A range of a file of which no more is known to be flushed.
 pub(crate) fn file_body(partition: TopicPartition, base: i64, at: u64, len: u64) -> Vec<u8> {
-    let (base, at, len) = (base.to_le_bytes(), at.to_le_bytes(), len.to_le_bytes());
-    [&[FILE][..], &name(partition), &base, &at, &len].concat()
+    flushed_body(partition, base, [at, len, at + len])
+}
+
+/// A range of a file by where it starts, its length, and how far the file is flushed.
+pub(crate) fn flushed_body(partition: TopicPartition, base: i64, range: [u64; 3]) -> Vec<u8> {
+    let range = range.map(u64::to_le_bytes).concat();
+    [&[FILE][..], &name(partition), &base.to_le_bytes(), &range].concat()
 }
 
 pub(crate) fn append_body(partition: TopicPartition, batch: &[u8]) -> Vec<u8> {

@@ -96,7 +96,7 @@ impl Session for TinySession {
                     base: Offset(frame.get_i64_le()),
                 };
                 let (at, len) = (frame.get_u64_le(), frame.get_u64_le());
-                let piece = Piece::File { segment, at, len };
+                let piece = Piece::File { segment, at, len, flushed: frame.get_u64_le() };
                 Box::pin(async move { Ok(answer(0, &[], vec![piece])) })
             }
             TOPICS => {

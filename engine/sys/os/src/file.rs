@@ -9,7 +9,7 @@ use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, StatxFlags};
+use rustix::fs::{Advice, AtFlags, FallocateFlags, Mode, OFlags, StatxFlags};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use crate::aligned::AlignedBuf;
@@ -218,6 +218,14 @@ pub fn is_cached(file: impl AsFd, at: u64) -> bool {
     let mut byte = [0];
     let mut into = [IoSliceMut::new(&mut byte)];
     preadv2(file, &mut into, at, ReadWriteFlags::NOWAIT).is_ok_and(|count| count > 0)
+}
+
+/// Has the kernel read of a file what is asked for, and nothing ahead.
+///
+/// # Errors
+/// What the kernel says.
+pub fn read_nothing_ahead(file: impl AsFd) -> io::Result<()> {
+    Ok(rustix::fs::fadvise(file, 0, None, Advice::Random)?)
 }
 
 /// Bytes an ordinary user may still write to the file system.
