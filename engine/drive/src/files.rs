@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -31,6 +32,9 @@ use crate::written::{Names, Written};
 
 /// Nobody else has a business with our files; what is locked is about to be unlocked.
 const LOCK_PATIENCE: Patience = Patience { tries: 50, pause: Duration::from_millis(20) };
+
+/// Between two megabytes of a journal file that nobody waits for yet.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// What a files thread works with.
 pub(crate) struct FilesSetup {
@@ -64,7 +68,7 @@ impl Files {
         let (sender, jobs) = channel();
         let name = format!("corelog-files-{}", setup.manifest.shard.0);
         let path = layout.root().to_path_buf();
-        let worker = Worker { manifest, root: Arc::new(root), setup };
+        let worker = Worker { manifest, root: Arc::new(root), has_journal: false, setup };
         let thread = thread::Builder::new().name(name).spawn(move || worker.run(&jobs));
         Ok((Files(sender), thread.context("starting a thread for", path)?))
     }
@@ -103,6 +107,8 @@ struct Worker {
     setup: FilesSetup,
     manifest: Manifest,
     root: SharedFd,
+    /// Whether a journal file was formatted.
+    has_journal: bool,
 }
 
 impl Worker {
@@ -148,13 +154,15 @@ impl Worker {
         Letter::Done(id, outcome(done))
     }
 
-    fn format_journal(&self, slot: u16) -> io::Result<SharedFd> {
+    fn format_journal(&mut self, slot: u16) -> io::Result<SharedFd> {
+        // The first commits wait for the first file, and must not wait for the others.
+        let pause = if mem::replace(&mut self.has_journal, true) { PAUSE } else { Duration::ZERO };
         let layout = &self.setup.layout;
         let journal = JournalFile { shard: self.setup.manifest.shard, slot };
         let path = layout.journal(journal);
         let file = file::open(&path, Access::WriteDirect, Existence::Either)?;
         let filled = file::truncate(&file, 0)
-            .and_then(|()| file::zero_fill(&file, self.setup.journal_bytes))
+            .and_then(|()| file::zero_fill(&file, self.setup.journal_bytes, pause))
             .and_then(|()| sync_parent(&path));
         drop(file);
         filled.and_then(|()| open_journal(layout, journal)).inspect_err(|_| {

@@ -44,6 +44,8 @@ pub(crate) struct Commits {
     file_bytes: u64,
     files: usize,
     formatted: Vec<FileSlot>,
+    /// How many are being formatted.
+    formatting: usize,
     /// Files that the disk had no room for.
     unmade: Vec<FileSlot>,
     incarnation: Incarnation,
@@ -66,6 +68,7 @@ impl Commits {
             file_bytes,
             files: usize::from(setup.limits.journal_files),
             formatted: setup.formatted.clone(),
+            formatting: 0,
             unmade: Vec::new(),
             incarnation: setup.incarnation,
             in_flight: VecDeque::new(),
@@ -78,9 +81,12 @@ impl Commits {
         }
     }
 
-    /// Files of the ring that must be formatted.
-    pub(crate) fn unformatted(&self, files: u16) -> Vec<FileSlot> {
-        (0..files).map(FileSlot).filter(|slot| !self.formatted.contains(slot)).collect()
+    /// Files of the ring that must be formatted, now.
+    pub(crate) fn format(&mut self, files: u16) -> Vec<FileSlot> {
+        let slots = (0..files).map(FileSlot).filter(|slot| !self.formatted.contains(slot));
+        let slots: Vec<_> = slots.collect();
+        self.formatting += slots.len();
+        slots
     }
 
     /// Queues a log that has something to journal.
@@ -98,9 +104,11 @@ impl Commits {
         self.ring.free_files() * 2 < self.files
     }
 
-    /// Whether the last free file has been begun.
+    /// Whether the last free file has been begun; where others are being formatted, whether half of
+    /// it is full.
     pub(crate) fn is_crowded(&self) -> bool {
-        !self.formatted.is_empty() && self.ring.free_files() == 0
+        let coming = self.formatting > 0 && self.ring.space() > self.file_bytes / 2;
+        !self.formatted.is_empty() && self.ring.free_files() == 0 && !coming
     }
 
     /// The last commit of the oldest file, when it should come free.
@@ -293,6 +301,7 @@ impl Shard {
         outcome: &Outcome,
         fx: &mut Effects,
     ) {
+        self.commits.formatting -= 1;
         match outcome {
             Outcome::Failed(Failure::Full) => {
                 self.commits.unmade.push(slot);
@@ -316,6 +325,7 @@ impl Shard {
     pub(super) fn retry_formats(&mut self, free: u64, fx: &mut Effects) {
         let fit = free / self.limits.journal_file_bytes;
         let count = self.commits.unmade.len().min(usize::try_from(fit).unwrap_or(usize::MAX));
+        self.commits.formatting += count;
         for slot in self.commits.unmade.drain(..count).collect::<Vec<_>>() {
             let id = self.effect(Pending::Format(slot));
             fx.file(id, FileAction::FormatJournal(slot.0));

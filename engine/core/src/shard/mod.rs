@@ -138,7 +138,7 @@ impl Shard {
 
     /// Wants what must happen before and beside the first request: journal files formatted.
     pub fn start(&mut self, effects: &mut Effects) {
-        for slot in self.commits.unformatted(self.limits.journal_files) {
+        for slot in self.commits.format(self.limits.journal_files) {
             let id = self.effect(Pending::Format(slot));
             effects.file(id, effect::FileAction::FormatJournal(slot.0));
         }

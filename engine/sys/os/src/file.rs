@@ -8,6 +8,8 @@ use std::fs;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{Advice, AtFlags, FallocateFlags, Mode, OFlags, StatxFlags};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
@@ -131,17 +133,21 @@ const ZEROS: usize = 1 << 20;
 
 /// Writes zeros over the first `len` bytes and makes them durable, so that later overwrites need no
 /// file-system journal. Use a descriptor without [`Access::WriteDurable`]; a direct one asks for
-/// whole blocks.
+/// whole blocks. Others at the disk get a turn of `pause` behind each megabyte.
 ///
 /// # Errors
 /// What the kernel says.
-pub fn zero_fill(file: impl AsFd, len: u64) -> io::Result<()> {
+pub fn zero_fill(file: impl AsFd, len: u64, pause: Duration) -> io::Result<()> {
     let zeros = AlignedBuf::zeroed(ZEROS);
     let mut at = 0;
     while at < len {
         let step = (len - at).min(ZEROS as u64);
         write_all_at(&file, &zeros[..step as usize], at)?;
         at += step;
+        if !pause.is_zero() {
+            sync_data(&file)?;
+            thread::sleep(pause);
+        }
     }
     sync_all(file)
 }
@@ -356,7 +362,7 @@ mod tests {
         for access in [Access::Write, Access::WriteDirect] {
             let file = open(&dir.file("a"), access, Existence::Either).expect("open");
             truncate(&file, 0).expect("truncate");
-            zero_fill(&file, len).expect("fill");
+            zero_fill(&file, len, Duration::ZERO).expect("fill");
             assert_eq!(size(&file).expect("size"), len);
             let mut bytes = AlignedBuf::zeroed(len as usize);
             bytes.fill(1);

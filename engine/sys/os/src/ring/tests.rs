@@ -11,7 +11,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use corelog_mem::SlabWriter;
 use rustix::io::write;
@@ -162,7 +162,7 @@ fn files_are_opened_relative_to_a_directory_and_closed() {
     let done = run(&mut ring, relative());
     let opened = done.opened.expect("a descriptor");
     assert_eq!(done.result.ok(), Some(0));
-    zero_fill(&opened, BLOCK as u64).expect("usable");
+    zero_fill(&opened, BLOCK as u64, Duration::ZERO).expect("usable");
     let done = run(&mut ring, relative());
     assert_eq!((code(&done), done.opened.is_none()), (Some(libc::EEXIST), true));
 
@@ -181,7 +181,7 @@ fn a_thousand_operations_pass_through_a_ring_of_eight() {
     let mut ring = ring();
     let dir = TestDir::new();
     let file = shared(&dir.file("a"), Access::WriteDirect, Existence::New);
-    zero_fill(&file, 1000 * BLOCK as u64).expect("fill");
+    zero_fill(&file, 1000 * BLOCK as u64, Duration::ZERO).expect("fill");
     for number in 0..1000u32 {
         let op = if number.is_multiple_of(2) {
             Op::Nop
@@ -327,7 +327,7 @@ fn payloads(count: usize) -> (Rc<()>, Vec<Rc<()>>) {
 fn a_dropped_ring_waits_for_reads_in_flight() {
     let dir = TestDir::new();
     let file = shared(&dir.file("a"), Access::WriteDirect, Existence::New);
-    zero_fill(&file, 32 << 20).expect("fill");
+    zero_fill(&file, 32 << 20, Duration::ZERO).expect("fill");
     let (original, copies) = payloads(32);
     let mut ring = ring();
     for (payload, number) in copies.into_iter().zip(0..) {
