@@ -200,6 +200,11 @@ impl Contest {
         self.systems.iter_mut().for_each(|system| system.runs.sort_by_key(|run| run.round));
     }
 
+    /// Whether there is a result of any system, or one in a round that failed.
+    pub(crate) fn is_measured(&self) -> bool {
+        !self.systems.is_empty() || self.absences.values().any(|rounds| !rounds.is_empty())
+    }
+
     pub(crate) fn system(&self, name: &str) -> Option<&System> {
         self.systems.iter().find(|system| system.name == name)
     }

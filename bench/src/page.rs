@@ -64,8 +64,13 @@ fn page(comparison: &Comparison) -> Element {
                 .map(|(name, about)| faint(&format!("{name}: {}", about.note))),
         )
         .and(table::disk(&comparison.disk).iter().map(html))
-        .and(comparison.contests.iter().map(|contest| section(contest, &colours)));
+        .and(table::unmeasured(comparison).map(|text| faint(&text)))
+        .and(measured(comparison).map(|contest| section(contest, &colours)));
     Element::new("html").with("lang", "en").and(head).and(body)
+}
+
+fn measured(comparison: &Comparison) -> impl Iterator<Item = &Contest> {
+    comparison.contests.iter().filter(|contest| contest.is_measured())
 }
 
 fn faint(text: &str) -> Element {
@@ -82,7 +87,7 @@ fn overview(comparison: &Comparison) -> Element {
         let link = Element::new("a").with("href", target).text(&contest.claim.title);
         Element::new("li").and([Element::new("span").class(class).text(text), link])
     };
-    Element::new("ul").class("goals").and(comparison.contests.iter().map(item))
+    Element::new("ul").class("goals").and(measured(comparison).map(item))
 }
 
 /// What became of all goals of a scenario: the class that shows it, and the words.
@@ -107,7 +112,6 @@ fn section(contest: &Contest, colours: &Colours<'_>) -> Element {
         let summary = Element::new("summary").text("All numbers");
         Element::new("details").and(summary).and(numbers)
     });
-    let unmeasured = contest.systems.is_empty().then(|| faint("Not measured."));
     let goals = claim.goals.iter().map(|goal| verdict(contest, goal));
     Element::new("section")
         .with("id", &claim.name)
@@ -115,7 +119,6 @@ fn section(contest: &Contest, colours: &Colours<'_>) -> Element {
         .and(Element::new("p").text(&claim.claim))
         .and(Element::new("ul").class("goals").and(goals))
         .and(table::absences(contest).map(|text| faint(&text)))
-        .and(unmeasured)
         .and(legend(contest, colours))
         .and(
             Element::new("div").class("plots").and(plots(contest, colours).into_iter().map(figure)),

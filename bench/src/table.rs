@@ -97,8 +97,17 @@ fn blocks(comparison: &Comparison) -> Vec<Block> {
     let mut blocks = vec![Block::Text(conditions(comparison))];
     blocks.extend(described(comparison).map(Block::Grid));
     blocks.extend(disk(&comparison.disk).map(Block::Grid));
-    blocks.extend(comparison.contests.iter().flat_map(contest_blocks));
+    let measured = comparison.contests.iter().filter(|contest| contest.is_measured());
+    blocks.extend(measured.flat_map(contest_blocks));
+    blocks.extend(unmeasured(comparison).map(Block::Text));
     blocks
+}
+
+/// Which scenarios have no results.
+pub(crate) fn unmeasured(comparison: &Comparison) -> Option<String> {
+    let contests = comparison.contests.iter().filter(|contest| !contest.is_measured());
+    let names: Vec<&str> = contests.map(|contest| contest.claim.name.as_str()).collect();
+    (!names.is_empty()).then(|| format!("Not measured: {}.", names.join(", ")))
 }
 
 fn contest_blocks(contest: &Contest) -> Vec<Block> {
@@ -108,9 +117,6 @@ fn contest_blocks(contest: &Contest) -> Vec<Block> {
     let grids = [goals(contest), figures(contest), ratios(contest), disk(&contest.disk)];
     blocks.extend(grids.into_iter().flatten().map(Block::Grid));
     blocks.extend(absences(contest).map(Block::Text));
-    if contest.systems.is_empty() {
-        blocks.push(Block::Text("Not measured.".to_owned()));
-    }
     blocks
 }
 

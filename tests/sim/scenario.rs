@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use corelog_engine::group::GroupSettings;
 use corelog_engine::log::LogConfig;
 use corelog_engine::shard::setup::ShardLimits;
 
@@ -185,6 +186,7 @@ impl Geometry {
         let journal_files = rng.within(2..=5) as u16;
         let capacity = journal_file_bytes * u64::from(journal_files);
         let limits = ShardLimits {
+            groups: GroupSettings::default(),
             journal_file_bytes,
             journal_files,
             commits_in_flight: rng.within(1..=4) as usize,

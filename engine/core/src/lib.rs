@@ -1,7 +1,9 @@
-//! The pure core of Corelog: records, log, journal, recovery, metadata. No I/O, no clock.
+//! The pure core of Corelog: records, log, journal, recovery, metadata, groups. No I/O, no clock.
 
 pub mod boot;
 mod codec;
+mod fields;
+pub mod group;
 pub mod id;
 pub mod journal;
 pub mod limits;

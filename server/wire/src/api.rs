@@ -213,16 +213,19 @@ apis! {
      5 StopReplica;
      6 UpdateMetadata;
      7 ControlledShutdown;
-     8 OffsetCommit;
-     9 OffsetFetch;
+     8 OffsetCommit 2..=10, flexible 8,
+        offset_commit::{OffsetCommitRequest, OffsetCommitResponse};
+     9 OffsetFetch 1..=10, flexible 6,
+        offset_fetch::{OffsetFetchRequest, OffsetFetchResponse};
     10 FindCoordinator 0..=6, flexible 3,
         find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
-    11 JoinGroup;
-    12 Heartbeat;
-    13 LeaveGroup;
-    14 SyncGroup;
-    15 DescribeGroups;
-    16 ListGroups;
+    11 JoinGroup 0..=9, flexible 6, join_group::{JoinGroupRequest, JoinGroupResponse};
+    12 Heartbeat 0..=4, flexible 4, heartbeat::{HeartbeatRequest, HeartbeatResponse};
+    13 LeaveGroup 0..=5, flexible 4, leave_group::{LeaveGroupRequest, LeaveGroupResponse};
+    14 SyncGroup 0..=5, flexible 4, sync_group::{SyncGroupRequest, SyncGroupResponse};
+    15 DescribeGroups 0..=6, flexible 5,
+        describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse};
+    16 ListGroups 0..=5, flexible 3, list_groups::{ListGroupsRequest, ListGroupsResponse};
     17 SaslHandshake;
     18 ApiVersions 0..=4, flexible 3, api_versions::{ApiVersionsRequest, ApiVersionsResponse};
     19 CreateTopics 2..=7, flexible 5, create_topics::{CreateTopicsRequest, CreateTopicsResponse};
@@ -250,12 +253,14 @@ apis! {
     39 RenewDelegationToken;
     40 ExpireDelegationToken;
     41 DescribeDelegationToken;
-    42 DeleteGroups;
+    42 DeleteGroups 0..=2, flexible 2,
+        delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
     43 ElectLeaders;
     44 IncrementalAlterConfigs;
     45 AlterPartitionReassignments;
     46 ListPartitionReassignments;
-    47 OffsetDelete;
+    47 OffsetDelete 0..=0, flexible 32767,
+        offset_delete::{OffsetDeleteRequest, OffsetDeleteResponse};
     48 DescribeClientQuotas;
     49 AlterClientQuotas;
     50 DescribeUserScramCredentials;

@@ -17,8 +17,9 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// The worst there is: an array of empty compact strings, one byte each and 32 in memory.
-const MEMORY_PER_BYTE: usize = 32;
+/// The worst there is: a ListGroups response of version 3, three bytes a group and 128 in memory.
+/// Of requests it is an array of empty compact strings, one byte each and 32 in memory.
+const MEMORY_PER_BYTE: usize = 43;
 /// The frame's reference count, allocated when the first slice of it is taken.
 const MEMORY_PER_FRAME: usize = 64;
 

@@ -11,6 +11,8 @@ use corelog_wire::messages::api_versions::*;
 use corelog_wire::messages::fetch::*;
 use corelog_wire::messages::list_offsets::*;
 use corelog_wire::messages::metadata::*;
+use corelog_wire::messages::offset_commit::*;
+use corelog_wire::messages::offset_fetch::*;
 use corelog_wire::messages::produce::*;
 use corelog_wire::messages::shared::*;
 use corelog_wire::reader::Reader;
@@ -174,6 +176,76 @@ fn list_offsets_11_is_laid_out_as_10() {
         00000003 00
         00000000 02 02 74 02 00000000 0000 ffffffffffffffff 000000000000002a 00000005 00 00 00");
     check_response(&bytes, 11, 3, &body);
+}
+
+#[test]
+fn offset_commit_10_names_topics_by_their_ids() {
+    let partition = OffsetCommitRequestPartition {
+        partition_index: 1,
+        committed_offset: 42,
+        committed_leader_epoch: 7,
+        committed_metadata: Some("x".into()),
+    };
+    let topic_id = Uuid([7; 16]);
+    let partitions = vec![partition];
+    let topic = OffsetCommitRequestTopic { topic_id, partitions, ..Default::default() };
+    let body = OffsetCommitRequest {
+        group_id: "g".into(),
+        generation_id_or_member_epoch: 5,
+        member_id: "m".into(),
+        topics: vec![topic],
+        ..Default::default()
+    };
+    let bytes = hex("
+        0008 000a 00000003 0001 63 00
+        02 67 00000005 02 6d 00 02 07070707070707070707070707070707
+        02 00000001 000000000000002a 00000007 02 78 00 00 00");
+    check_request(&bytes, 10, 3, "c", &body);
+
+    let error_code = ErrorCode::None;
+    let partitions = vec![OffsetCommitResponsePartition { partition_index: 1, error_code }];
+    let topic = OffsetCommitResponseTopic { topic_id, partitions, ..Default::default() };
+    let body = OffsetCommitResponse { throttle_time_ms: 0, topics: vec![topic] };
+    let bytes = hex("
+        00000003 00
+        00000000 02 07070707070707070707070707070707 02 00000001 0000 00 00 00");
+    check_response(&bytes, 10, 3, &body);
+}
+
+#[test]
+fn offset_fetch_10_names_topics_by_their_ids() {
+    let topic_id = Uuid([7; 16]);
+    let partition_indexes = vec![1];
+    let topic = OffsetFetchRequestTopics { topic_id, partition_indexes, ..Default::default() };
+    let topics = Some(vec![topic]);
+    let group = OffsetFetchRequestGroup { group_id: "g".into(), topics, ..Default::default() };
+    let body =
+        OffsetFetchRequest { groups: vec![group], require_stable: true, ..Default::default() };
+    let bytes = hex("
+        0009 000a 00000003 0001 63 00
+        02 02 67 00 ffffffff 02 07070707070707070707070707070707 02 00000001 00 00 01 00");
+    check_request(&bytes, 10, 3, "c", &body);
+
+    let partition = OffsetFetchResponsePartition {
+        partition_index: 1,
+        committed_offset: 42,
+        committed_leader_epoch: 7,
+        metadata: Some("x".into()),
+        ..Default::default()
+    };
+    let partitions = vec![partition];
+    let topic = OffsetFetchResponseTopics { topic_id, partitions, ..Default::default() };
+    let group = OffsetFetchResponseGroup {
+        group_id: "g".into(),
+        topics: vec![topic],
+        ..Default::default()
+    };
+    let body = OffsetFetchResponse { groups: vec![group], ..Default::default() };
+    let bytes = hex("
+        00000003 00
+        00000000 02 02 67 02 07070707070707070707070707070707
+        02 00000001 000000000000002a 00000007 02 78 0000 00 00 0000 00 00");
+    check_response(&bytes, 10, 3, &body);
 }
 
 #[test]

@@ -19,7 +19,8 @@ use kafka_protocol::protocol::Decodable;
 const VALUES_PER_VERSION: u64 = 200;
 
 /// Versions that we serve and the oracle does not know.
-const NOT_IN_ORACLE: &[(ApiKey, i16)] = &[(ApiKey::ListOffsets, 11)];
+const NOT_IN_ORACLE: &[(ApiKey, i16)] =
+    &[(ApiKey::ListOffsets, 11), (ApiKey::OffsetCommit, 10), (ApiKey::OffsetFetch, 10)];
 
 type TheirKey = theirs::ApiKey;
 
@@ -125,7 +126,9 @@ impl EachApi for Compare {
         let key = TheirKey::try_from(R::API as i16).unwrap();
         let known = key.valid_versions();
         for version in R::SERVED.min..=R::SERVED.max {
-            if (known.min..=known.max).contains(&version) {
+            // The oracle lists some versions of requests that it cannot read.
+            let lacking = NOT_IN_ORACLE.contains(&(R::API, version));
+            if (known.min..=known.max).contains(&version) && !lacking {
                 check::<R>(version, Some(&|bytes| their_request(key, bytes, version)));
                 check::<R::Response>(version, Some(&|bytes| their_response(key, bytes, version)));
                 self.compared += 1;

@@ -403,6 +403,7 @@ impl World {
             Notice::DiskFreed => true,
             Notice::IndexRebuilt(_) => true,
             Notice::Damaged(..) => self.model.excuses.lost,
+            Notice::GroupsUnreadable(..) => false,
         };
         if excused { Ok(()) } else { broken(format!("{notice:?} of shard {}", shard.0)) }
     }

@@ -11,7 +11,6 @@
 //!
 //! Modules, lowest first:
 //!
-//! - `codec`: numbers, strings, lists and tagged fields of Kafka's flexible formats
 //! - [`record`]: the metadata records
 //! - `sorted`: an ordered list that is cheap to clone
 //! - [`name`]: which topic names are allowed
@@ -23,7 +22,6 @@
 //! - [`controller`]: decides and replays
 
 pub mod batch;
-mod codec;
 pub mod command;
 pub mod controller;
 mod create;

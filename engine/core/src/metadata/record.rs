@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::id::{LeaderEpoch, PartitionIndex, ProducerId, TopicId};
-use crate::metadata::codec::{
+use crate::fields::{
     self, Reader, put_list, put_nullable_string, put_string, put_tagged, put_varint,
 };
-pub use crate::metadata::codec::{DecodeError, Fault};
+pub use crate::fields::{DecodeError, Fault};
+use crate::id::{LeaderEpoch, PartitionIndex, ProducerId, TopicId};
 
 const FRAME_VERSION: u32 = 1;
 
@@ -34,7 +34,7 @@ const TAG_ELIGIBLE_LEADERS: u32 = 1;
 const TAG_LAST_ELIGIBLE_LEADERS: u32 = 2;
 
 /// The longest string a record can hold, in bytes; a reader of the log refuses longer ones.
-pub const MAX_STRING: usize = codec::MAX_STRING;
+pub const MAX_STRING: usize = fields::MAX_STRING;
 
 /// A broker's number in its cluster (`node.id`); never a core's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

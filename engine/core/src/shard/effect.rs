@@ -149,4 +149,7 @@ pub enum Notice {
     IndexRebuilt(SegmentId),
     /// A stored batch does not match its checksum; readers of its partition get an error there.
     Damaged(SegmentId, u64),
+    /// A partition of `__consumer_offsets` cannot be read: its groups are not served until a
+    /// restart.
+    GroupsUnreadable(TopicPartition, String),
 }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::group::request as group;
 use crate::id::{Instant, Now, ShardId, TopicPartition};
 use crate::limits::CREDITS;
 use crate::metadata::Command;
@@ -14,9 +15,7 @@ use crate::shard::effect::Effects;
 use crate::shard::event::Ticket;
 use crate::shard::fetch::FetchJoin;
 use crate::shard::message::{Answer, Call, CallId, Message};
-use crate::shard::request::{
-    Append, AppendError, Appended, Found, Lookup, MetadataError, ReadError, Reply,
-};
+use crate::shard::request::{Append, AppendError, Appended, Found, Lookup, ReadError, Reply};
 use crate::shard::{Map, Shard};
 
 /// What the answers to some calls are put together to.
@@ -26,6 +25,7 @@ pub(crate) enum Join {
     Lookup(Parts<Result<Found, ReadError>>),
     Fetch(FetchJoin),
     Metadata,
+    Group,
 }
 
 /// Answers part by part, as they come.
@@ -90,6 +90,12 @@ impl Home {
             next_call: 0,
             deadlines: BTreeSet::new(),
         }
+    }
+
+    /// A name that no call has had.
+    pub(crate) fn name_call(&mut self) -> CallId {
+        self.next_call += 1;
+        CallId(self.next_call)
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
@@ -157,9 +163,22 @@ impl Shard {
         self.send(now, ShardId(0), Message::Command(id, command), fx);
     }
 
+    pub(super) fn ask_group(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        partition: TopicPartition,
+        request: group::Request,
+        fx: &mut Effects,
+    ) {
+        self.home.joins.insert(ticket, Join::Group);
+        let id = self.open_call(ticket, Vec::new());
+        let to = owner(partition, self.shards);
+        self.send(now, to, Message::Group(id, partition, request), fx);
+    }
+
     pub(super) fn open_call(&mut self, ticket: Ticket, indexes: Vec<u32>) -> CallId {
-        self.home.next_call += 1;
-        let id = CallId(self.home.next_call);
+        let id = self.home.name_call();
         self.home.calls.insert(id, OpenCall { ticket, indexes });
         id
     }
@@ -193,14 +212,20 @@ impl Shard {
         answer: Answer,
         fx: &mut Effects,
     ) {
-        if from != self.id && !matches!(answer, Answer::Metadata(_)) {
+        let free = matches!(answer, Answer::Metadata(_) | Answer::Group(_));
+        if from != self.id && !free {
             self.return_credit(from, fx);
         }
         match answer {
             Answer::Append(results) => self.join_produce(id, results, fx),
             Answer::Lookup(results) => self.join_lookup(id, results, fx),
-            Answer::Read(results) => self.join_fetch(now, id, results, fx),
-            Answer::Metadata(result) => self.join_metadata(id, result, fx),
+            Answer::Read(mut results) => {
+                if !self.on_load(now, id, &mut results, fx) {
+                    self.join_fetch(now, id, results, fx);
+                }
+            }
+            Answer::Metadata(result) => self.join_one(id, Reply::Metadata(result), fx),
+            Answer::Group(result) => self.join_one(id, Reply::Group(result), fx),
         }
     }
 
@@ -234,15 +259,10 @@ impl Shard {
         }
     }
 
-    fn join_metadata(
-        &mut self,
-        id: CallId,
-        result: Result<crate::metadata::Outcome, MetadataError>,
-        fx: &mut Effects,
-    ) {
+    fn join_one(&mut self, id: CallId, reply: Reply, fx: &mut Effects) {
         let Some(call) = self.home.calls.remove(&id) else { return };
         if self.home.joins.remove(&call.ticket).is_some() {
-            fx.reply(call.ticket, Reply::Metadata(result));
+            fx.reply(call.ticket, reply);
         }
     }
 
@@ -250,7 +270,7 @@ impl Shard {
     pub(super) fn cancel(&mut self, now: Now, ticket: Ticket, fx: &mut Effects) {
         match self.home.joins.remove(&ticket) {
             Some(Join::Fetch(fetch)) => self.end_fetch(now, ticket, &fetch, fx),
-            Some(Join::Produce(_) | Join::Lookup(_) | Join::Metadata) | None => {}
+            Some(Join::Produce(_) | Join::Lookup(_) | Join::Metadata | Join::Group) | None => {}
         }
     }
 }

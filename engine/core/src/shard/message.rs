@@ -4,6 +4,9 @@
 
 use std::sync::Arc;
 
+use crate::group::request as group;
+use crate::group::request::GroupError;
+use crate::id::TopicPartition;
 use crate::metadata;
 use crate::shard::request::{
     Append, AppendError, Appended, FetchPart, Fetched, Found, Lookup, MetadataError, ReadError,
@@ -32,6 +35,8 @@ pub enum Message {
     DirectoryOffline,
     /// A command for the metadata, from a connection on another shard than 0.
     Command(CallId, metadata::Command),
+    /// Asks the coordinator of a partition; needs no credit, as it may be answered late.
+    Group(CallId, TopicPartition, group::Request),
 }
 
 /// What is asked of an owner.
@@ -63,4 +68,6 @@ pub enum Answer {
     Lookup(Vec<Result<Found, ReadError>>),
     /// To a `Command`.
     Metadata(Result<metadata::Outcome, MetadataError>),
+    /// To a request of a group.
+    Group(Result<group::Reply, GroupError>),
 }

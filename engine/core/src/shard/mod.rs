@@ -14,6 +14,7 @@ pub mod effect;
 pub mod event;
 mod fetch;
 mod flusher;
+mod groups;
 mod home;
 mod index;
 mod lookup;
@@ -39,6 +40,7 @@ use crate::shard::controller::ControllerSeat;
 use crate::shard::effect::Effects;
 use crate::shard::event::{Adopted, EffectId, Event, Outcome};
 use crate::shard::flusher::Flusher;
+use crate::shard::groups::Groups;
 use crate::shard::home::Home;
 use crate::shard::index::Indexes;
 use crate::shard::message::Message;
@@ -72,6 +74,8 @@ enum Pending {
     Manifest,
     Look(Look),
     Rescue(Slot),
+    /// Bytes of a partition whose groups are loaded.
+    Load(Slot),
     /// Nothing depends on it.
     Nothing,
 }
@@ -99,6 +103,7 @@ pub struct Shard {
     /// Partitions whose rescue files the disk had no room for.
     unrescued: BTreeSet<Slot>,
     indexes: Indexes,
+    groups: Groups,
     /// Reads of other shards that are to be woken at the end of this turn.
     wakes: BTreeSet<partition::OwnerCall>,
 }
@@ -126,6 +131,7 @@ impl Shard {
             directory: DirectoryHealth::default(),
             unrescued: BTreeSet::new(),
             indexes: Indexes::default(),
+            groups: Groups::new(setup.limits.groups.clone()),
             wakes: BTreeSet::new(),
             limits: setup.limits,
             defaults: setup.defaults,
@@ -176,7 +182,8 @@ impl Shard {
         let home = self.home.next_deadline();
         let seal = self.commits.seal_at();
         let housekeeping = self.flusher.housekeeping_at();
-        [home, seal, housekeeping].into_iter().flatten().min()
+        let groups = self.groups.next_deadline();
+        [home, seal, housekeeping, groups].into_iter().flatten().min()
     }
 
     /// Whether requests that bring bytes are welcome.
@@ -192,6 +199,9 @@ impl Shard {
             Request::Fetch(fetch) => self.fetch(now, ticket, fetch, fx),
             Request::Lookup(parts) => self.look_up(now, ticket, parts, fx),
             Request::Metadata(command) => self.command(now, ticket, command, fx),
+            Request::Group(partition, request) => {
+                self.ask_group(now, ticket, partition, request, fx);
+            }
         }
     }
 
@@ -205,6 +215,9 @@ impl Shard {
             Message::Applied(version) => self.on_applied(now, from, version, fx),
             Message::DirectoryOffline => self.go_offline(now, fx),
             Message::Command(id, command) => self.on_command(now, from, id, command, fx),
+            Message::Group(id, partition, request) => {
+                self.on_group_request(now, from, id, partition, request, fx);
+            }
         }
     }
 
@@ -218,6 +231,7 @@ impl Shard {
             Some(Pending::Manifest) => self.on_manifest(now, &outcome, fx),
             Some(Pending::Look(look)) => self.on_look(now, look, outcome, fx),
             Some(Pending::Rescue(slot)) => self.on_rescue(now, slot, &outcome, fx),
+            Some(Pending::Load(slot)) => self.on_loaded_bytes(now, slot, outcome, fx),
             Some(Pending::Nothing) | None => {}
         }
     }
@@ -225,6 +239,7 @@ impl Shard {
     fn on_tick(&mut self, now: Now, fx: &mut Effects) {
         self.expire_fetches(now, fx);
         self.seal_journal(now, fx);
+        self.tick_groups(now, fx);
         self.housekeep(now);
     }
 

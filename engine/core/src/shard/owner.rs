@@ -193,8 +193,12 @@ impl Shard {
         result: Result<Appended, AppendError>,
         fx: &mut Effects,
     ) {
-        let Waiter::Call { call, part } = waiter else {
-            return self.on_records(now, result.map(|_| ()), fx);
+        let (call, part) = match waiter {
+            Waiter::Call { call, part } => (call, part),
+            Waiter::Controller => return self.on_records(now, result.map(drop), fx),
+            Waiter::Group { slot, number } => {
+                return self.on_group_batch(now, slot, number, result.map(drop), fx);
+            }
         };
         let Some(open) = self.calls.appends.get_mut(&call) else { return };
         let result_slot = open.results.get_mut(part as usize);

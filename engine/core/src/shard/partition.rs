@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
+use crate::group::coordinator::BatchNumber;
 use crate::id::{Offset, ShardId};
 use crate::journal::commit::Seq;
 use crate::log::Log;
@@ -27,6 +28,13 @@ pub(crate) enum Waiter {
     },
     /// The metadata controller.
     Controller,
+    /// The coordinator of the partition's groups.
+    Group {
+        /// The partition.
+        slot: Slot,
+        /// What it has called the batch.
+        number: BatchNumber,
+    },
 }
 
 /// A call as its owner names it.

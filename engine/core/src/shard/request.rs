@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::group::request as group;
+use crate::group::request::GroupError;
 use crate::id::{Instant, LeaderEpoch, Offset, ProducerEpoch, Timestamp, TopicPartition};
 use crate::log::SegmentId;
 use crate::metadata;
@@ -22,6 +24,8 @@ pub enum Request {
     /// Change or allocate metadata; answered [`Reply::Metadata`] when it is durable and every shard
     /// knows of it.
     Metadata(metadata::Command),
+    /// Ask the coordinator of a partition of `__consumer_offsets`; answered [`Reply::Group`].
+    Group(TopicPartition, group::Request),
 }
 
 /// One answer.
@@ -35,6 +39,8 @@ pub enum Reply {
     Lookup(Vec<Result<Found, ReadError>>),
     /// To [`Request::Metadata`].
     Metadata(Result<metadata::Outcome, MetadataError>),
+    /// To [`Request::Group`].
+    Group(Result<group::Reply, GroupError>),
     /// To [`Event::Stop`](crate::shard::event::Event::Stop): nothing is in flight any more.
     Stopped,
 }

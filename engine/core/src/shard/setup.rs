@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::group::GroupSettings;
 use crate::id::{LeaderEpoch, ShardId};
 use crate::journal::commit::Incarnation;
 use crate::journal::ring::Slot;
@@ -26,6 +27,8 @@ pub struct ShardLimits {
     pub index_bytes: u64,
     /// Bytes of the disk that produce leaves free.
     pub disk_reserve: u64,
+    /// Bounds and times of groups.
+    pub groups: GroupSettings,
 }
 
 /// Everything that a shard starts with.

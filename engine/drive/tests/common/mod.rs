@@ -14,6 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use corelog_drive::{Ready, RunError, Settings, Stop, run};
+use corelog_engine::group::GroupSettings;
 use corelog_engine::log::LogConfig;
 use corelog_engine::shard::setup::ShardLimits;
 
@@ -29,6 +30,7 @@ pub(crate) fn settings(dir: &Path, shards: usize) -> Settings {
         cluster_id: None,
         node_id: 1,
         limits: ShardLimits {
+            groups: GroupSettings::default(),
             journal_file_bytes: 8 << 20,
             journal_files: 4,
             commits_in_flight: 3,

@@ -10,6 +10,7 @@
 
 mod api;
 mod creation;
+mod groups;
 mod node;
 mod operations;
 mod session;

@@ -51,4 +51,6 @@ impl Node {
 pub(crate) struct Entrance {
     /// The host and port to advertise.
     pub(crate) advertised: Address,
+    /// The client's address as Java spells it (`/127.0.0.1`), which groups tell of their members.
+    pub(crate) client_host: Arc<str>,
 }

@@ -34,7 +34,7 @@ impl Broker {
     }
 
     /// What to advertise to a client that reached `local`.
-    fn entrance(&self, local: SocketAddr) -> Entrance {
+    fn entrance(&self, peer: SocketAddr, local: SocketAddr) -> Entrance {
         let listeners = &self.node.config.listeners;
         let exact = listeners.iter().find(|listener| listener.bind.port == local.port());
         let free = listeners.iter().find(|listener| listener.bind.port == 0);
@@ -44,15 +44,16 @@ impl Broker {
             |listener| listener.advertised.clone(),
         );
         let port = if advertised.port == 0 { local.port() } else { advertised.port };
-        Entrance { advertised: Address { port, ..advertised } }
+        let client_host = format!("/{}", peer.ip()).into();
+        Entrance { advertised: Address { port, ..advertised }, client_host }
     }
 }
 
 impl Service for Broker {
     type Session = Connection;
 
-    fn connect(&self, _peer: SocketAddr, local: SocketAddr) -> Connection {
-        Connection { node: self.node.clone(), entrance: Rc::new(self.entrance(local)) }
+    fn connect(&self, peer: SocketAddr, local: SocketAddr) -> Connection {
+        Connection { node: self.node.clone(), entrance: Rc::new(self.entrance(peer, local)) }
     }
 
     fn notice(&self, notice: &Notice) {
@@ -103,6 +104,16 @@ async fn dispatch(call: Call, mut reader: Reader) -> Result<Response, Close> {
         ApiKey::ListOffsets => run(call, reader, api::list_offsets::handle),
         ApiKey::Metadata => run(call, reader, api::metadata::handle),
         ApiKey::FindCoordinator => run(call, reader, api::find_coordinator::handle),
+        ApiKey::JoinGroup => run(call, reader, api::join_group::handle),
+        ApiKey::SyncGroup => run(call, reader, api::sync_group::handle),
+        ApiKey::Heartbeat => run(call, reader, api::heartbeat::handle),
+        ApiKey::LeaveGroup => run(call, reader, api::leave_group::handle),
+        ApiKey::OffsetCommit => run(call, reader, api::offset_commit::handle),
+        ApiKey::OffsetFetch => run(call, reader, api::offset_fetch::handle),
+        ApiKey::OffsetDelete => run(call, reader, api::offset_delete::handle),
+        ApiKey::DescribeGroups => run(call, reader, api::describe_groups::handle),
+        ApiKey::ListGroups => run(call, reader, api::list_groups::handle),
+        ApiKey::DeleteGroups => run(call, reader, api::delete_groups::handle),
         ApiKey::ApiVersions => run(call, reader, api::api_versions::handle),
         ApiKey::CreateTopics => run(call, reader, api::create_topics::handle),
         ApiKey::DeleteTopics => run(call, reader, api::delete_topics::handle),

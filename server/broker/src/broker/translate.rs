@@ -1,5 +1,6 @@
 //! Engine errors to Kafka's codes and words: the only such table.
 
+use corelog_engine::group::request::{GroupError, GroupState};
 use corelog_engine::metadata::Refusal;
 use corelog_engine::metadata::refusal::{CreateRefusal, DeleteRefusal};
 use corelog_engine::record::Invalid;
@@ -38,6 +39,44 @@ impl Told {
             }
             code => Told { code, message: code.message_or_null() },
         }
+    }
+}
+
+/// Why a group's coordinator does not do as it was asked.
+pub(crate) fn group(error: GroupError) -> ErrorCode {
+    match error {
+        GroupError::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
+        GroupError::NotCoordinator => ErrorCode::NotCoordinator,
+        GroupError::LoadInProgress => ErrorCode::CoordinatorLoadInProgress,
+        GroupError::InvalidGroupId => ErrorCode::InvalidGroupId,
+        GroupError::UnknownMember => ErrorCode::UnknownMemberId,
+        GroupError::IllegalGeneration => ErrorCode::IllegalGeneration,
+        GroupError::InconsistentProtocol => ErrorCode::InconsistentGroupProtocol,
+        GroupError::InvalidSessionTimeout => ErrorCode::InvalidSessionTimeout,
+        GroupError::RebalanceInProgress => ErrorCode::RebalanceInProgress,
+        GroupError::MemberIdRequired => ErrorCode::MemberIdRequired,
+        GroupError::MaxSizeReached => ErrorCode::GroupMaxSizeReached,
+        GroupError::FencedInstance => ErrorCode::FencedInstanceId,
+        GroupError::NonEmpty => ErrorCode::NonEmptyGroup,
+        GroupError::NotFound => ErrorCode::GroupIdNotFound,
+        GroupError::SubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
+        GroupError::MetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+        GroupError::Unknown => ErrorCode::UnknownServerError,
+    }
+}
+
+/// The same for what may have been done.
+pub(crate) fn group_result(result: Result<(), GroupError>) -> ErrorCode {
+    result.map_or_else(group, |()| ErrorCode::None)
+}
+
+/// A classic group's state as Kafka spells it.
+pub(crate) fn group_state(state: GroupState) -> &'static str {
+    match state {
+        GroupState::Empty => "Empty",
+        GroupState::PreparingRebalance => "PreparingRebalance",
+        GroupState::CompletingRebalance => "CompletingRebalance",
+        GroupState::Stable => "Stable",
     }
 }
 

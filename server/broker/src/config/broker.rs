@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use corelog_engine::group::GroupSettings;
+
 use super::conflict;
 use super::form;
 use super::listener::{self, Listener};
@@ -45,6 +47,8 @@ pub(crate) struct Config {
     pub fetch_max_bytes: u32,
     /// What is remembered about idempotent producers.
     pub producers: Producers,
+    /// Bounds and times of consumer groups.
+    pub groups: Groups,
     /// How much the broker says about itself.
     pub log_level: LogLevel,
     /// The level of Kafka's `metadata.version` that clients are told.
@@ -171,6 +175,17 @@ pub(crate) struct Producers {
     pub per_partition_max: u32,
 }
 
+/// Bounds and times of consumer groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Groups {
+    /// What coordinators go by.
+    pub coordinator: GroupSettings,
+    /// Partitions of the topic that keeps groups, when it is made.
+    pub topic_partitions: i32,
+    /// Bytes of its segments.
+    pub topic_segment_bytes: u32,
+}
+
 /// How much the broker says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LogLevel {
@@ -227,6 +242,7 @@ impl Config {
                 expiration_ms: s.count("producer.id.expiration.ms"),
                 per_partition_max: s.count32("producers.per.partition.max"),
             },
+            groups: groups(s),
             log_level: log_level(s.text("log.level")),
             metadata_version: i16::try_from(s.number("feature.metadata.version")).unwrap_or(0),
             record_path: s.optional_text("record.path").map(PathBuf::from),
@@ -313,6 +329,25 @@ fn cores(text: &str) -> Cores {
     match form::cores(text) {
         Some(listed) if !listed.is_empty() => Cores::Listed(listed),
         _ => Cores::All,
+    }
+}
+
+fn groups(s: &Settings) -> Groups {
+    let whole = |name| i32::try_from(s.number(name)).unwrap_or(i32::MAX);
+    let coordinator = GroupSettings {
+        min_session_ms: whole("group.min.session.timeout.ms"),
+        max_session_ms: whole("group.max.session.timeout.ms"),
+        initial_delay_ms: s.count("group.initial.rebalance.delay.ms"),
+        max_size: s.count32("group.max.size") as usize,
+        max_metadata: s.count32("offset.metadata.max.bytes") as usize,
+        retention_ms: s.count("offsets.retention.minutes").saturating_mul(60_000),
+        expiry_interval_ms: s.count("offsets.retention.check.interval.ms"),
+        ..GroupSettings::default()
+    };
+    Groups {
+        coordinator,
+        topic_partitions: whole("offsets.topic.num.partitions"),
+        topic_segment_bytes: s.count32("offsets.topic.segment.bytes"),
     }
 }
 

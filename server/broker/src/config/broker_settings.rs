@@ -19,6 +19,7 @@ pub(super) const BROKER: &[Group] = &[
     Group { title: "Topics", rows: TOPICS },
     Group { title: "Defaults of topic settings", rows: TOPIC_DEFAULTS },
     Group { title: "Producers and consumers", rows: CLIENTS },
+    Group { title: "Consumer groups", rows: GROUPS },
     Group { title: "Running it", rows: OPERATION },
 ];
 
@@ -191,6 +192,39 @@ const CLIENTS: &[Setting] = &[
         .default("15m")
         .effect(NO_TRANSACTIONS)
         .doc("The longest transaction timeout a producer may ask for."),
+];
+
+const GROUPS: &[Setting] = &[
+    row("group.min.session.timeout.ms", int(0, INT_MAX).of(Unit::Millis))
+        .default("6s")
+        .doc("The shortest session timeout that a member of a classic group may ask for."),
+    row("group.max.session.timeout.ms", int(0, INT_MAX).of(Unit::Millis))
+        .default("30m")
+        .doc("The longest session timeout that a member of a classic group may ask for."),
+    row("group.initial.rebalance.delay.ms", int(0, INT_MAX).of(Unit::Millis)).default("3s").doc(
+        "How long the first members of an empty classic group wait for others; each that comes \
+         meanwhile prolongs it, up to the rebalance timeout.",
+    ),
+    row("group.max.size", int(1, INT_MAX).of(Unit::Count))
+        .default("2147483647")
+        .doc("The most members of a classic group."),
+    row("offset.metadata.max.bytes", int(0, INT_MAX).of(Unit::Bytes))
+        .default("4KiB")
+        .doc("The longest text that may be committed with an offset."),
+    row("offsets.retention.minutes", int(1, INT_MAX).of(Unit::Count)).default("10080").doc(
+        "How many minutes offsets are kept that nobody uses: from the last member's leaving on, or \
+         from the commit on where there never were members.",
+    ),
+    row("offsets.retention.check.interval.ms", long(1, LONG_MAX).of(Unit::Millis))
+        .default("10m")
+        .doc("How often is looked for offsets that nobody uses, and for groups without any."),
+    row("offsets.topic.num.partitions", int(1, 10_000).of(Unit::Count)).default("50").doc(
+        "How many partitions the topic gets that keeps groups. It matters only until the first \
+         group makes it.",
+    ),
+    row("offsets.topic.segment.bytes", int(1 << 20, INT_MAX).of(Unit::Bytes))
+        .default("100MiB")
+        .doc("The size of a segment of the topic that keeps groups."),
 ];
 
 const OPERATION: &[Setting] = &[

@@ -105,14 +105,14 @@ pub(super) const IGNORED: &[Ignored] = &[
                 socket.connection.setup.timeout.ms socket.connection.setup.timeout.max.ms",
     },
     Ignored {
-        why: "there is no group coordinator to set yet",
-        names: "offsets.topic.replication.factor offsets.topic.num.partitions \
-                offsets.topic.segment.bytes offsets.topic.compression.codec \
-                offsets.retention.minutes offsets.retention.check.interval.ms \
-                offsets.commit.timeout.ms offsets.load.buffer.size offset.metadata.max.bytes \
-                group.initial.rebalance.delay.ms group.min.session.timeout.ms \
-                group.max.session.timeout.ms group.max.size group.coordinator.append.linger.ms \
-                group.coordinator.cached.buffer.max.bytes group.coordinator.rebalance.protocols \
+        why: "a partition has one replica, and what groups decide is durable when it is answered",
+        names: "offsets.topic.replication.factor offsets.topic.compression.codec \
+                offsets.commit.timeout.ms offsets.load.buffer.size \
+                group.coordinator.append.linger.ms group.coordinator.cached.buffer.max.bytes",
+    },
+    Ignored {
+        why: "there is the classic protocol of consumer groups only, yet",
+        names: "group.coordinator.rebalance.protocols \
                 group.consumer.session.timeout.ms group.consumer.min.session.timeout.ms \
                 group.consumer.max.session.timeout.ms group.consumer.heartbeat.interval.ms \
                 group.consumer.min.heartbeat.interval.ms group.consumer.max.heartbeat.interval.ms \

@@ -45,6 +45,9 @@ fn words(shard: ShardId, image: &Image, notice: &Notice) -> (Weight, Refusal) {
         Notice::DiskFreed => (Weight::Info, names.disk_freed()),
         Notice::IndexRebuilt(segment) => (Weight::Warn, names.index_rebuilt(*segment)),
         Notice::Damaged(segment, at) => (Weight::Error, names.damaged(*segment, *at)),
+        Notice::GroupsUnreadable(partition, why) => {
+            (Weight::Error, names.groups_unreadable(*partition, why))
+        }
     }
 }
 
@@ -118,6 +121,15 @@ impl Names<'_> {
             ),
             "consumers get CORRUPT_MESSAGE there; the disk has changed what was written: see \
              `dmesg` and `smartctl`, and copy the topic from a replica or mirror",
+        )
+    }
+
+    fn groups_unreadable(&self, partition: TopicPartition, why: &str) -> Refusal {
+        let partition = self.partition(partition);
+        Refusal::new(
+            format!("the groups of {partition} cannot be loaded: {why}"),
+            "clients of these groups get NOT_COORDINATOR until a restart, which tries again; see \
+             `dmesg` and `smartctl` for damage",
         )
     }
 

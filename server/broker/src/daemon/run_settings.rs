@@ -133,6 +133,7 @@ fn limits(config: &Config) -> ShardLimits {
         tail_bytes: config.memory.tail,
         index_bytes: config.memory.indexes,
         disk_reserve: config.disk_reserve_bytes,
+        groups: config.groups.coordinator.clone(),
     }
 }
 

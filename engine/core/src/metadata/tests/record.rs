@@ -3,8 +3,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
 
+use crate::fields::MAX_STRING;
 use crate::id::{LeaderEpoch, PartitionIndex, ProducerId, TopicId};
-use crate::metadata::codec::MAX_STRING;
 use crate::metadata::record::*;
 
 const ID: TopicId = TopicId([0, 16, 131, 16, 81, 135, 32, 146, 139, 48, 211, 143, 65, 20, 147, 81]);

@@ -1,4 +1,7 @@
-//! FindCoordinator: an honest answer that there is no coordinator yet.
+//! FindCoordinator: this broker, for groups; it makes the topic that keeps them when it is first
+//! needed. There is no coordinator of transactions yet.
+
+use std::rc::Rc;
 
 use corelog_wire::error_code::ErrorCode;
 use corelog_wire::messages::find_coordinator::{
@@ -7,37 +10,83 @@ use corelog_wire::messages::find_coordinator::{
 use corelog_wire::text::Str;
 
 use crate::broker::api::{Call, Handled};
+use crate::broker::groups;
+use crate::broker::node::{Entrance, Node};
 
-const WHY: &str = "This broker does not serve consumer groups or transactions yet; \
-                   assign partitions by hand, and produce without a transactional id.";
+/// Kafka's `CoordinatorType`.
+const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
+const SHARE: i8 = 2;
+const SHARE_FROM_VERSION: i16 = 6;
+
+const NO_TRANSACTIONS: &str = "This broker does not serve transactions yet; produce without a \
+                               transactional id.";
+const NO_SHARES: &str = "This broker does not serve share groups.";
+const NOT_NOW: &str = "The topic that keeps groups cannot be made now; try again.";
+
+/// A coordinator, or why there is none.
+type Found = Result<(), (ErrorCode, &'static str)>;
 
 pub(crate) fn handle(
     call: &Call,
     request: FindCoordinatorRequest,
 ) -> Handled<FindCoordinatorResponse> {
-    let (error_code, why) = match request.key_type {
-        0 | 1 => (ErrorCode::CoordinatorNotAvailable, WHY),
-        2 if call.header.version >= 6 => (ErrorCode::CoordinatorNotAvailable, WHY),
-        _ => (ErrorCode::InvalidRequest, "There are key types 0, 1 and 2."),
+    let version = call.header.version;
+    let (node, entrance) = (call.node.clone(), call.entrance.clone());
+    let unavailable = ErrorCode::CoordinatorNotAvailable;
+    let found = match request.key_type {
+        GROUP if groups::topic(&node.image()).is_some() => Ok(()),
+        GROUP => {
+            return Handled::later(async move {
+                groups::create_topic(&node).await;
+                let there = groups::topic(&node.image()).is_some();
+                let found = there.then_some(()).ok_or((unavailable, NOT_NOW));
+                answer(version, &node, &entrance, request, found)
+            });
+        }
+        TRANSACTION => Err((unavailable, NO_TRANSACTIONS)),
+        SHARE if version >= SHARE_FROM_VERSION => Err((unavailable, NO_SHARES)),
+        _ => Err((ErrorCode::InvalidRequest, "There are key types 0, 1 and 2.")),
     };
-    let error_message = Some(Str::from_static(why));
-    if call.header.version < 4 {
-        return Handled::Now(FindCoordinatorResponse {
+    Handled::Now(answer(version, &node, &entrance, request, found))
+}
+
+fn answer(
+    version: i16,
+    node: &Rc<Node>,
+    entrance: &Rc<Entrance>,
+    request: FindCoordinatorRequest,
+    found: Found,
+) -> FindCoordinatorResponse {
+    let (node_id, host, port) = match found {
+        Ok(()) => {
+            let at = &entrance.advertised;
+            (node.id(), Str::from(at.host.clone()), i32::from(at.port))
+        }
+        Err(_) => (-1, Str::new(), -1),
+    };
+    let error_code = found.err().map_or(ErrorCode::None, |(code, _)| code);
+    let why = found.err().map(|(_, why)| Str::from_static(why));
+    if version < 4 {
+        // Kafka says "NONE" where there is no error.
+        let error_message = Some(why.unwrap_or(Str::from_static("NONE")));
+        return FindCoordinatorResponse {
             error_code,
             error_message,
-            node_id: -1,
-            port: -1,
+            node_id,
+            host,
+            port,
             ..FindCoordinatorResponse::default()
-        });
+        };
     }
     let coordinators = request.coordinator_keys.into_iter().map(|key| Coordinator {
         key,
-        node_id: -1,
-        port: -1,
+        node_id,
+        host: host.clone(),
+        port,
         error_code,
-        error_message: error_message.clone(),
-        ..Coordinator::default()
+        error_message: Some(why.clone().unwrap_or_default()),
     });
     let coordinators = coordinators.collect();
-    Handled::Now(FindCoordinatorResponse { coordinators, ..FindCoordinatorResponse::default() })
+    FindCoordinatorResponse { coordinators, ..FindCoordinatorResponse::default() }
 }

@@ -1,13 +1,14 @@
-//! Fields of Kafka's flexible formats: big-endian numbers, unsigned varints, compact strings and
-//! lists (length plus one; zero is null), tagged fields. Memory grows with the bytes that are
-//! there, never with a length they claim.
+//! Fields of the formats that Kafka stores: big-endian numbers; in the flexible formats unsigned
+//! varints, compact strings and lists (length plus one; zero is null) and tagged fields; in the
+//! older ones lengths of fixed size. Memory grows with the bytes that are there, never with a
+//! length that they claim.
 
 use std::fmt;
 
 use bytes::{BufMut, BytesMut};
 
 /// The longest string, in bytes, that Kafka's readers accept.
-pub(super) const MAX_STRING: usize = i16::MAX as usize;
+pub(crate) const MAX_STRING: usize = i16::MAX as usize;
 
 /// Bytes that are no metadata record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,30 +79,30 @@ impl std::error::Error for DecodeError {}
 
 /// Reads fields in order.
 #[derive(Debug)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader { bytes, at: 0 }
     }
 
     /// An error at the current position.
-    pub(super) fn fault<T>(&self, fault: Fault) -> Result<T, DecodeError> {
+    pub(crate) fn fault<T>(&self, fault: Fault) -> Result<T, DecodeError> {
         Err(DecodeError { position: self.at, fault })
     }
 
     /// Everything that is left.
-    pub(super) fn rest(&mut self) -> &'a [u8] {
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
         let rest = &self.bytes[self.at..];
         self.at = self.bytes.len();
         rest
     }
 
     /// Fails unless everything has been read.
-    pub(super) fn end(&self) -> Result<(), DecodeError> {
+    pub(crate) fn end(&self) -> Result<(), DecodeError> {
         match self.bytes.len() - self.at {
             0 => Ok(()),
             left => self.fault(Fault::Trailing(left)),
@@ -118,29 +119,29 @@ impl<'a> Reader<'a> {
     }
 
     /// A field of exactly `N` bytes; also a UUID.
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N)?);
         Ok(array)
     }
 
-    pub(super) fn i8(&mut self) -> Result<i8, DecodeError> {
+    pub(crate) fn i8(&mut self) -> Result<i8, DecodeError> {
         self.array().map(i8::from_be_bytes)
     }
 
-    pub(super) fn i16(&mut self) -> Result<i16, DecodeError> {
+    pub(crate) fn i16(&mut self) -> Result<i16, DecodeError> {
         self.array().map(i16::from_be_bytes)
     }
 
-    pub(super) fn i32(&mut self) -> Result<i32, DecodeError> {
+    pub(crate) fn i32(&mut self) -> Result<i32, DecodeError> {
         self.array().map(i32::from_be_bytes)
     }
 
-    pub(super) fn i64(&mut self) -> Result<i64, DecodeError> {
+    pub(crate) fn i64(&mut self) -> Result<i64, DecodeError> {
         self.array().map(i64::from_be_bytes)
     }
 
-    pub(super) fn varint(&mut self) -> Result<u32, DecodeError> {
+    pub(crate) fn varint(&mut self) -> Result<u32, DecodeError> {
         let mut value = 0u64;
         for place in 0..5 {
             let [byte] = self.array()?;
@@ -157,7 +158,7 @@ impl<'a> Reader<'a> {
         Ok(self.varint()?.checked_sub(1).map(|length| length as usize))
     }
 
-    pub(super) fn nullable_string(&mut self) -> Result<Option<&'a str>, DecodeError> {
+    pub(crate) fn nullable_string(&mut self) -> Result<Option<&'a str>, DecodeError> {
         let Some(length) = self.length()? else { return Ok(None) };
         if length > MAX_STRING {
             return self.fault(Fault::StringLength(length));
@@ -168,11 +169,19 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn string(&mut self) -> Result<&'a str, DecodeError> {
+    pub(crate) fn string(&mut self) -> Result<&'a str, DecodeError> {
         self.nullable_string()?.map_or_else(|| self.fault(Fault::Null), Ok)
     }
 
-    pub(super) fn nullable_list<T>(
+    /// A byte string behind its length as a variable-length number.
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+        match self.length()? {
+            Some(length) => self.take(length),
+            None => self.fault(Fault::Null),
+        }
+    }
+
+    pub(crate) fn nullable_list<T>(
         &mut self,
         mut item: impl FnMut(&mut Reader<'a>) -> Result<T, DecodeError>,
     ) -> Result<Option<Vec<T>>, DecodeError> {
@@ -184,7 +193,7 @@ impl<'a> Reader<'a> {
         Ok(Some(items))
     }
 
-    pub(super) fn list<T>(
+    pub(crate) fn list<T>(
         &mut self,
         item: impl FnMut(&mut Reader<'a>) -> Result<T, DecodeError>,
     ) -> Result<Vec<T>, DecodeError> {
@@ -193,7 +202,7 @@ impl<'a> Reader<'a> {
 
     /// The tagged fields: `field` reads one whole, given its tag and a reader that ends where the
     /// field does.
-    pub(super) fn tagged(
+    pub(crate) fn tagged(
         &mut self,
         mut field: impl FnMut(u32, &mut Reader<'a>) -> Result<(), DecodeError>,
     ) -> Result<(), DecodeError> {
@@ -210,7 +219,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Tagged fields of a record that has none; later ones of other writers are passed over.
-    pub(super) fn no_tagged(&mut self) -> Result<(), DecodeError> {
+    pub(crate) fn no_tagged(&mut self) -> Result<(), DecodeError> {
         self.tagged(|_, field| {
             field.rest();
             Ok(())
@@ -218,7 +227,67 @@ impl<'a> Reader<'a> {
     }
 }
 
-pub(super) fn put_varint(out: &mut BytesMut, mut value: u32) {
+/// The older formats: lengths are whole numbers of fixed size, -1 is null.
+impl<'a> Reader<'a> {
+    pub(crate) fn nullable_fixed_string(&mut self) -> Result<Option<&'a str>, DecodeError> {
+        match self.i16()? {
+            -1 => Ok(None),
+            length => match usize::try_from(length) {
+                Ok(length) => match std::str::from_utf8(self.take(length)?) {
+                    Ok(text) => Ok(Some(text)),
+                    Err(_) => self.fault(Fault::Utf8),
+                },
+                Err(_) => self.fault(Fault::Null),
+            },
+        }
+    }
+
+    pub(crate) fn fixed_string(&mut self) -> Result<&'a str, DecodeError> {
+        self.nullable_fixed_string()?.map_or_else(|| self.fault(Fault::Null), Ok)
+    }
+
+    pub(crate) fn fixed_bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+        let length = self.i32()?;
+        match usize::try_from(length) {
+            Ok(length) => self.take(length),
+            Err(_) => self.fault(Fault::Null),
+        }
+    }
+
+    pub(crate) fn fixed_list<T>(
+        &mut self,
+        mut item: impl FnMut(&mut Reader<'a>) -> Result<T, DecodeError>,
+    ) -> Result<Vec<T>, DecodeError> {
+        let count = self.i32()?;
+        if count < 0 {
+            return self.fault(Fault::Null);
+        }
+        let mut items = Vec::new();
+        for _ in 0..count {
+            items.push(item(self)?);
+        }
+        Ok(items)
+    }
+}
+
+pub(crate) fn put_fixed_string(out: &mut BytesMut, text: &str) {
+    out.put_i16(text.len() as i16);
+    out.put_slice(text.as_bytes());
+}
+
+pub(crate) fn put_nullable_fixed_string(out: &mut BytesMut, text: Option<&str>) {
+    match text {
+        Some(text) => put_fixed_string(out, text),
+        None => out.put_i16(-1),
+    }
+}
+
+pub(crate) fn put_fixed_bytes(out: &mut BytesMut, bytes: &[u8]) {
+    out.put_i32(bytes.len() as i32);
+    out.put_slice(bytes);
+}
+
+pub(crate) fn put_varint(out: &mut BytesMut, mut value: u32) {
     while value >= 0x80 {
         out.put_u8(value as u8 | 0x80);
         value >>= 7;
@@ -230,19 +299,19 @@ fn put_length(out: &mut BytesMut, length: usize) {
     put_varint(out, length as u32 + 1);
 }
 
-pub(super) fn put_string(out: &mut BytesMut, text: &str) {
+pub(crate) fn put_string(out: &mut BytesMut, text: &str) {
     put_length(out, text.len());
     out.put_slice(text.as_bytes());
 }
 
-pub(super) fn put_nullable_string(out: &mut BytesMut, text: Option<&str>) {
+pub(crate) fn put_nullable_string(out: &mut BytesMut, text: Option<&str>) {
     match text {
         Some(text) => put_string(out, text),
         None => put_varint(out, 0),
     }
 }
 
-pub(super) fn put_list<T>(out: &mut BytesMut, items: &[T], mut put: impl FnMut(&mut BytesMut, &T)) {
+pub(crate) fn put_list<T>(out: &mut BytesMut, items: &[T], mut put: impl FnMut(&mut BytesMut, &T)) {
     put_length(out, items.len());
     for item in items {
         put(out, item);
@@ -250,7 +319,7 @@ pub(super) fn put_list<T>(out: &mut BytesMut, items: &[T], mut put: impl FnMut(&
 }
 
 /// The tagged fields of a record, by ascending tag, each with its bytes.
-pub(super) fn put_tagged(out: &mut BytesMut, fields: &[(u32, BytesMut)]) {
+pub(crate) fn put_tagged(out: &mut BytesMut, fields: &[(u32, BytesMut)]) {
     put_varint(out, fields.len() as u32);
     for (tag, bytes) in fields {
         put_varint(out, *tag);

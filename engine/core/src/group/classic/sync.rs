@@ -1,0 +1,119 @@
+//! SyncGroup: the leader's decision, and each member's part of it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::group::classic::{ClassicGroup, Then, Turn};
+use crate::group::name::{Generation, MemberId};
+use crate::group::request::{Asker, GroupError, GroupState, Reply, SyncRequest, Synced};
+use crate::group::timers::Timer;
+
+/// Who gets what.
+pub(crate) type Assignments = BTreeMap<MemberId, Bytes>;
+
+impl ClassicGroup {
+    /// Decides about a SyncGroup.
+    pub(crate) fn sync(&mut self, request: SyncRequest, asker: Asker, turn: &mut Turn<'_>) {
+        if let Err(error) = self.may_sync(&request) {
+            return turn.reply(asker, Reply::Sync(Err(error)));
+        }
+        let id = &request.member;
+        if self.unsynced.remove(id) && self.unsynced.is_empty() {
+            turn.timers.cancel(&Timer::Sync(self.id.clone()));
+        }
+        if self.state == GroupState::Stable {
+            return turn.reply(asker, Reply::Sync(Ok(self.synced(id))));
+        }
+        let member = self.members.get_mut(id);
+        if let Some(earlier) = member.and_then(|member| member.syncing.replace(asker)) {
+            turn.reply(earlier, Reply::Sync(Err(GroupError::RebalanceInProgress)));
+        }
+        if self.leader.as_ref() == Some(id) {
+            let mut assignments: Assignments = request.assignments.into_iter().collect();
+            assignments.retain(|id, _| self.members.contains_key(id));
+            turn.records.push(self.record(Some(&assignments)));
+            turn.then.push(Then::Assigned(self.id.clone(), self.generation, assignments));
+        }
+    }
+
+    fn may_sync(&self, request: &SyncRequest) -> Result<(), GroupError> {
+        if self.is_empty() {
+            return Err(GroupError::UnknownMember);
+        }
+        self.identify(&request.member, request.instance.as_ref())?;
+        if request.generation != self.generation {
+            return Err(GroupError::IllegalGeneration);
+        }
+        let differs =
+            |asked: &Option<_>, own: &Option<_>| asked.is_some() && own.is_some() && asked != own;
+        if differs(&request.protocol_type, &self.protocol_type)
+            || differs(&request.protocol, &self.protocol)
+        {
+            return Err(GroupError::InconsistentProtocol);
+        }
+        match self.state {
+            GroupState::PreparingRebalance => Err(GroupError::RebalanceInProgress),
+            _ => Ok(()),
+        }
+    }
+
+    fn synced(&self, id: &MemberId) -> Synced {
+        Synced {
+            protocol_type: self.protocol_type.clone(),
+            protocol: self.protocol.clone(),
+            assignment: self.members.get(id).map_or(Bytes::new(), |m| m.assignment.clone()),
+        }
+    }
+
+    /// What the leader decided is durable. If the group has gone on meanwhile it counts no more.
+    pub(crate) fn assigned(
+        &mut self,
+        generation: Generation,
+        mut assignments: Assignments,
+        turn: &mut Turn<'_>,
+    ) {
+        if !self.waits_for_leader(generation) {
+            return;
+        }
+        for (id, member) in &mut self.members {
+            member.assignment = assignments.remove(id).unwrap_or_default();
+        }
+        self.enter(GroupState::Stable, turn.now.wall);
+        let parts: BTreeMap<MemberId, Synced> =
+            self.members.keys().map(|id| (id.clone(), self.synced(id))).collect();
+        self.answer_syncs(|id| parts.get(id).cloned().ok_or(GroupError::Unknown), turn);
+    }
+
+    /// What the leader decided could not be written.
+    pub(crate) fn not_assigned(
+        &mut self,
+        generation: Generation,
+        error: GroupError,
+        turn: &mut Turn<'_>,
+    ) {
+        if self.waits_for_leader(generation) {
+            self.clear_assignments();
+            self.answer_syncs(|_| Err(error), turn);
+            self.prepare_rebalance(turn);
+        }
+    }
+
+    fn waits_for_leader(&self, generation: Generation) -> bool {
+        self.state == GroupState::CompletingRebalance && self.generation == generation
+    }
+
+    /// Answers everyone who waits for a part. They have been heard of.
+    pub(super) fn answer_syncs(
+        &mut self,
+        answer: impl Fn(&MemberId) -> Result<Synced, GroupError>,
+        turn: &mut Turn<'_>,
+    ) {
+        for (id, member) in &mut self.members {
+            if let Some(asker) = member.syncing.take() {
+                turn.reply(asker, Reply::Sync(answer(id)));
+                turn.set_session(&self.id, id, member.session_ms);
+            }
+        }
+    }
+}

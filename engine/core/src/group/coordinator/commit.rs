@@ -1,0 +1,60 @@
+//! Commits: who may, and what is remembered.
+
+use crate::group::classic::Turn;
+use crate::group::coordinator::{Coordinator, Group, Output};
+use crate::group::record::{Committed, OffsetKey, Record};
+use crate::group::request::{Asker, CommitOffset, CommitRequest, GroupError, Reply};
+use crate::id::{Now, Timestamp};
+
+impl Coordinator {
+    pub(super) fn commit(&mut self, now: Now, asker: Asker, request: CommitRequest) -> Output {
+        let most = self.settings.max_metadata;
+        let full = self.groups.len() >= self.settings.max_groups;
+        self.turn(now, |groups, turn| {
+            let group = groups.get(&request.group);
+            if let Err(error) = may_commit(group, full, &request, turn) {
+                return turn.reply_when_durable(asker, Reply::Commit(Err(error)));
+            }
+            let expires =
+                request.retention_ms.map(|ms| Timestamp(now.wall.0.saturating_add_unsigned(ms)));
+            let mut results = Vec::with_capacity(request.offsets.len());
+            for offset in request.offsets {
+                results.push(match offset.metadata.encode_utf16().count() > most {
+                    true => Err(GroupError::MetadataTooLarge),
+                    false => {
+                        let (key, value) = remembered(&request.group, offset, now.wall, expires);
+                        turn.records.push(Record::Offset(key, Some(value)));
+                        Ok(())
+                    }
+                });
+            }
+            turn.reply_when_durable(asker, Reply::Commit(Ok(results)));
+        })
+    }
+}
+
+fn may_commit(
+    group: Option<&Group>,
+    full: bool,
+    request: &CommitRequest,
+    turn: &mut Turn<'_>,
+) -> Result<(), GroupError> {
+    match group {
+        Some(group) => group.classic.may_commit(request, turn),
+        None if request.generation.0 < 0 && full => Err(GroupError::CoordinatorNotAvailable),
+        None if request.generation.0 < 0 => Ok(()),
+        None if request.knows_not_found => Err(GroupError::NotFound),
+        None => Err(GroupError::IllegalGeneration),
+    }
+}
+
+fn remembered(
+    group: &crate::group::name::GroupId,
+    offset: CommitOffset,
+    time: Timestamp,
+    expires: Option<Timestamp>,
+) -> (OffsetKey, Committed) {
+    let CommitOffset { topic, topic_id, partition, offset, epoch, metadata } = offset;
+    let key = OffsetKey { group: group.clone(), topic, partition };
+    (key, Committed { offset, epoch, metadata, time, expires, topic: topic_id })
+}

@@ -1,0 +1,33 @@
+//! The group coordinator: what one partition of `__consumer_offsets` knows of its groups, and what
+//! becomes of a request to them. Facts: Kafka's `group-coordinator` module.
+//!
+//! Decide, then replay. A request is decided against the state; that makes records and answers. The
+//! records are appended as one batch, and what they say is so once they are durable; the answers
+//! leave after that. Loading after a restart is the same replay. What is in no record, members of
+//! a classic group and who waits for what, lives in memory and is lost in a restart.
+//!
+//! Modules, lowest first:
+//!
+//! - [`name`]: groups, members, topics, as they are named
+//! - [`settings`]: bounds and times
+//! - [`record`]: the records of `__consumer_offsets`, in Kafka's formats
+//! - [`request`]: what may be asked, and the answers
+//! - `timers`: what happens when nothing happens
+//! - `offsets`: what groups have committed
+//! - `classic`: groups that decide among themselves who reads what (JoinGroup, SyncGroup)
+//! - [`coordinator`]: all of these together
+
+mod classic;
+pub mod coordinator;
+pub mod name;
+mod offsets;
+pub mod record;
+pub mod request;
+pub mod settings;
+mod timers;
+
+#[cfg(test)]
+mod tests;
+
+pub use coordinator::Coordinator;
+pub use settings::GroupSettings;

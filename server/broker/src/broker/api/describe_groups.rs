@@ -1,0 +1,79 @@
+//! DescribeGroups: classic groups, their members and who reads what.
+
+use std::sync::Arc;
+
+use corelog_engine::group::request::{DescribedMember, Description, GroupError, Reply, Request};
+use corelog_wire::messages::describe_groups::{
+    DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup, DescribedGroupMember,
+};
+use corelog_wire::text::Str;
+
+use crate::broker::api::{Call, Handled};
+use crate::broker::{groups, operations, translate};
+
+/// From this version on a missing group is an error; before, it is dead.
+const NOT_FOUND_FROM: i16 = 6;
+/// What a group is that is not there.
+const DEAD: &str = "Dead";
+
+pub(crate) fn handle(
+    call: &Call,
+    request: DescribeGroupsRequest,
+) -> Handled<DescribeGroupsResponse> {
+    let version = call.header.version;
+    let include = request.include_authorized_operations;
+    let asked = request.groups.into_iter().map(|group_id| {
+        let question = Request::Describe((*group_id).into());
+        (group_id.clone(), groups::ask(&call.node, &group_id, question))
+    });
+    let asked: Vec<_> = asked.collect();
+    Handled::later(async move {
+        let mut groups = Vec::with_capacity(asked.len());
+        for (group_id, asked) in asked {
+            let group = match asked.await {
+                Ok(Reply::Describe(Ok(description))) => described(*description, include),
+                Ok(Reply::Describe(Err(error))) | Err(error) => missing(version, &group_id, error),
+                Ok(_) => missing(version, &group_id, GroupError::Unknown),
+            };
+            groups.push(DescribedGroup { group_id, ..group });
+        }
+        DescribeGroupsResponse { groups, ..DescribeGroupsResponse::default() }
+    })
+}
+
+fn described(description: Description, include: bool) -> DescribedGroup {
+    let text = |text: Arc<str>| Str::from(&*text);
+    let member = |member: DescribedMember| DescribedGroupMember {
+        member_id: Str::from(member.member.as_str()),
+        group_instance_id: member.instance.map(|name| Str::from(name.as_str())),
+        client_id: text(member.client_id),
+        client_host: text(member.client_host),
+        member_metadata: member.metadata,
+        member_assignment: member.assignment,
+    };
+    DescribedGroup {
+        group_state: Str::from_static(translate::group_state(description.state)),
+        protocol_type: text(description.protocol_type),
+        protocol_data: text(description.protocol),
+        members: description.members.into_iter().map(member).collect(),
+        authorized_operations: operations::told(include, operations::GROUP),
+        ..DescribedGroup::default()
+    }
+}
+
+fn missing(version: i16, group_id: &str, error: GroupError) -> DescribedGroup {
+    if error != GroupError::NotFound {
+        let error_code = translate::group(error);
+        return DescribedGroup { error_code, ..DescribedGroup::default() };
+    }
+    let group_state = Str::from_static(DEAD);
+    if version < NOT_FOUND_FROM {
+        return DescribedGroup { group_state, ..DescribedGroup::default() };
+    }
+    DescribedGroup {
+        error_code: translate::group(error),
+        error_message: Some(Str::from(format!("Group {group_id} not found."))),
+        group_state,
+        ..DescribedGroup::default()
+    }
+}

@@ -1,0 +1,173 @@
+//! OffsetFetch: what groups have committed, of one group or, from version 8 on, of several.
+
+use std::sync::Arc;
+
+use corelog_engine::group::record::Committed;
+use corelog_engine::group::request::{FetchRequest, GroupError, Reply, Request, TopicOffsets};
+use corelog_engine::id::TopicId;
+use corelog_engine::metadata::Image;
+use corelog_wire::error_code::ErrorCode;
+use corelog_wire::messages::offset_fetch::{
+    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponseTopic,
+    OffsetFetchResponseTopics,
+};
+use corelog_wire::text::Str;
+use corelog_wire::uuid::Uuid;
+
+use crate::broker::api::{Call, Handled};
+use crate::broker::node::Node;
+use crate::broker::{groups, translate};
+
+/// From this version on several groups may be asked for.
+const SEVERAL_FROM: i16 = 8;
+/// From this version on there is an error for the whole group.
+const GROUP_ERROR_FROM: i16 = 2;
+/// From this version on topics are named by their ids.
+const IDS_FROM: i16 = 10;
+
+pub(crate) fn handle(call: &Call, request: OffsetFetchRequest) -> Handled<OffsetFetchResponse> {
+    let (node, version) = (call.node.clone(), call.header.version);
+    let groups = if version >= SEVERAL_FROM { request.groups } else { vec![only(request)] };
+    let asked: Vec<_> = groups.into_iter().map(|group| Asked::new(&node, version, group)).collect();
+    Handled::later(async move {
+        let mut answers = Vec::with_capacity(asked.len());
+        for asked in asked {
+            answers.push(asked.answer(version).await);
+        }
+        if version >= SEVERAL_FROM {
+            return OffsetFetchResponse { groups: answers, ..OffsetFetchResponse::default() };
+        }
+        let error_code = answers.first().map_or(ErrorCode::None, |group| group.error_code);
+        let topics = answers.into_iter().flat_map(|group| group.topics).map(|topic| {
+            OffsetFetchResponseTopic { name: topic.name, partitions: topic.partitions }
+        });
+        OffsetFetchResponse {
+            topics: topics.collect(),
+            error_code,
+            ..OffsetFetchResponse::default()
+        }
+    })
+}
+
+/// A request of the older versions as a group of the newer ones.
+fn only(request: OffsetFetchRequest) -> OffsetFetchRequestGroup {
+    let topics = request.topics.map(|topics| {
+        let topics = topics.into_iter().map(|topic| OffsetFetchRequestTopics {
+            name: topic.name,
+            partition_indexes: topic.partition_indexes,
+            ..OffsetFetchRequestTopics::default()
+        });
+        topics.collect()
+    });
+    OffsetFetchRequestGroup { group_id: request.group_id, topics, ..Default::default() }
+}
+
+/// A group that is asked for.
+struct Asked<A> {
+    group_id: Str,
+    image: Arc<Image>,
+    /// Topics that do not exist, by their ids.
+    unknown: Vec<OffsetFetchRequestTopics>,
+    /// In case the group's error belongs to each of them.
+    wanted: Vec<(Arc<str>, Vec<i32>)>,
+    asked: A,
+}
+
+impl Asked<()> {
+    fn new(
+        node: &Node,
+        version: i16,
+        group: OffsetFetchRequestGroup,
+    ) -> Asked<impl Future<Output = Result<Reply, GroupError>> + use<>> {
+        let image = node.image();
+        let mut unknown = Vec::new();
+        let topics = group.topics.map(|topics| {
+            let mut known = Vec::with_capacity(topics.len());
+            for topic in topics {
+                let name = match version {
+                    ..IDS_FROM => Some(Arc::from(&*topic.name)),
+                    _ => image.topic_by_id(TopicId(topic.topic_id.0)).map(|t| t.name.clone()),
+                };
+                match name {
+                    Some(name) => known.push((name, topic.partition_indexes)),
+                    None => unknown.push(topic),
+                }
+            }
+            known
+        });
+        let wanted = topics.clone().unwrap_or_default();
+        let question = FetchRequest { group: (*group.group_id).into(), topics };
+        let asked = groups::ask(node, &group.group_id, Request::Fetch(question));
+        Asked { group_id: group.group_id, image, unknown, wanted, asked }
+    }
+}
+
+impl<A: Future<Output = Result<Reply, GroupError>>> Asked<A> {
+    async fn answer(self, version: i16) -> OffsetFetchResponseGroup {
+        let Asked { group_id, image, unknown, wanted, asked } = self;
+        let (topics, error) = match asked.await {
+            Ok(Reply::Fetch(Ok(topics))) => (topics, None),
+            Ok(Reply::Fetch(Err(error))) | Err(error) => (Vec::new(), Some(error)),
+            Ok(_) => (Vec::new(), Some(GroupError::Unknown)),
+        };
+        let error_code = error.map_or(ErrorCode::None, translate::group);
+        let mut told: Vec<_> =
+            topics.into_iter().filter_map(|topic| tell(&image, version, topic)).collect();
+        if error.is_some() && version < GROUP_ERROR_FROM {
+            told.extend(wanted.into_iter().map(|(topic, partitions)| {
+                let partitions = partitions.into_iter().map(|index| none(index, error_code));
+                let (name, topic_id) = (Str::from(&*topic), Uuid::ZERO);
+                OffsetFetchResponseTopics { name, topic_id, partitions: partitions.collect() }
+            }));
+        }
+        if error.is_none() {
+            told.extend(unknown.into_iter().map(|topic| {
+                let missing = |index| none(index, ErrorCode::UnknownTopicId);
+                let partitions = topic.partition_indexes.into_iter().map(missing).collect();
+                let topic_id = topic.topic_id;
+                OffsetFetchResponseTopics { topic_id, partitions, ..Default::default() }
+            }));
+        }
+        OffsetFetchResponseGroup { group_id, topics: told, error_code }
+    }
+}
+
+/// A topic's offsets; nothing of one that is to be named by an id which it does not have.
+fn tell(image: &Image, version: i16, topic: TopicOffsets) -> Option<OffsetFetchResponseTopics> {
+    let id = image.topic(&topic.topic).map(|topic| topic.id);
+    if version >= IDS_FROM && id.is_none() {
+        return None;
+    }
+    // What was committed for an earlier topic of that name is none of this one's.
+    let own = |committed: &Committed| {
+        version < IDS_FROM || committed.topic.is_none() || committed.topic == id
+    };
+    let partitions = topic.partitions.into_iter().map(|(index, committed)| {
+        match committed.filter(|committed| own(committed)) {
+            Some(committed) => OffsetFetchResponsePartition {
+                partition_index: index,
+                committed_offset: committed.offset.0,
+                committed_leader_epoch: committed.epoch.map_or(-1, |epoch| epoch.0),
+                metadata: Some(Str::from(&*committed.metadata)),
+                error_code: ErrorCode::None,
+            },
+            None => none(index, ErrorCode::None),
+        }
+    });
+    Some(OffsetFetchResponseTopics {
+        name: Str::from(&*topic.topic),
+        topic_id: id.map_or(Uuid::ZERO, |id| Uuid(id.0)),
+        partitions: partitions.collect(),
+    })
+}
+
+fn none(partition_index: i32, error_code: ErrorCode) -> OffsetFetchResponsePartition {
+    OffsetFetchResponsePartition {
+        partition_index,
+        committed_offset: -1,
+        metadata: Some(Str::new()),
+        error_code,
+        ..OffsetFetchResponsePartition::default()
+    }
+}
