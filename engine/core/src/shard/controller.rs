@@ -215,7 +215,6 @@ impl Shard {
         let Some(slot) = self.slots.remove(&partition) else { return };
         self.fail_waiters(now, slot, &AppendError::UnknownPartition, fx);
         self.forget_log(slot);
-        self.groups.forget(slot);
         let id = self.effect(Pending::Nothing);
         fx.file(id, FileAction::RemovePartition(partition));
     }

@@ -23,6 +23,9 @@ use crate::shard::{Map, Pending, Shard};
 /// Bytes that are read at a time when a partition is loaded (`offsets.load.buffer.size`).
 const LOAD_BYTES: u32 = 1 << 20;
 
+/// Timers of groups that one turn attends to.
+const TICKS: usize = 1_000;
+
 /// Requests that may wait for a partition to be loaded.
 const WAITING: usize = 10_000;
 
@@ -76,12 +79,6 @@ impl Groups {
     fn note_deadlines(&mut self) {
         let deadlines = self.hosts.values().filter_map(|host| host.coordinator.next_deadline());
         self.next = deadlines.min();
-    }
-
-    /// A partition is no more: nor is its coordinator.
-    pub(crate) fn forget(&mut self, slot: Slot) {
-        self.hosts.remove(&slot);
-        self.note_deadlines();
     }
 }
 
@@ -193,9 +190,26 @@ impl Shard {
         self.follow(now, slot, output, fx);
     }
 
-    /// Lets coordinators do what is due.
+    /// A partition is no more, or cannot be written: nor is its coordinator. Whoever waits for it
+    /// is told.
+    pub(super) fn unload_groups(&mut self, now: Now, slot: Slot, fx: &mut Effects) {
+        let Some(host) = self.groups.hosts.remove(&slot) else { return };
+        self.groups.note_deadlines();
+        let mut calls: Vec<OwnerCall> = host.askers.into_values().collect();
+        if let Stage::Loading(loading) = host.stage {
+            calls.extend(loading.waiting.into_iter().map(|(call, _)| call));
+        }
+        for call in calls {
+            self.refuse_group(now, call, GroupError::NotCoordinator, fx);
+        }
+    }
+
+    /// Lets coordinators do what is due; what is left is due in the next turn.
     pub(super) fn tick_groups(&mut self, now: Now, fx: &mut Effects) {
-        while self.groups.next.is_some_and(|next| next <= now.instant) {
+        for _ in 0..TICKS {
+            if self.groups.next.is_none_or(|next| next > now.instant) {
+                return;
+            }
             let due =
                 |host: &Host| host.coordinator.next_deadline().is_some_and(|at| at <= now.instant);
             let Some((&slot, _)) = self.groups.hosts.iter().find(|(_, host)| due(host)) else {

@@ -101,16 +101,20 @@ impl Shard {
         if self.directory.is_offline() {
             return Err(AppendError::Offline);
         }
-        if waiter == Waiter::Controller {
-            return Ok(());
+        let entry = buffer_for(align_up(bytes as usize)) as u64;
+        let full = !self.commits.has_space_for(entry);
+        match waiter {
+            Waiter::Controller => return Ok(()),
+            // Those who drain a full disk commit what they have read.
+            Waiter::Group { .. } if full => return Err(AppendError::Busy),
+            Waiter::Group { .. } => return Ok(()),
+            Waiter::Call { .. } => {}
         }
         if !self.flusher.has_disk_for(bytes, self.limits.disk_reserve) {
             return Err(AppendError::DiskFull);
         }
         let dirty = self.flusher.dirty() + bytes > self.limits.dirty_bytes
             || self.flusher.memory() as u64 > self.limits.tail_bytes + self.limits.dirty_bytes;
-        let entry = buffer_for(align_up(bytes as usize)) as u64;
-        let full = !self.commits.has_space_for(entry);
         if dirty || full { Err(AppendError::Busy) } else { Ok(()) }
     }
 
@@ -273,6 +277,7 @@ impl Shard {
                 self.appended(now, waiter, Err(error.clone()), fx);
             }
         }
+        self.unload_groups(now, slot, fx);
     }
 
     /// The offset behind what consumers may read; for tests and metrics.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::fields::MAX_STRING;
 use crate::group::classic::{ClassicGroup, Member, Then, Turn};
 use crate::group::name::MemberId;
 use crate::group::request::{
@@ -11,6 +12,9 @@ use crate::group::request::{
 /// Milliseconds that a new member may be silent until its first rebalance has come to an end
 /// (`CLASSIC_GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS`).
 const NEW_MEMBER_MS: i32 = 300_000;
+
+/// Characters of a dash and a UUID.
+const UUID: usize = 37;
 
 /// A static member that has come back, until that is durable.
 #[derive(Clone, Debug)]
@@ -270,7 +274,10 @@ pub(crate) fn refuse(asker: Asker, error: GroupError, member: MemberId, turn: &m
 /// `<instance or client>-<random UUID>`; Java spells no client as "null".
 fn fresh_id(request: &JoinRequest) -> MemberId {
     let client = request.client_id.as_deref().unwrap_or("null");
-    let mut id = request.instance.as_ref().map_or(client, |instance| instance.as_str()).to_owned();
+    let named = request.instance.as_ref().map_or(client, |instance| instance.as_str());
+    // What is stored must be no longer than what can be read.
+    let mut id: String = named.to_owned();
+    id.truncate(id.floor_char_boundary(MAX_STRING - UUID));
     let mut bytes = request.fresh;
     // Version 4, the variant of RFC 9562.
     bytes[6] = bytes[6] & 0x0f | 0x40;

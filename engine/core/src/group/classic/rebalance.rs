@@ -7,6 +7,10 @@ use crate::group::name::MemberId;
 use crate::group::request::{GroupError, GroupState, Reply};
 use crate::group::timers::Timer;
 
+/// Milliseconds between two looks whether silent static members have joined: they may have asked
+/// for none.
+const SHORTEST_WAIT_MS: u64 = 1_000;
+
 /// The wait of the first members of an empty group for others, in milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wait {
@@ -89,7 +93,8 @@ impl ClassicGroup {
             let first = first.map(|(id, _)| id.clone());
             if first.is_none() && !self.members.is_empty() {
                 // Static members, all of them silent: until they speak, or their sessions end.
-                return self.wait_for_joins(self.longest_rebalance_ms(), turn);
+                let ms = self.longest_rebalance_ms().max(SHORTEST_WAIT_MS);
+                return self.wait_for_joins(ms, turn);
             }
             self.leader = first;
         }

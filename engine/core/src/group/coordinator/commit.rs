@@ -1,5 +1,6 @@
 //! Commits: who may, and what is remembered.
 
+use crate::fields::MAX_STRING;
 use crate::group::classic::Turn;
 use crate::group::coordinator::{Coordinator, Group, Output};
 use crate::group::record::{Committed, OffsetKey, Record};
@@ -19,7 +20,7 @@ impl Coordinator {
                 request.retention_ms.map(|ms| Timestamp(now.wall.0.saturating_add_unsigned(ms)));
             let mut results = Vec::with_capacity(request.offsets.len());
             for offset in request.offsets {
-                results.push(match offset.metadata.encode_utf16().count() > most {
+                results.push(match is_too_long(&offset.metadata, most) {
                     true => Err(GroupError::MetadataTooLarge),
                     false => {
                         let (key, value) = remembered(&request.group, offset, now.wall, expires);
@@ -31,6 +32,11 @@ impl Coordinator {
             turn.reply_when_durable(asker, Reply::Commit(Ok(results)));
         })
     }
+}
+
+/// Kafka counts UTF-16 code units; no setting makes longer what can be stored.
+fn is_too_long(metadata: &str, most: usize) -> bool {
+    metadata.len() > MAX_STRING || metadata.encode_utf16().count() > most
 }
 
 fn may_commit(

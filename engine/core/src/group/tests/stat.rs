@@ -98,3 +98,33 @@ fn a_change_of_protocol_is_a_rebalance_for_all() {
     let after = world.joined(asker).expect("joined");
     assert_eq!((after.generation, after.protocol.as_deref()), (Generation(2), Some("sticky")));
 }
+
+#[test]
+fn silent_static_members_that_asked_for_no_time_hold_up_nobody() {
+    let mut world = World::new();
+    let mut member = Member::named("c", "i");
+    stable(&mut world, &mut member);
+    let again = member.clone().with(|join| {
+        join.member = MemberId::default();
+        join.rebalance_ms = 0;
+    });
+    let asker = world.join(&again);
+    world.joined(asker).expect("joined");
+    let asker = world.join(&Member::new("d"));
+    let given = world.joined(asker).expect_err("an id").member;
+    assert_eq!(world.leave(&[(given.as_str(), None)]), Ok(vec![Ok(())]));
+    assert_eq!(world.describe().expect("a group").state, GroupState::PreparingRebalance);
+    // Time goes on, and the session ends.
+    world.pass(2 * SESSION_MS as u64);
+    assert_eq!(world.describe().expect("a group").state, GroupState::Empty);
+}
+
+#[test]
+fn ids_are_no_longer_than_what_can_be_read_back() {
+    let mut world = World::new();
+    let mut member = Member::named("c", &"\u{e9}".repeat(16_383));
+    let joined = stable(&mut world, &mut member);
+    assert!(joined.member.as_str().len() <= 32_767);
+    world.restart();
+    assert_eq!(world.heartbeat(&joined.member, joined.generation), Ok(()));
+}

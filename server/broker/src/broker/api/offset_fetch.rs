@@ -140,9 +140,7 @@ fn tell(image: &Image, version: i16, topic: TopicOffsets) -> Option<OffsetFetchR
         return None;
     }
     // What was committed for an earlier topic of that name is none of this one's.
-    let own = |committed: &Committed| {
-        version < IDS_FROM || committed.topic.is_none() || committed.topic == id
-    };
+    let own = |committed: &Committed| committed.topic.is_none() || committed.topic == id;
     let partitions = topic.partitions.into_iter().map(|(index, committed)| {
         match committed.filter(|committed| own(committed)) {
             Some(committed) => OffsetFetchResponsePartition {
