@@ -122,9 +122,12 @@ impl Coordinator {
             .map(|(topic, partition, _)| removal(id, topic, partition))
             .collect();
         let all = expired.len() == group.offsets.all().count();
-        if all && group.classic.is_empty() && self.removals_on_their_way(id).is_empty() {
+        // What is committed again, and not durable yet, must not be removed behind that.
+        let coming = self.removals_on_their_way(id);
+        if all && group.classic.is_empty() && coming.is_empty() {
             return self.forget(id, records, forgotten);
         }
+        let expired = expired.into_iter().filter(|removal| !coming.contains(removal));
         records.extend(expired);
     }
 

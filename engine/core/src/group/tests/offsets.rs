@@ -208,3 +208,19 @@ fn with_a_topic_go_its_offsets_but_not_those_of_its_successor() {
     world.take(gone);
     assert_eq!([0, 1, 2].map(|p| world.committed("t", p)), [None, Some(1), Some(1)]);
 }
+
+#[test]
+fn what_is_committed_again_does_not_expire_on_its_way() {
+    let retention_ms = 24 * HOUR;
+    let mut world = World::with(GroupSettings { retention_ms, ..GroupSettings::default() });
+    world.commit(commit("t", 0, 1)).expect("committed").remove(0).expect("it");
+    world.pass(retention_ms - 1);
+    world.quick = false;
+    let asker = world.ask(Request::Commit(commit("t", 0, 2)));
+    world.pass(HOUR);
+    while !world.waiting.is_empty() {
+        world.write();
+    }
+    assert_eq!(world.told(asker), Some(Reply::Commit(Ok(vec![Ok(())]))));
+    assert_eq!(world.committed("t", 0), Some(2));
+}
