@@ -44,6 +44,7 @@ pub mod uuid;
 
 pub mod frame;
 pub mod header;
+pub mod keys;
 
 pub mod error;
 pub mod reader;

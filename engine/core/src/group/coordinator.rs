@@ -5,7 +5,6 @@ mod ends;
 mod look;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::mem;
 
 use crate::group::classic::{ClassicGroup, Then, Turn};
 use crate::group::name::{GroupId, MemberId};
@@ -367,7 +366,8 @@ impl Reply {
             Reply::DeleteOffsets(_) => Reply::DeleteOffsets(Err(error)),
             Reply::Delete(_) => Reply::Delete(Err(error)),
             Reply::Describe(_) => Reply::Describe(Err(error)),
-            Reply::List(groups) => Reply::List(mem::take(&mut groups.clone())),
+            // It waits for no batch.
+            Reply::List(_) => self.clone(),
         }
     }
 }

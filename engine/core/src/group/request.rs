@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::group::name::{Generation, GroupId, InstanceId, MemberId};
 use crate::group::record::Committed;
-use crate::id::{LeaderEpoch, Offset, Timestamp, TopicId};
+use crate::id::{LeaderEpoch, Offset, TopicId};
 
 /// Whom an answer is for; chosen by whoever asks, unique among what is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,7 +121,7 @@ pub struct JoinRequest {
     /// The name of a static member.
     pub instance: Option<InstanceId>,
     /// Who it says it is.
-    pub client_id: Option<Arc<str>>,
+    pub client_id: Arc<str>,
     /// Where it connects from, as Java spells addresses.
     pub client_host: Arc<str>,
     /// Milliseconds after which its silence means that it is gone.
@@ -353,6 +353,4 @@ pub struct Listing {
     pub protocol_type: Arc<str>,
     /// Where it stands.
     pub state: GroupState,
-    /// Since when, if it is known.
-    pub since: Option<Timestamp>,
 }

@@ -10,7 +10,7 @@ use crate::group::coordinator::{BatchNumber, Coordinator, Output};
 use crate::group::record::Record;
 use crate::group::request::{Asker, GroupError, Request};
 use crate::group::settings::GroupSettings;
-use crate::id::{Instant, Now, Offset, ShardId, Timestamp, TopicPartition};
+use crate::id::{Instant, Now, Offset, ShardId, Timestamp, TopicId, TopicPartition};
 use crate::record::compress::MAX_DECOMPRESSED;
 use crate::record::{BatchBuilder, BatchHeader, Codec, NewRecord, Records, batch};
 use crate::shard::effect::{Effects, Notice, ReadFile};
@@ -201,6 +201,24 @@ impl Shard {
         }
         for call in calls {
             self.refuse_group(now, call, GroupError::NotCoordinator, fx);
+        }
+    }
+
+    /// Topics are gone: so is what groups have committed for them, where groups are loaded.
+    pub(super) fn forget_offsets(
+        &mut self,
+        now: Now,
+        removed: &[TopicPartition],
+        fx: &mut Effects,
+    ) {
+        let mut topics: Vec<TopicId> = removed.iter().map(|partition| partition.topic).collect();
+        topics.dedup();
+        let active =
+            |(slot, host): (&Slot, &Host)| matches!(host.stage, Stage::Active).then_some(*slot);
+        for slot in self.groups.hosts.iter().filter_map(active).collect::<Vec<_>>() {
+            let Some(host) = self.groups.hosts.get_mut(&slot) else { continue };
+            let output = host.coordinator.topics_deleted(now, &topics);
+            self.follow(now, slot, output, fx);
         }
     }
 

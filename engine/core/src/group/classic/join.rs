@@ -271,9 +271,9 @@ pub(crate) fn refuse(asker: Asker, error: GroupError, member: MemberId, turn: &m
     turn.reply(asker, Reply::Join(Err(JoinRefused { error, member })));
 }
 
-/// `<instance or client>-<random UUID>`; Java spells no client as "null".
+/// `<instance or client>-<random UUID>`.
 fn fresh_id(request: &JoinRequest) -> MemberId {
-    let client = request.client_id.as_deref().unwrap_or("null");
+    let client = &*request.client_id;
     let named = request.instance.as_ref().map_or(client, |instance| instance.as_str());
     // What is stored must be no longer than what can be read.
     let mut id: String = named.to_owned();

@@ -31,7 +31,7 @@ impl Member {
     pub(super) fn new(request: &JoinRequest, asker: Asker) -> Member {
         Member {
             instance: request.instance.clone(),
-            client_id: request.client_id.clone().unwrap_or_default(),
+            client_id: request.client_id.clone(),
             client_host: request.client_host.clone(),
             session_ms: request.session_ms,
             rebalance_ms: request.rebalance_ms,

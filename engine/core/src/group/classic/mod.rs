@@ -221,7 +221,6 @@ impl ClassicGroup {
             group: self.id.clone(),
             protocol_type: self.protocol_type.clone().unwrap_or_default(),
             state: self.state,
-            since: self.since,
         }
     }
 }

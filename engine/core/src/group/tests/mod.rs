@@ -263,7 +263,7 @@ impl Member {
                 group: GROUP.into(),
                 member: MemberId::default(),
                 instance: None,
-                client_id: Some(client.into()),
+                client_id: client.into(),
                 client_host: "/127.0.0.1".into(),
                 session_ms: SESSION_MS,
                 rebalance_ms: REBALANCE_MS,

@@ -49,7 +49,7 @@ fn question(call: &Call, request: &JoinGroupRequest) -> Request {
         group: (*request.group_id).into(),
         member: (*request.member_id).into(),
         instance: request.group_instance_id.as_deref().map(Into::into),
-        client_id: Some((*call.header.client_id).into()),
+        client_id: (*call.header.client_id).into(),
         client_host: call.entrance.client_host.clone(),
         session_ms: request.session_timeout_ms,
         rebalance_ms,
