@@ -17,7 +17,7 @@ use corelog_engine::id::Instant;
 use corelog_os::net::{self, Rest};
 use corelog_os::ring::{Op, Readiness, Ring};
 use corelog_os::splice::{self, PipePair, PipePool, Progress};
-use corelog_os::{SharedFd, file};
+use corelog_os::{SharedFd, pagecache};
 
 use super::chunks::{Arrived, Chunk, Chunks, FileRange, Found};
 use super::{Removed, Work};
@@ -28,7 +28,7 @@ use crate::oneshot::Sender;
 /// Bytes that one pipe is made to hold: what an ordinary user may have.
 pub(crate) const PIPE_BYTES: usize = 1 << 20;
 
-/// Bytes of a file that are taken for cached when the last of them is.
+/// Bytes of a file that are looked up at a time when the page cache holds only some of a range.
 const PROBE: u32 = 128 << 10;
 
 /// Bytes of a file that are read at a time.
@@ -415,11 +415,12 @@ impl Deliveries {
 /// How many bytes of a range can be read now, from its start on; no more than a pipe holds.
 fn cached(file: &SharedFd, range: &FileRange) -> u32 {
     let len = (range.end - range.at).min(PIPE_BYTES as u64) as u32;
-    let probes = (0..len).step_by(PROBE as usize);
-    let ends = probes.map(|start| (start + PROBE).min(len));
-    if !file::is_cached(file, range.at) {
-        return 0;
+    if pagecache::holds(file, range.at, len) {
+        return len;
     }
-    let is_cached = |end: &u32| file::is_cached(file, range.at + u64::from(*end) - 1);
-    ends.take_while(is_cached).last().unwrap_or(0)
+    let probes = (0..len).step_by(PROBE as usize).map(|start| (start, (start + PROBE).min(len)));
+    let held = |(start, end): &(u32, u32)| {
+        pagecache::holds(file, range.at + u64::from(*start), end - start)
+    };
+    probes.take_while(held).last().map_or(0, |(_, end)| end)
 }

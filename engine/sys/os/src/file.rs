@@ -5,14 +5,14 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{Advice, AtFlags, FallocateFlags, Mode, OFlags, StatxFlags};
-use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use rustix::io::Errno;
 
 use crate::aligned::AlignedBuf;
 
@@ -217,15 +217,6 @@ pub fn size(file: impl AsFd) -> io::Result<u64> {
     Ok(rustix::fs::fstat(file)?.st_size.cast_unsigned())
 }
 
-/// Whether the byte at a position can be read without waiting for the disk; also false when there
-/// is none, or when the kernel cannot tell.
-#[must_use]
-pub fn is_cached(file: impl AsFd, at: u64) -> bool {
-    let mut byte = [0];
-    let mut into = [IoSliceMut::new(&mut byte)];
-    preadv2(file, &mut into, at, ReadWriteFlags::NOWAIT).is_ok_and(|count| count > 0)
-}
-
 /// Has the kernel read of a file what is asked for, and nothing ahead.
 ///
 /// # Errors
@@ -314,19 +305,6 @@ mod tests {
             assert!(flags.contains(there | OFlags::CLOEXEC), "{access:?}");
             assert!(!flags.intersects(absent), "{access:?}");
         }
-    }
-
-    #[test]
-    fn what_was_read_through_the_page_cache_is_in_it() {
-        let dir = TestDir::new();
-        let path = dir.file("a");
-        let file = open(&path, Access::WriteDirect, Existence::New).expect("open");
-        write_all_at(&file, &AlignedBuf::zeroed(BLOCK), 0).expect("write");
-        let file = open(&path, Access::Read, Existence::Present).expect("open");
-        assert!(!is_cached(&file, 0));
-        fs::read(&path).expect("read");
-        let cached = [0, BLOCK as u64 - 1, BLOCK as u64].map(|at| is_cached(&file, at));
-        assert_eq!(cached, [true, true, false]);
     }
 
     #[test]

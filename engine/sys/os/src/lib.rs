@@ -18,6 +18,7 @@ pub mod file;
 pub mod heap;
 pub mod lock;
 pub mod net;
+pub mod pagecache;
 
 pub mod cpu;
 pub mod process;
