@@ -2,7 +2,8 @@
 //!
 //! From the top: [`compare`] starts a [`rival`] for a [`scenario`] that it has [`mod@run`]. That,
 //! or whoever writes it on a command line, is a command ([`closed`], [`open`], [`mod@fetch`],
-//! [`tail`], [`mixed`], [`ramp`], [`raw`], [`start`], [`figures`]) that reads its flags, lets
+//! [`tail`], [`mixed`], [`ramp`], [`groups`], [`raw`], [`start`], [`figures`]) that reads its
+//! flags, lets
 //! [`produce`] divide a topic among connections, each of which is a [`load`] that follows its
 //! [`pace`] with requests prepared by [`request`], and puts what was counted into a [`report`].
 //!
@@ -13,6 +14,7 @@ mod compare;
 mod echo;
 mod fetch;
 mod figures;
+mod groups;
 mod mixed;
 mod open;
 mod ramp;
@@ -86,6 +88,8 @@ enum Command {
     Mixed(mixed::MixedArgs),
     /// Raise the rate until clients wait too long
     Ramp(ramp::RampArgs),
+    /// Members of consumer groups that commit, are heard of, and rebalance
+    Groups(groups::GroupsArgs),
     /// Measure the disk without a broker
     Raw(raw::RawArgs),
     /// Start a broker, kill it, start it again, and see how long it takes
@@ -132,6 +136,7 @@ fn execute(command: &Command) -> Result<(), Failure> {
         Command::Tail(args) => tail::run(args),
         Command::Mixed(args) => mixed::run(args),
         Command::Ramp(args) => ramp::run(args),
+        Command::Groups(args) => groups::run(args),
         Command::Raw(args) => raw::run(args),
         Command::Start(args) => start::run(args),
         Command::Figures(args) => figures::run(args),
@@ -171,6 +176,7 @@ mod tests {
             ("open --rate 0", false),
             ("fetch --fill 1GB --max-bytes 8MiB --check-crc --seconds 5", true),
             ("tail --rate 100 --record-size 16", true),
+            ("groups --members 50 --groups 5 --rebalancing 10 --rebalances 3 --seconds 1s", true),
             ("raw --dir /tmp --rate 2000 --writes 100", true),
             ("start --broker corelog --dir d --fill 10GB --partitions 1000", true),
             ("start --dir d", false),

@@ -15,7 +15,7 @@ use crate::units;
 
 const COMMAND: &str = "command";
 /// What a load can be.
-const COMMANDS: [&str; 7] = ["produce", "open", "fetch", "tail", "mixed", "ramp", START];
+const COMMANDS: [&str; 8] = ["produce", "open", "fetch", "tail", "mixed", "ramp", "groups", START];
 /// The one that starts brokers itself.
 const START: &str = "start";
 

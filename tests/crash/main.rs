@@ -2,7 +2,7 @@
 //! acknowledged must be there.
 //!
 //! `world` and `ledger` know what must be found; `writer`, `tail` and `admin` make the load;
-//! `verify` reads everything back; `rounds`, `cores` and `full` are the tests.
+//! `verify` reads everything back; `rounds`, `cores`, `churn` and `full` are the tests.
 
 mod options;
 
@@ -12,6 +12,7 @@ mod verify;
 mod world;
 
 mod admin;
+mod churn;
 mod load;
 mod tail;
 mod writer;
@@ -41,6 +42,9 @@ fn main() -> ExitCode {
     }
     if wanted(Part::Cores) {
         cores::run(&options, &mut report);
+    }
+    if wanted(Part::Groups) {
+        churn::run(&options, &mut report);
     }
     if wanted(Part::Full) {
         full::run(&options, &mut report);

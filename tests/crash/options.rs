@@ -1,7 +1,7 @@
 //! What a person may say.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -27,6 +27,9 @@ pub(crate) struct Options {
     /// How often the broker is killed under load: 50 for long, 5 for quick
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) rounds: usize,
+    /// How many seconds members of groups come and go: 300 for long, 30 for quick
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub(crate) churn: Duration,
     /// Where random choices come from [default: the time]
     #[arg(long, value_name = "S", default_value_t = seed_of_now())]
     pub(crate) seed: u64,
@@ -38,8 +41,14 @@ pub(crate) enum Part {
     Kill,
     /// Start with another number of cores
     Cores,
+    /// Members of groups that come and go
+    Groups,
     /// A disk that is full; needs root
     Full,
+}
+
+fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
+    text.parse().map(Duration::from_secs)
 }
 
 fn seed_of_now() -> u64 {

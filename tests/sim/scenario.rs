@@ -5,10 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use corelog_engine::group::GroupSettings;
+use corelog_engine::group::settings::ConsumerSettings;
 use corelog_engine::log::LogConfig;
 use corelog_engine::shard::setup::ShardLimits;
 
 use crate::sim::rng::Rng;
+
+/// Milliseconds that members may be silent, in every life.
+pub const SESSION_MS: i32 = 4_000;
 
 /// A kind of run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +181,19 @@ impl Plan {
     }
 }
 
+fn groups(rng: &mut Rng) -> GroupSettings {
+    GroupSettings {
+        min_session_ms: 1_000,
+        initial_delay_ms: rng.pick(&[0, 100]),
+        consumer: ConsumerSettings {
+            session_ms: SESSION_MS,
+            assignment_interval_ms: rng.pick(&[0, 500]),
+            ..ConsumerSettings::default()
+        },
+        ..GroupSettings::default()
+    }
+}
+
 impl Geometry {
     /// The set-up of a life. `journal_file` is that of the run's first life: the largest batch,
     /// which it bounds, must fit into every later journal too.
@@ -186,7 +203,7 @@ impl Geometry {
         let journal_files = rng.within(2..=5) as u16;
         let capacity = journal_file_bytes * u64::from(journal_files);
         let limits = ShardLimits {
-            groups: GroupSettings::default(),
+            groups: groups(rng),
             journal_file_bytes,
             journal_files,
             commits_in_flight: rng.within(1..=4) as usize,

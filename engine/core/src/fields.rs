@@ -246,12 +246,18 @@ impl<'a> Reader<'a> {
         self.nullable_fixed_string()?.map_or_else(|| self.fault(Fault::Null), Ok)
     }
 
-    pub(crate) fn fixed_bytes(&mut self) -> Result<&'a [u8], DecodeError> {
-        let length = self.i32()?;
-        match usize::try_from(length) {
-            Ok(length) => self.take(length),
-            Err(_) => self.fault(Fault::Null),
+    pub(crate) fn nullable_fixed_bytes(&mut self) -> Result<Option<&'a [u8]>, DecodeError> {
+        match self.i32()? {
+            -1 => Ok(None),
+            length => match usize::try_from(length) {
+                Ok(length) => self.take(length).map(Some),
+                Err(_) => self.fault(Fault::Null),
+            },
         }
+    }
+
+    pub(crate) fn fixed_bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+        self.nullable_fixed_bytes()?.map_or_else(|| self.fault(Fault::Null), Ok)
     }
 
     pub(crate) fn fixed_list<T>(
@@ -302,6 +308,11 @@ fn put_length(out: &mut BytesMut, length: usize) {
 pub(crate) fn put_string(out: &mut BytesMut, text: &str) {
     put_length(out, text.len());
     out.put_slice(text.as_bytes());
+}
+
+pub(crate) fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
+    put_length(out, bytes.len());
+    out.put_slice(bytes);
 }
 
 pub(crate) fn put_nullable_string(out: &mut BytesMut, text: Option<&str>) {

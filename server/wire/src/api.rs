@@ -282,8 +282,10 @@ apis! {
     65 DescribeTransactions;
     66 ListTransactions;
     67 AllocateProducerIds;
-    68 ConsumerGroupHeartbeat;
-    69 ConsumerGroupDescribe;
+    68 ConsumerGroupHeartbeat 0..=1, flexible 0,
+        consumer_group_heartbeat::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse};
+    69 ConsumerGroupDescribe 0..=1, flexible 0,
+        consumer_group_describe::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse};
     70 ControllerRegistration;
     71 GetTelemetrySubscriptions;
     72 PushTelemetry;

@@ -90,6 +90,8 @@ pub struct Topic {
     pub partitions: u32,
     /// Whether another had its name, or was about to, when it was asked for.
     pub contested: bool,
+    /// Whether it keeps groups: the broker writes it, and clients see it through groups only.
+    pub of_groups: bool,
 }
 
 #[derive(Debug, Default)]
@@ -111,6 +113,8 @@ pub struct Excuses {
     pub lost: bool,
     /// Partitions that are offline in this life, since a segment took no more.
     pub rescued: BTreeSet<TopicPartition>,
+    /// Groups that could not be read.
+    pub groups: bool,
 }
 
 impl Excuses {
@@ -151,10 +155,11 @@ impl Model {
         Model { excuses, ..Model::default() }
     }
 
-    /// Partitions of the topics in this state.
+    /// Partitions of the clients' topics in this state.
     #[must_use]
     pub fn partitions(&self, state: TopicState) -> Vec<TopicPartition> {
-        let topics = self.topics.iter().filter(|(_, topic)| topic.state == state);
+        let topics = self.topics.iter();
+        let topics = topics.filter(|(_, topic)| topic.state == state && !topic.of_groups);
         let each = topics.flat_map(|(id, topic)| (0..topic.partitions).map(|index| (*id, index)));
         each.map(|(topic, index)| TopicPartition { topic, index: PartitionIndex(index) }).collect()
     }

@@ -3,13 +3,16 @@
 
 mod batches;
 mod fetches;
+mod groups;
 mod producers;
 mod topics;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use corelog_engine::group::request::GroupError;
 use corelog_engine::id::{Instant, ShardId, Timestamp, TopicId, TopicPartition};
-use corelog_engine::metadata::Outcome;
+use corelog_engine::metadata::{Image, Outcome};
 use corelog_engine::shard::event::Ticket;
 use corelog_engine::shard::request::{
     Append, Fetch, Found, Lookup, MetadataError, ReadError, Request, Target,
@@ -18,6 +21,7 @@ use corelog_engine::shard::request::{AppendError, Appended};
 
 pub use self::batches::Sizes;
 use self::fetches::Consumer;
+use self::groups::{Asked, Groups};
 use self::producers::Producer;
 use crate::sim::model::{Check, Knowledge, Known, Model, Read, TopicState, Uid};
 use crate::sim::rng::Rng;
@@ -47,6 +51,8 @@ pub enum Answer {
     Lookup(Vec<Result<Found, ReadError>>),
     /// To a command.
     Metadata(Result<Outcome, MetadataError>),
+    /// To a question to a group.
+    Group(Result<corelog_engine::group::request::Reply, GroupError>),
 }
 
 /// What was asked.
@@ -58,6 +64,7 @@ enum Wish {
     Create(TopicId),
     Delete(TopicId),
     ProducerIds,
+    Group(Asked),
 }
 
 /// A batch on its way.
@@ -88,6 +95,7 @@ pub struct Workload {
     cancelled: BTreeSet<Ticket>,
     producers: Vec<Producer>,
     consumers: Vec<Consumer>,
+    groups: Groups,
     tickets: u64,
     uids: u64,
     topics: u64,
@@ -119,6 +127,7 @@ impl Workload {
             cancelled: BTreeSet::new(),
             producers: Vec::new(),
             consumers,
+            groups: Groups::new(&mut Rng::stream(seed, "groups")),
             tickets: 0,
             uids: 0,
             topics: 0,
@@ -133,8 +142,9 @@ impl Workload {
             0..30 if setting.bytes => self.produce(model, setting),
             30..55 if setting.bytes => self.produce_in_order(model, setting),
             55..75 => self.consume(model, setting),
-            75..83 => self.fetch_anything(model, setting),
-            83..91 => self.look_up(model, setting),
+            75..81 => self.fetch_anything(model, setting),
+            81..85 => self.look_up(model, setting),
+            85..91 => self.groups(model, setting),
             91..95 => self.change_topics(model, setting),
             95..97 => self.allocate_producer(setting),
             97..98 => self.cancel(model),
@@ -148,7 +158,7 @@ impl Workload {
         let home = ShardId(self.rng.below(u64::from(setting.shards)) as u16);
         let answerable = match &wish {
             Wish::Fetch { fetch, .. } => Some(fetch.deadline.0),
-            Wish::Produce(_) => None,
+            Wish::Produce(_) | Wish::Group(_) => None,
             _ => Some(setting.now),
         };
         self.open.insert(ticket, Open { wish, home, answerable });
@@ -185,7 +195,7 @@ impl Workload {
         let open = self.open.get(&ticket)?;
         let home = open.home;
         match &open.wish {
-            Wish::Create(_) | Wish::Delete(_) | Wish::ProducerIds => return None,
+            Wish::Create(_) | Wish::Delete(_) | Wish::ProducerIds | Wish::Group(_) => return None,
             Wish::Lookup(_) => {}
             Wish::Fetch { consumer, .. } => {
                 if let Some(consumer) = consumer {
@@ -238,6 +248,9 @@ impl Workload {
             (Wish::Create(id), Answer::Metadata(result)) => topics::created(model, id, &result),
             (Wish::Delete(id), Answer::Metadata(result)) => topics::deleted(model, id, &result),
             (Wish::ProducerIds, Answer::Metadata(result)) => self.allocated(model, &result),
+            (Wish::Group(asked), Answer::Group(answer)) => {
+                self.group_answered(model, now, asked, answer)
+            }
             (wish, answer) => Err(format!("{wish:?} is answered {answer:?}")),
         }
     }
@@ -252,6 +265,12 @@ impl Workload {
             }
         }
         self.consumers.iter_mut().for_each(Consumer::idle);
+        self.groups.restart();
+    }
+
+    /// The broker has told which topics there are.
+    pub fn learn(&mut self, image: Arc<Image>) {
+        self.groups.image = image;
     }
 
     /// Whether nothing is open.

@@ -17,7 +17,10 @@ use crate::sim::model::{Check, Model, Topic, TopicState};
 
 impl Workload {
     pub(super) fn change_topics(&mut self, model: &mut Model, setting: Setting) -> Option<Asking> {
-        let live = model.topics.iter().filter(|(_, topic)| topic.state == TopicState::Live);
+        let live = model
+            .topics
+            .iter()
+            .filter(|(_, topic)| topic.state == TopicState::Live && !topic.of_groups);
         let live: Vec<TopicId> = live.map(|(id, _)| *id).collect();
         let crowded = live.len() as u64 >= self.most_topics;
         if live.is_empty() || (!crowded && self.rng.one_in(2)) {
@@ -55,7 +58,9 @@ impl Workload {
         };
         let contested = is_taken(model, id, &name);
         let state = TopicState::Creating;
-        model.topics.insert(id, Topic { name, state, caching, partitions, contested });
+        let of_groups = false;
+        let topic = Topic { name, state, caching, partitions, contested, of_groups };
+        model.topics.insert(id, topic);
         let command = Command::CreateTopics(CreateTopics {
             topics: vec![new],
             mode: Mode::Apply,

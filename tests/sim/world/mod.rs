@@ -403,7 +403,13 @@ impl World {
             Notice::DiskFreed => true,
             Notice::IndexRebuilt(_) => true,
             Notice::Damaged(..) => self.model.excuses.lost,
-            Notice::GroupsUnreadable(..) => false,
+            Notice::Rebalanced(..) => true,
+            Notice::GroupsUnreadable(..) => {
+                self.model.excuses.groups = true;
+                self.model.excuses.offline
+                    || self.model.excuses.lost
+                    || !self.model.excuses.rescued.is_empty()
+            }
         };
         if excused { Ok(()) } else { broken(format!("{notice:?} of shard {}", shard.0)) }
     }

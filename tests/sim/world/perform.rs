@@ -18,6 +18,9 @@ impl World {
     /// Carries out the effects of a turn, in the order that is promised.
     pub(super) fn perform(&mut self, shard: ShardId, effects: Effects) -> Step<()> {
         effects.notices.iter().for_each(|notice| self.excuse_errors(notice));
+        if let Some(image) = effects.published {
+            self.workload.learn(image);
+        }
         for write in effects.journal {
             self.burn()?;
             self.write_journal(shard, &write)?;

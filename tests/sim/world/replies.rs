@@ -38,7 +38,7 @@ impl World {
             Reply::Produce(results) => Answer::Produce(results),
             Reply::Lookup(results) => Answer::Lookup(results),
             Reply::Metadata(result) => Answer::Metadata(result),
-            Reply::Group(_) => return broken("nobody asked for a group".to_owned()),
+            Reply::Group(result) => Answer::Group(result),
             Reply::Stopped => {
                 self.host(shard).stopped = true;
                 return Ok(());

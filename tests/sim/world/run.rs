@@ -171,6 +171,7 @@ impl World {
         let Recovered { shards, image, report } = recovered;
         self.trace.note(self.now, "recovered", &[report.replayed_entries as u64], &report);
         check(self.model.recovered(&image))?;
+        self.workload.learn(image.clone());
         let excused = |why: &str| self.faults.errors.boot > 0 && why == INJECTED;
         if report.offline.iter().any(|(_, why)| !excused(why)) {
             return broken(format!("offline: {report:?}"));
@@ -267,7 +268,7 @@ impl World {
         self.hosts = Vec::new();
         self.restart_at = None;
         self.barrier_failed = false;
-        self.model.excuses.lost = false;
+        (self.model.excuses.lost, self.model.excuses.groups) = (false, false);
         self.disk.capacity = self.disk.capacity.filter(|_| self.rng.faults.one_in(2));
         self.workload.restart(&mut self.model);
         self.model.restart(end == End::Clean, self.model.start + 1);

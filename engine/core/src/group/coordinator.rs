@@ -1,19 +1,26 @@
 //! The groups of one partition of `__consumer_offsets`, and what is on its way to the log.
 
+mod ask;
 mod commit;
 mod ends;
 mod look;
+mod outcome;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
-use crate::group::classic::{ClassicGroup, Then, Turn};
+use crate::group::classic::ClassicGroup;
+use crate::group::consumer::{self, ConsumerGroup};
+use crate::group::history::{Cause, Event, History, Rebalance};
 use crate::group::name::{GroupId, MemberId};
 use crate::group::offsets::Offsets;
-use crate::group::record::{OffsetKey, Record};
-use crate::group::request::{Asker, GroupError, JoinRefused, JoinRequest, Reply, Request};
+use crate::group::record::{Committed, OffsetKey, Record};
+use crate::group::request::{Asker, Reply};
 use crate::group::settings::GroupSettings;
 use crate::group::timers::{Timer, Timers};
+use crate::group::turn::{Before, Kind, Then, Turn};
 use crate::id::{Instant, Now};
+use crate::metadata::Image;
 
 /// The number of a batch of records, in the order in which they are to be appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,13 +33,19 @@ pub struct Output {
     pub batch: Option<(BatchNumber, Vec<Record>)>,
     /// To be sent now.
     pub replies: Vec<(Asker, Reply)>,
+    /// Rebalances that have come to an end.
+    pub rebalances: Vec<(GroupId, Rebalance)>,
 }
+
+/// Groups by their ids.
+type Groups = BTreeMap<GroupId, Group>;
 
 /// One group. A group that only has offsets is a classic one that nobody ever joined.
 #[derive(Clone, Debug)]
 struct Group {
-    classic: ClassicGroup,
+    kind: Kind,
     offsets: Offsets,
+    history: History,
 }
 
 #[derive(Debug)]
@@ -42,13 +55,16 @@ struct InFlight {
     then: Vec<Then>,
     /// Groups that the batch forgets.
     forgotten: Vec<(GroupId, Group)>,
+    /// Groups that are what the batch says already, as they were.
+    before: Vec<Before>,
 }
 
 /// The coordinator of one partition.
 #[derive(Debug)]
 pub struct Coordinator {
     settings: GroupSettings,
-    groups: BTreeMap<GroupId, Group>,
+    image: Arc<Image>,
+    groups: Groups,
     timers: Timers,
     in_flight: VecDeque<InFlight>,
     next: u64,
@@ -60,6 +76,7 @@ impl Coordinator {
     pub fn new(settings: GroupSettings) -> Coordinator {
         Coordinator {
             settings,
+            image: Arc::default(),
             groups: BTreeMap::new(),
             timers: Timers::default(),
             in_flight: VecDeque::new(),
@@ -67,27 +84,59 @@ impl Coordinator {
         }
     }
 
+    /// Takes note of the topics that there are; older news than what is known is passed over.
+    pub fn learn(&mut self, image: &Arc<Image>) {
+        if image.version() >= self.image.version() {
+            self.image = image.clone();
+        }
+    }
+
     /// Takes in a record that is durable, while the partition is read.
     pub fn replay(&mut self, record: Record, now: Now) {
+        let id = record.group().clone();
         match record {
-            Record::ClassicGroup(id, Some(value)) => {
-                let classic = ClassicGroup::load(id.clone(), value);
-                self.groups
-                    .entry(id)
-                    .and_modify(|group| group.classic = classic.clone())
-                    .or_insert_with(|| Group { classic, offsets: Offsets::default() });
-            }
-            Record::ClassicGroup(id, None) => {
-                self.groups.remove(&id);
-            }
             Record::Offset(key, committed) => self.apply_offset(key, committed, now),
+            Record::ClassicGroup(_, Some(value)) => {
+                self.set_kind(&id, Kind::Classic(ClassicGroup::load(id.clone(), value)));
+            }
+            Record::ClassicGroup(_, None) => {
+                if matches!(self.groups.get(&id), Some(Group { kind: Kind::Classic(_), .. })) {
+                    end_kind(&mut self.groups, &id, now);
+                }
+            }
+            Record::GroupEpoch(_, None) => {
+                if matches!(self.groups.get(&id), Some(Group { kind: Kind::Consumer(_), .. })) {
+                    end_kind(&mut self.groups, &id, now);
+                }
+            }
+            record => self.replay_consumer(&id, &record),
+        }
+    }
+
+    /// A consumer group begins with whichever of its records comes first.
+    fn replay_consumer(&mut self, id: &GroupId, record: &Record) {
+        let is_there = matches!(self.groups.get(id), Some(Group { kind: Kind::Consumer(_), .. }));
+        if !is_there && !record.is_removal() {
+            self.set_kind(id, Kind::Consumer(ConsumerGroup::new(id.clone())));
+        }
+        if let Some(Group { kind: Kind::Consumer(group), .. }) = self.groups.get_mut(id) {
+            group.apply(record);
+        }
+    }
+
+    fn set_kind(&mut self, id: &GroupId, kind: Kind) {
+        match self.groups.get_mut(id) {
+            Some(group) => group.kind = kind,
+            None => {
+                self.groups.insert(id.clone(), Group::of(kind));
+            }
         }
     }
 
     fn apply_offset(
         &mut self,
         OffsetKey { group: id, topic, partition }: OffsetKey,
-        committed: Option<crate::group::record::Committed>,
+        committed: Option<Committed>,
         now: Now,
     ) {
         match committed {
@@ -98,7 +147,7 @@ impl Coordinator {
             None => {
                 let Some(group) = self.groups.get_mut(&id) else { return };
                 group.offsets.remove(&topic, partition);
-                if group.offsets.is_empty() && group.classic.is_unused() {
+                if group.is_unused() {
                     self.groups.remove(&id);
                 }
             }
@@ -109,8 +158,10 @@ impl Coordinator {
     pub fn loaded(&mut self, now: Now) -> Output {
         let every = self.settings.expiry_interval_ms;
         self.timers.set(Timer::Expiry, now.instant.plus_ms(every));
+        let orphans = self.orphans();
         self.turn(now, |groups, turn| {
-            groups.values_mut().for_each(|group| group.classic.loaded(turn));
+            groups.values_mut().for_each(|group| group.loaded(turn));
+            turn.records.extend(orphans);
         })
     }
 
@@ -123,89 +174,17 @@ impl Coordinator {
     /// Time has passed. One thing happens; there may be more.
     pub fn tick(&mut self, now: Now) -> Output {
         let Some(timer) = self.timers.due(now.instant) else { return Output::default() };
-        match timer {
-            Timer::Expiry => self.expire(now),
-            Timer::Session(id, member) => {
-                self.of(now, &id, |group, turn| group.session_is_over(&member, turn))
-            }
-            Timer::Join(id) => self.of(now, &id, ClassicGroup::join_time_is_over),
-            Timer::Sync(id) => self.of(now, &id, ClassicGroup::sync_time_is_over),
-        }
-    }
-
-    fn of(
-        &mut self,
-        now: Now,
-        id: &GroupId,
-        act: impl FnOnce(&mut ClassicGroup, &mut Turn<'_>),
-    ) -> Output {
-        self.turn(now, |groups, turn| {
-            if let Some(group) = groups.get_mut(id) {
-                act(&mut group.classic, turn);
-            }
-        })
-    }
-
-    /// Decides about a request.
-    pub fn request(&mut self, now: Now, asker: Asker, request: Request) -> Output {
-        match request {
-            Request::Join(request) => self.join(now, asker, &request),
-            Request::Sync(request) => {
-                self.turn(now, |groups, turn| match groups.get_mut(&request.group) {
-                    _ if request.group.is_empty() => {
-                        turn.reply(asker, Reply::Sync(Err(GroupError::InvalidGroupId)));
-                    }
-                    Some(group) => group.classic.sync(request, asker, turn),
-                    None => turn.reply(asker, Reply::Sync(Err(GroupError::UnknownMember))),
-                })
-            }
-            Request::Heartbeat(request) => self.turn(now, |groups, turn| {
-                let result = match groups.get(&request.group) {
-                    _ if request.group.is_empty() => Err(GroupError::InvalidGroupId),
-                    Some(group) => group.classic.heartbeat(&request, turn),
-                    None => Err(GroupError::UnknownMember),
-                };
-                turn.reply_when_durable(asker, Reply::Heartbeat(result));
-            }),
-            Request::Leave(request) => self.turn(now, |groups, turn| {
-                let result = match groups.get_mut(&request.group) {
-                    _ if request.group.is_empty() => Err(GroupError::InvalidGroupId),
-                    Some(group) => Ok(group.classic.leave(&request.members, turn)),
-                    None => Ok(vec![Err(GroupError::UnknownMember); request.members.len()]),
-                };
-                turn.reply_when_durable(asker, Reply::Leave(result));
-            }),
-            Request::Commit(request) => self.commit(now, asker, request),
-            Request::DeleteOffsets(request) => self.delete_offsets(now, asker, &request),
-            Request::Delete(group) => self.delete(now, asker, &group),
-            Request::Fetch(request) => Output::reply(asker, Reply::Fetch(Ok(self.fetch(&request)))),
-            Request::Describe(group) => Output::reply(asker, self.describe(&group)),
-            Request::List => Output::reply(asker, self.list()),
-        }
-    }
-
-    fn join(&mut self, now: Now, asker: Asker, request: &JoinRequest) -> Output {
-        let session = self.settings.min_session_ms..=self.settings.max_session_ms;
-        let exists = self.groups.contains_key(&request.group);
-        let full = !exists && self.groups.len() >= self.settings.max_groups;
-        let error = match () {
-            () if request.group.is_empty() => Some(GroupError::InvalidGroupId),
-            () if !session.contains(&request.session_ms) => Some(GroupError::InvalidSessionTimeout),
-            () if !exists && !request.member.is_empty() => Some(GroupError::UnknownMember),
-            () if full => Some(GroupError::CoordinatorNotAvailable),
-            () => None,
+        let (id, member) = match timer.clone() {
+            Timer::Expiry => return self.expire(now),
+            Timer::Join(id) | Timer::Sync(id) => (id, MemberId::default()),
+            Timer::Session(id, member)
+            | Timer::Revocation(id, member)
+            | Timer::Rejoin(id, member)
+            | Timer::Resync(id, member) => (id, member),
         };
-        if let Some(error) = error {
-            let member: MemberId = request.member.clone();
-            return Output::reply(asker, Reply::Join(Err(JoinRefused { error, member })));
-        }
         self.turn(now, |groups, turn| {
-            let id = &request.group;
-            let group = groups.entry(id.clone()).or_insert_with(|| Group::new(id.clone(), now));
-            group.classic.join(request, asker, turn);
-            if !exists && turn.records.is_empty() {
-                turn.records.push(group.classic.first_record());
-                turn.then.push(Then::Created(id.clone()));
+            if let Some(group) = groups.get_mut(&id) {
+                group.time_is_over(&timer, &member, turn);
             }
         })
     }
@@ -225,43 +204,89 @@ impl Coordinator {
             then.extend(batch.then);
         }
         self.turn(now, |groups, turn| {
-            then.into_iter().for_each(|then| go_on(groups, then, turn));
+            then.into_iter().for_each(|then| outcome::go_on(groups, then, turn));
         })
     }
 
     /// A batch, and all behind it, will not be appended.
-    pub fn failed(&mut self, now: Now, number: BatchNumber, error: GroupError) -> Output {
+    pub fn failed(
+        &mut self,
+        now: Now,
+        number: BatchNumber,
+        error: crate::group::request::GroupError,
+    ) -> Output {
         let before = self.in_flight.partition_point(|batch| batch.number < number);
         let failed: Vec<InFlight> = self.in_flight.drain(before..).collect();
-        let mut then = Vec::new();
-        for batch in failed.into_iter().rev() {
-            for (id, group) in batch.forgotten {
-                self.groups.entry(id).or_insert(group);
-            }
-            then.extend(batch.then);
-        }
         self.turn(now, |groups, turn| {
-            then.into_iter().for_each(|then| give_up(groups, then, error, turn));
+            let (mut then, mut restored) = (Vec::new(), BTreeSet::new());
+            for batch in failed.into_iter().rev() {
+                for (id, group) in batch.forgotten {
+                    groups.entry(id).or_insert(group);
+                }
+                restored.extend(batch.before.iter().map(|(id, _)| id.clone()));
+                outcome::take_back(groups, batch.before, error, turn);
+                then.extend(batch.then);
+            }
+            for id in restored {
+                if let Some(group) = groups.get_mut(&id) {
+                    group.restored(turn);
+                }
+            }
+            then.into_iter().for_each(|then| outcome::give_up(groups, then, error, turn));
+        })
+    }
+
+    /// Whether what is said in several places is the same everywhere.
+    #[cfg(test)]
+    pub(crate) fn is_consistent(&self) -> bool {
+        self.groups.values().all(|group| match &group.kind {
+            Kind::Classic(_) => true,
+            Kind::Consumer(group) => group.is_consistent(),
         })
     }
 
     /// Runs a step, and puts what it leaves behind on its way.
-    fn turn(
-        &mut self,
-        now: Now,
-        step: impl FnOnce(&mut BTreeMap<GroupId, Group>, &mut Turn<'_>),
-    ) -> Output {
+    fn turn(&mut self, now: Now, step: impl FnOnce(&mut Groups, &mut Turn<'_>)) -> Output {
         let mut turn = Turn {
             now,
             settings: &self.settings,
+            image: &self.image,
             timers: &mut self.timers,
             records: Vec::new(),
             then: Vec::new(),
             replies: Vec::new(),
+            before: Vec::new(),
+            events: Vec::new(),
         };
         step(&mut self.groups, &mut turn);
-        let Turn { records, then, replies, .. } = turn;
-        self.submit(records, then, replies, Vec::new())
+        let Turn { records, then, replies, before, events, .. } = turn;
+        let rebalances = self.note(now, events, &before);
+        let output = self.submit(records, then, replies, Undo { before, forgotten: Vec::new() });
+        Output { rebalances, ..output }
+    }
+
+    /// Takes note of what has happened to groups; the rebalances that have ended with that.
+    fn note(
+        &mut self,
+        now: Now,
+        events: Vec<(GroupId, Event)>,
+        changed: &[Before],
+    ) -> Vec<(GroupId, Rebalance)> {
+        let mut ended = Vec::new();
+        for (id, event) in events {
+            let Some(group) = self.groups.get_mut(&id) else { continue };
+            ended.extend(group.history.note(event, now).map(|rebalance| (id, rebalance)));
+        }
+        for (id, _) in changed {
+            let Some(group) = self.groups.get_mut(id) else { continue };
+            let Kind::Consumer(consumer) = &group.kind else { continue };
+            if group.history.is_open() && consumer.is_at_rest() {
+                let event = Event::Ended(consumer.epoch().0);
+                let rebalance = group.history.note(event, now);
+                ended.extend(rebalance.map(|rebalance| (id.clone(), rebalance)));
+            }
+        }
+        ended
     }
 
     fn submit(
@@ -269,105 +294,115 @@ impl Coordinator {
         records: Vec<Record>,
         then: Vec<Then>,
         mut replies: Vec<(Asker, Reply)>,
-        forgotten: Vec<(GroupId, Group)>,
+        Undo { before, forgotten }: Undo,
     ) -> Output {
         if !records.is_empty() {
             self.next += 1;
             let number = BatchNumber(self.next);
-            self.in_flight.push_back(InFlight {
-                number,
-                records: records.clone(),
-                then,
-                forgotten,
-            });
-            return Output { batch: Some((number, records)), replies };
+            let records_kept = records.clone();
+            let batch = InFlight { number, records: records_kept, then, forgotten, before };
+            self.in_flight.push_back(batch);
+            return Output { batch: Some((number, records)), replies, ..Output::default() };
         }
         match self.in_flight.back_mut() {
             Some(last) => last.then.extend(then),
             // Whatever is not an answer comes with records.
             None => replies.extend(then.into_iter().filter_map(|then| match then {
                 Then::Answer(asker, reply) => Some((asker, reply)),
+                Then::Fetch(asker, request) => Some((asker, look::fetch(&self.groups, &request))),
                 Then::Assigned(..) | Then::Replaced(..) | Then::Created(_) => None,
             })),
         }
-        Output { batch: None, replies }
+        Output { replies, ..Output::default() }
+    }
+}
+
+/// What is to be undone if a batch cannot be written.
+#[derive(Default)]
+struct Undo {
+    before: Vec<Before>,
+    forgotten: Vec<(GroupId, Group)>,
+}
+
+/// A group is no more, but for what it has committed.
+fn end_kind(groups: &mut Groups, id: &GroupId, now: Now) {
+    if let Some(group) = groups.get_mut(id) {
+        group.kind = Kind::Classic(ClassicGroup::new(id.clone(), now.wall));
+        if group.is_unused() {
+            groups.remove(id);
+        }
     }
 }
 
 impl Group {
     fn new(id: GroupId, now: Now) -> Group {
-        Group { classic: ClassicGroup::new(id, now.wall), offsets: Offsets::default() }
+        Group::of(Kind::Classic(ClassicGroup::new(id, now.wall)))
+    }
+
+    fn of(kind: Kind) -> Group {
+        Group { kind, offsets: Offsets::default(), history: History::default() }
+    }
+
+    fn is_unused(&self) -> bool {
+        let Kind::Classic(classic) = &self.kind else { return false };
+        self.offsets.is_empty() && classic.is_unused()
+    }
+
+    /// Whether nobody is in it.
+    fn is_empty(&self) -> bool {
+        match &self.kind {
+            Kind::Classic(classic) => classic.is_empty(),
+            Kind::Consumer(group) => group.is_empty(),
+        }
+    }
+
+    /// Whether a topic's offsets are in use.
+    fn reads(&self, topic: &str) -> bool {
+        match &self.kind {
+            Kind::Classic(classic) => classic.reads(topic),
+            Kind::Consumer(group) => group.reads(topic),
+        }
+    }
+
+    fn loaded(&mut self, turn: &mut Turn<'_>) {
+        match &mut self.kind {
+            Kind::Classic(classic) => classic.loaded(turn),
+            Kind::Consumer(group) => group.loaded(turn),
+        }
+    }
+
+    /// It is what it was before something that could not be written. Nobody waits in it any more.
+    fn restored(&mut self, turn: &mut Turn<'_>) {
+        self.loaded(turn);
+        if let Kind::Classic(classic) = &mut self.kind
+            && !classic.is_empty()
+        {
+            classic.prepare_rebalance(Cause::NotWritten, turn);
+        }
+    }
+
+    fn time_is_over(&mut self, timer: &Timer, member: &MemberId, turn: &mut Turn<'_>) {
+        let kind = &mut self.kind;
+        match (timer, &mut *kind) {
+            (Timer::Session(..), Kind::Classic(classic)) => classic.session_is_over(member, turn),
+            (Timer::Join(_), Kind::Classic(classic)) => classic.join_time_is_over(turn),
+            (Timer::Sync(_), Kind::Classic(classic)) => classic.sync_time_is_over(turn),
+            (Timer::Revocation(..), Kind::Consumer(group))
+                if !group.keeps_what_it_should_not(member) => {}
+            (Timer::Session(..), Kind::Consumer(_)) => {
+                consumer::remove(kind, &[member.clone()].into(), Cause::SessionTimedOut, turn);
+            }
+            (Timer::Revocation(..) | Timer::Rejoin(..) | Timer::Resync(..), Kind::Consumer(_)) => {
+                consumer::remove(kind, &[member.clone()].into(), Cause::TooSlow, turn);
+            }
+            // Of a group that has changed its protocol since.
+            _ => {}
+        }
     }
 }
 
 impl Output {
     fn reply(asker: Asker, reply: Reply) -> Output {
-        Output { batch: None, replies: vec![(asker, reply)] }
-    }
-}
-
-/// What a durable batch brings about.
-fn go_on(groups: &mut BTreeMap<GroupId, Group>, then: Then, turn: &mut Turn<'_>) {
-    match then {
-        Then::Answer(asker, reply) => turn.reply(asker, reply),
-        Then::Assigned(id, generation, assignments) => {
-            if let Some(group) = groups.get_mut(&id) {
-                group.classic.assigned(generation, assignments, turn);
-            }
-        }
-        Then::Replaced(id, replacement) => {
-            if let Some(group) = groups.get_mut(&id) {
-                group.classic.replaced(&replacement, turn);
-            }
-        }
-        Then::Created(_) => {}
-    }
-}
-
-/// What a batch that failed brings about.
-fn give_up(
-    groups: &mut BTreeMap<GroupId, Group>,
-    then: Then,
-    error: GroupError,
-    turn: &mut Turn<'_>,
-) {
-    match then {
-        Then::Answer(asker, reply) => turn.reply(asker, reply.failed(error)),
-        Then::Assigned(id, generation, _) => {
-            if let Some(group) = groups.get_mut(&id) {
-                group.classic.not_assigned(generation, error, turn);
-            }
-        }
-        Then::Replaced(id, replacement) => {
-            if let Some(group) = groups.get_mut(&id) {
-                group.classic.not_replaced(&replacement, error, turn);
-            }
-        }
-        Then::Created(id) => {
-            let unused = |group: &Group| group.classic.is_unused() && group.offsets.is_empty();
-            if groups.get(&id).is_some_and(unused) {
-                groups.remove(&id);
-            }
-        }
-    }
-}
-
-impl Reply {
-    /// The same answer, if it cannot be given.
-    fn failed(&self, error: GroupError) -> Reply {
-        let member = MemberId::default();
-        match self {
-            Reply::Join(_) => Reply::Join(Err(JoinRefused { error, member })),
-            Reply::Sync(_) => Reply::Sync(Err(error)),
-            Reply::Heartbeat(_) => Reply::Heartbeat(Err(error)),
-            Reply::Leave(_) => Reply::Leave(Err(error)),
-            Reply::Commit(_) => Reply::Commit(Err(error)),
-            Reply::Fetch(_) => Reply::Fetch(Err(error)),
-            Reply::DeleteOffsets(_) => Reply::DeleteOffsets(Err(error)),
-            Reply::Delete(_) => Reply::Delete(Err(error)),
-            Reply::Describe(_) => Reply::Describe(Err(error)),
-            // It waits for no batch.
-            Reply::List(_) => self.clone(),
-        }
+        Output { replies: vec![(asker, reply)], ..Output::default() }
     }
 }

@@ -9,22 +9,34 @@
 //! Modules, lowest first:
 //!
 //! - [`name`]: groups, members, topics, as they are named
+//! - [`partitions`]: sets of partitions
+//! - [`assignor`]: who reads what, where the broker decides
 //! - [`settings`]: bounds and times
 //! - [`record`]: the records of `__consumer_offsets`, in Kafka's formats
 //! - [`request`]: what may be asked, and the answers
+//! - `embedded`: what classic consumers say in bytes of their own
+//! - [`history`]: why groups have rebalanced lately
 //! - `timers`: what happens when nothing happens
+//! - `turn`: one step, what it has at hand and leaves behind
 //! - `offsets`: what groups have committed
 //! - `classic`: groups that decide among themselves who reads what (JoinGroup, SyncGroup)
+//! - `consumer`: groups that the broker decides for (KIP-848)
 //! - [`coordinator`]: all of these together
 
+pub mod assignor;
 mod classic;
+mod consumer;
 pub mod coordinator;
+mod embedded;
+pub mod history;
 pub mod name;
 mod offsets;
+pub mod partitions;
 pub mod record;
 pub mod request;
 pub mod settings;
 mod timers;
+mod turn;
 
 #[cfg(test)]
 mod tests;

@@ -64,6 +64,28 @@ impl Generation {
     }
 }
 
+/// What counts the changes of a consumer group (KIP-848): one for the group, one for the assignment
+/// that it aims at, one for each member's way there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub i32);
+
+impl Epoch {
+    /// A member that joins, or joins again.
+    pub const JOINING: Epoch = Epoch(0);
+    /// A member that leaves.
+    pub const LEFT: Epoch = Epoch(-1);
+    /// A static member that leaves for a while.
+    pub const AWAY: Epoch = Epoch(-2);
+    /// Where a group begins (`ConsumerGroup`; 4.0 to 4.2 began at 0).
+    pub const FIRST: Epoch = Epoch(1);
+
+    /// The next one.
+    #[must_use]
+    pub fn next(self) -> Epoch {
+        Epoch(self.0.saturating_add(1))
+    }
+}
+
 /// Which partition of `__consumer_offsets` a group belongs to: the magnitude of Java's hash of its
 /// UTF-16 code units, over the partitions (`Utils.abs`, `GroupCoordinatorService.partitionFor`).
 #[must_use]

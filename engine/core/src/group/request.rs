@@ -1,11 +1,18 @@
 //! What may be asked of a coordinator, and what it answers: Kafka's group APIs without their
 //! versions.
 
+mod consumer;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::group::name::{Generation, GroupId, InstanceId, MemberId};
+pub use consumer::{
+    ConsumerDescription, ConsumerHeartbeat, ConsumerMember, ConsumerStanding, Refused,
+};
+
+use crate::group::history::Rebalance;
+use crate::group::name::{Epoch, Generation, GroupId, InstanceId, MemberId};
 use crate::group::record::Committed;
 use crate::id::{LeaderEpoch, Offset, TopicId};
 
@@ -24,6 +31,8 @@ pub enum Request {
     Heartbeat(HeartbeatRequest),
     /// These members are gone.
     Leave(LeaveRequest),
+    /// A member of a consumer group joins, is there, or goes.
+    ConsumerHeartbeat(Box<ConsumerHeartbeat>),
     /// Remember where we are.
     Commit(CommitRequest),
     /// Where were we?
@@ -32,8 +41,12 @@ pub enum Request {
     DeleteOffsets(DeleteOffsetsRequest),
     /// Forget a group that has no members.
     Delete(GroupId),
-    /// What is there to be known of a group?
+    /// What is there to be known of a classic group?
     Describe(GroupId),
+    /// What is there to be known of a consumer group?
+    DescribeConsumer(GroupId),
+    /// Why has a group rebalanced lately?
+    History(GroupId),
     /// Which groups are there?
     List,
 }
@@ -49,6 +62,8 @@ pub enum Reply {
     Heartbeat(Result<(), GroupError>),
     /// To [`Request::Leave`], member by member.
     Leave(Result<Vec<Result<(), GroupError>>, GroupError>),
+    /// To [`Request::ConsumerHeartbeat`].
+    ConsumerHeartbeat(Result<ConsumerStanding, Refused>),
     /// To [`Request::Commit`], partition by partition.
     Commit(Result<Vec<Result<(), GroupError>>, GroupError>),
     /// To [`Request::Fetch`].
@@ -59,6 +74,10 @@ pub enum Reply {
     Delete(Result<(), GroupError>),
     /// To [`Request::Describe`].
     Describe(Result<Box<Description>, GroupError>),
+    /// To [`Request::DescribeConsumer`].
+    DescribeConsumer(Result<Box<ConsumerDescription>, Refused>),
+    /// To [`Request::History`], the newest last.
+    History(Vec<Rebalance>),
     /// To [`Request::List`].
     List(Vec<Listing>),
 }
@@ -98,6 +117,20 @@ pub enum GroupError {
     SubscribedToTopic,
     /// Words too long.
     MetadataTooLarge,
+    /// What the protocol does not allow.
+    InvalidRequest,
+    /// This version of the API cannot say what it would have to.
+    UnsupportedVersion,
+    /// The member must give up what it has and join again.
+    FencedMemberEpoch,
+    /// The member is in another epoch.
+    StaleMemberEpoch,
+    /// The static member of that name is still there.
+    UnreleasedInstance,
+    /// No such assignor.
+    UnsupportedAssignor,
+    /// A pattern that is none.
+    InvalidRegex,
     /// What cannot be.
     Unknown,
 }
@@ -279,6 +312,10 @@ pub struct CommitOffset {
 pub struct FetchRequest {
     /// The group.
     pub group: GroupId,
+    /// The member of a consumer group that asks, if one does, and its epoch (from version 9).
+    pub member: Option<(MemberId, Epoch)>,
+    /// Whether what is being committed is waited for (KIP-447).
+    pub stable: bool,
     /// Which partitions of which topics; everything there is if there is no list.
     pub topics: Option<Vec<(Arc<str>, Vec<i32>)>>,
 }
@@ -301,7 +338,16 @@ pub struct DeleteOffsetsRequest {
     pub topics: Vec<(Arc<str>, Vec<i32>)>,
 }
 
-/// Where a classic group stands (`ClassicGroupState`).
+/// Whose protocol a group follows (`Group.GroupType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupType {
+    /// Its members decide.
+    Classic,
+    /// The broker decides.
+    Consumer,
+}
+
+/// Where a group stands (`ClassicGroupState`, `ConsumerGroupState`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupState {
     /// No members.
@@ -310,6 +356,10 @@ pub enum GroupState {
     PreparingRebalance,
     /// Everyone has joined; the leader is to assign.
     CompletingRebalance,
+    /// Of a consumer group: what has changed is to be divided anew.
+    Assigning,
+    /// Of a consumer group: members are on the way to what they are to have.
+    Reconciling,
     /// Everyone has its part.
     Stable,
 }
@@ -353,4 +403,6 @@ pub struct Listing {
     pub protocol_type: Arc<str>,
     /// Where it stands.
     pub state: GroupState,
+    /// Its protocol.
+    pub kind: GroupType,
 }

@@ -14,6 +14,12 @@ pub(crate) enum Timer {
     Join(GroupId),
     /// Members have had their time to fetch their assignments.
     Sync(GroupId),
+    /// A member of a consumer group has had its time to give up partitions.
+    Revocation(GroupId, MemberId),
+    /// A classic member of a consumer group has had its time to join again.
+    Rejoin(GroupId, MemberId),
+    /// A classic member of a consumer group has had its time to fetch its assignment.
+    Resync(GroupId, MemberId),
     /// Offsets that nobody uses are looked for.
     Expiry,
 }
@@ -36,6 +42,10 @@ impl Timers {
         if let Some(at) = self.times.remove(timer) {
             self.order.remove(&(at, timer.clone()));
         }
+    }
+
+    pub(crate) fn is_set(&self, timer: &Timer) -> bool {
+        self.times.contains_key(timer)
     }
 
     pub(crate) fn next(&self) -> Option<Instant> {

@@ -13,6 +13,10 @@ use crate::metadata::sorted::Sorted;
 
 /// The feature that says which records the log may hold.
 pub const METADATA_VERSION: &str = "metadata.version";
+/// The feature that says which protocols groups may follow: from level 1 on that of KIP-848 too.
+pub const GROUP_VERSION: &str = "group.version";
+/// Levels of `group.version` that are known.
+pub const GROUP_VERSIONS: RangeInclusive<i16> = 0..=1;
 /// The feature that the quorum keeps for itself; the metadata log has no say in it.
 pub const KRAFT_VERSION: &str = "kraft.version";
 /// Levels of `metadata.version` that can be read: Kafka 3.3 to 4.3.

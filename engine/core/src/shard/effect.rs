@@ -10,6 +10,8 @@ use bytes::Bytes;
 use corelog_mem::SlabSlice;
 
 use crate::boot::effect::RescueFile;
+use crate::group::history::Rebalance;
+use crate::group::name::GroupId;
 use crate::id::{ShardId, TopicPartition};
 use crate::log::SegmentId;
 use crate::metadata::Image;
@@ -149,7 +151,9 @@ pub enum Notice {
     IndexRebuilt(SegmentId),
     /// A stored batch does not match its checksum; readers of its partition get an error there.
     Damaged(SegmentId, u64),
-    /// A partition of `__consumer_offsets` cannot be read: its groups are not served until a
-    /// restart.
+    /// A partition of `__consumer_offsets` cannot be read: its groups are not served until it can,
+    /// which is tried again.
     GroupsUnreadable(TopicPartition, String),
+    /// A group has rebalanced.
+    Rebalanced(GroupId, Box<Rebalance>),
 }

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::group::request as group;
 use crate::id::{Instant, Now, ShardId, TopicPartition};
 use crate::limits::CREDITS;
 use crate::metadata::Command;
@@ -15,7 +14,9 @@ use crate::shard::effect::Effects;
 use crate::shard::event::Ticket;
 use crate::shard::fetch::FetchJoin;
 use crate::shard::message::{Answer, Call, CallId, Message};
-use crate::shard::request::{Append, AppendError, Appended, Found, Lookup, ReadError, Reply};
+use crate::shard::request::{
+    Append, AppendError, Appended, Found, GroupCall, Lookup, ReadError, Reply,
+};
 use crate::shard::{Map, Shard};
 
 /// What the answers to some calls are put together to.
@@ -167,14 +168,13 @@ impl Shard {
         &mut self,
         now: Now,
         ticket: Ticket,
-        partition: TopicPartition,
-        request: group::Request,
+        call: Box<GroupCall>,
         fx: &mut Effects,
     ) {
         self.home.joins.insert(ticket, Join::Group);
         let id = self.open_call(ticket, Vec::new());
-        let to = owner(partition, self.shards);
-        self.send(now, to, Message::Group(id, partition, request), fx);
+        let to = owner(call.partition, self.shards);
+        self.send(now, to, Message::Group(id, call), fx);
     }
 
     pub(super) fn open_call(&mut self, ticket: Ticket, indexes: Vec<u32>) -> CallId {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use crate::group::request as group;
 use crate::group::request::GroupError;
-use crate::id::TopicPartition;
 use crate::metadata;
 use crate::shard::request::{
-    Append, AppendError, Appended, FetchPart, Fetched, Found, Lookup, MetadataError, ReadError,
+    Append, AppendError, Appended, FetchPart, Fetched, Found, GroupCall, Lookup, MetadataError,
+    ReadError,
 };
 
 /// The caller's name for a call; unique among its open calls.
@@ -36,7 +36,7 @@ pub enum Message {
     /// A command for the metadata, from a connection on another shard than 0.
     Command(CallId, metadata::Command),
     /// Asks the coordinator of a partition; needs no credit, as it may be answered late.
-    Group(CallId, TopicPartition, group::Request),
+    Group(CallId, Box<GroupCall>),
 }
 
 /// What is asked of an owner.

@@ -199,9 +199,7 @@ impl Shard {
             Request::Fetch(fetch) => self.fetch(now, ticket, fetch, fx),
             Request::Lookup(parts) => self.look_up(now, ticket, parts, fx),
             Request::Metadata(command) => self.command(now, ticket, command, fx),
-            Request::Group(partition, request) => {
-                self.ask_group(now, ticket, partition, request, fx);
-            }
+            Request::Group(call) => self.ask_group(now, ticket, call, fx),
         }
     }
 
@@ -215,9 +213,7 @@ impl Shard {
             Message::Applied(version) => self.on_applied(now, from, version, fx),
             Message::DirectoryOffline => self.go_offline(now, fx),
             Message::Command(id, command) => self.on_command(now, from, id, command, fx),
-            Message::Group(id, partition, request) => {
-                self.on_group_request(now, from, id, partition, request, fx);
-            }
+            Message::Group(id, call) => self.on_group_request(now, from, id, *call, fx),
         }
     }
 

@@ -24,8 +24,19 @@ pub enum Request {
     /// Change or allocate metadata; answered [`Reply::Metadata`] when it is durable and every shard
     /// knows of it.
     Metadata(metadata::Command),
-    /// Ask the coordinator of a partition of `__consumer_offsets`; answered [`Reply::Group`].
-    Group(TopicPartition, group::Request),
+    /// Ask a coordinator of groups; answered [`Reply::Group`].
+    Group(Box<GroupCall>),
+}
+
+/// A request to a coordinator of groups.
+#[derive(Clone, Debug)]
+pub struct GroupCall {
+    /// The partition of `__consumer_offsets` that it is the coordinator of.
+    pub partition: TopicPartition,
+    /// The topics that there are, as far as whoever asks knows.
+    pub image: Arc<metadata::Image>,
+    /// What is asked.
+    pub request: group::Request,
 }
 
 /// One answer.

@@ -7,8 +7,9 @@ use corelog_engine::group::name::partition_of;
 use corelog_engine::group::request::{GroupError, Reply as Answer, Request as Question};
 use corelog_engine::id::{PartitionIndex, TopicPartition};
 use corelog_engine::metadata::command::{Mode, NewTopic};
+use corelog_engine::metadata::image::GROUP_VERSION;
 use corelog_engine::metadata::{Image, Topic};
-use corelog_engine::shard::request::{Reply, Request};
+use corelog_engine::shard::request::{GroupCall, Reply, Request};
 
 use crate::broker::creation;
 use crate::broker::node::Node;
@@ -19,6 +20,11 @@ pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
 /// The topic, if there is one.
 pub(crate) fn topic(image: &Image) -> Option<&Arc<Topic>> {
     image.topic(OFFSETS_TOPIC)
+}
+
+/// Whether the consumer protocol is switched on (KIP-848).
+pub(crate) fn has_consumer_protocol(image: &Image) -> bool {
+    image.features().get(GROUP_VERSION).is_some_and(|level| *level >= 1)
 }
 
 /// The partition of the topic that is a group's.
@@ -34,8 +40,8 @@ pub(crate) fn ask(
     question: Question,
 ) -> impl Future<Output = Result<Answer, GroupError>> + use<> {
     let image = node.image();
-    let pending = topic(&image)
-        .map(|topic| node.shard.submit(Request::Group(partition(topic, group), question)));
+    let partition = topic(&image).map(|topic| partition(topic, group));
+    let pending = partition.map(|partition| submit(node, &image, partition, question));
     async move {
         match pending {
             Some(pending) => answer(pending.await),
@@ -53,10 +59,20 @@ pub(crate) fn ask_all(
     let partitions = topic(&image).into_iter().flat_map(|topic| topic.partitions_from(0));
     partitions
         .map(|partition| {
-            let pending = node.shard.submit(Request::Group(partition, question.clone()));
+            let pending = submit(node, &image, partition, question.clone());
             async move { answer(pending.await) }
         })
         .collect()
+}
+
+fn submit(
+    node: &Node,
+    image: &Arc<Image>,
+    partition: TopicPartition,
+    request: Question,
+) -> impl Future<Output = Reply> + use<> {
+    let image = image.clone();
+    node.shard.submit(Request::Group(Box::new(GroupCall { partition, image, request })))
 }
 
 fn answer(reply: Reply) -> Result<Answer, GroupError> {

@@ -106,6 +106,8 @@ async fn dispatch(call: Call, mut reader: Reader) -> Result<Response, Close> {
         ApiKey::FindCoordinator => run(call, reader, api::find_coordinator::handle),
         ApiKey::JoinGroup => run(call, reader, api::join_group::handle),
         ApiKey::SyncGroup => run(call, reader, api::sync_group::handle),
+        ApiKey::ConsumerGroupHeartbeat => run(call, reader, api::consumer_group_heartbeat::handle),
+        ApiKey::ConsumerGroupDescribe => run(call, reader, api::consumer_group_describe::handle),
         ApiKey::Heartbeat => run(call, reader, api::heartbeat::handle),
         ApiKey::LeaveGroup => run(call, reader, api::leave_group::handle),
         ApiKey::OffsetCommit => run(call, reader, api::offset_commit::handle),

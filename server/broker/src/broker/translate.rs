@@ -61,6 +61,13 @@ pub(crate) fn group(error: GroupError) -> ErrorCode {
         GroupError::NotFound => ErrorCode::GroupIdNotFound,
         GroupError::SubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
         GroupError::MetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+        GroupError::InvalidRequest => ErrorCode::InvalidRequest,
+        GroupError::UnsupportedVersion => ErrorCode::UnsupportedVersion,
+        GroupError::FencedMemberEpoch => ErrorCode::FencedMemberEpoch,
+        GroupError::StaleMemberEpoch => ErrorCode::StaleMemberEpoch,
+        GroupError::UnreleasedInstance => ErrorCode::UnreleasedInstanceId,
+        GroupError::UnsupportedAssignor => ErrorCode::UnsupportedAssignor,
+        GroupError::InvalidRegex => ErrorCode::InvalidRegularExpression,
         GroupError::Unknown => ErrorCode::UnknownServerError,
     }
 }
@@ -70,12 +77,14 @@ pub(crate) fn group_result(result: Result<(), GroupError>) -> ErrorCode {
     result.map_or_else(group, |()| ErrorCode::None)
 }
 
-/// A classic group's state as Kafka spells it.
+/// A group's state as Kafka spells it.
 pub(crate) fn group_state(state: GroupState) -> &'static str {
     match state {
         GroupState::Empty => "Empty",
         GroupState::PreparingRebalance => "PreparingRebalance",
         GroupState::CompletingRebalance => "CompletingRebalance",
+        GroupState::Assigning => "Assigning",
+        GroupState::Reconciling => "Reconciling",
         GroupState::Stable => "Stable",
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use corelog_engine::group::GroupSettings;
+use corelog_engine::group::assignor::Assignor;
+use corelog_engine::group::settings::{ConsumerSettings, Migration};
 
 use super::conflict;
 use super::form;
@@ -332,6 +334,24 @@ fn cores(text: &str) -> Cores {
     }
 }
 
+fn consumer_groups(s: &Settings) -> ConsumerSettings {
+    let whole = |name| i32::try_from(s.number(name)).unwrap_or(i32::MAX);
+    let assignors = s.list("group.consumer.assignors");
+    ConsumerSettings {
+        session_ms: whole("group.consumer.session.timeout.ms"),
+        heartbeat_ms: whole("group.consumer.heartbeat.interval.ms"),
+        max_size: s.count32("group.consumer.max.size") as usize,
+        assignors: assignors.iter().filter_map(|name| Assignor::named(name)).collect(),
+        migration: match s.text("group.consumer.migration.policy") {
+            "upgrade" => Migration::Upgrade,
+            "downgrade" => Migration::Downgrade,
+            "disabled" => Migration::Disabled,
+            _ => Migration::Bidirectional,
+        },
+        assignment_interval_ms: s.number("group.consumer.assignment.interval.ms"),
+    }
+}
+
 fn groups(s: &Settings) -> Groups {
     let whole = |name| i32::try_from(s.number(name)).unwrap_or(i32::MAX);
     let coordinator = GroupSettings {
@@ -342,6 +362,7 @@ fn groups(s: &Settings) -> Groups {
         max_metadata: s.count32("offset.metadata.max.bytes") as usize,
         retention_ms: s.count("offsets.retention.minutes").saturating_mul(60_000),
         expiry_interval_ms: s.count("offsets.retention.check.interval.ms"),
+        consumer: consumer_groups(s),
         ..GroupSettings::default()
     };
     Groups {

@@ -194,6 +194,8 @@ const CLIENTS: &[Setting] = &[
         .doc("The longest transaction timeout a producer may ask for."),
 ];
 
+const ASSIGNORS: Form = Form::OneOf(&["uniform", "range"]);
+
 const GROUPS: &[Setting] = &[
     row("group.min.session.timeout.ms", int(0, INT_MAX).of(Unit::Millis))
         .default("6s")
@@ -208,6 +210,31 @@ const GROUPS: &[Setting] = &[
     row("group.max.size", int(1, INT_MAX).of(Unit::Count))
         .default("2147483647")
         .doc("The most members of a classic group."),
+    row("group.consumer.session.timeout.ms", int(1, INT_MAX).of(Unit::Millis)).default("45s").doc(
+        "How long a member of a consumer group (KIP-848) may be silent before it counts as gone.",
+    ),
+    row("group.consumer.heartbeat.interval.ms", int(1, INT_MAX).of(Unit::Millis))
+        .default("5s")
+        .doc("How often members of consumer groups are told to send heartbeats."),
+    row("group.consumer.max.size", int(1, INT_MAX).of(Unit::Count))
+        .default("2147483647")
+        .doc("The most members of a consumer group."),
+    row("group.consumer.assignors", Kind::List(ASSIGNORS)).default("uniform,range").doc(
+        "The assignors that members of consumer groups may choose; the first is for those who do \
+         not.",
+    ),
+    row(
+        "group.consumer.migration.policy",
+        Kind::Choice(&["bidirectional", "upgrade", "downgrade", "disabled"]),
+    )
+    .default("bidirectional")
+    .doc(
+        "Which way groups with members may change between the classic protocol and that of \
+         KIP-848, when members of the other one join or leave.",
+    ),
+    row("group.consumer.assignment.interval.ms", int(0, INT_MAX).of(Unit::Millis))
+        .default("1s")
+        .doc("The least time between two assignments of a consumer group (KIP-1263)."),
     row("offset.metadata.max.bytes", int(0, INT_MAX).of(Unit::Bytes))
         .default("4KiB")
         .doc("The longest text that may be committed with an offset."),

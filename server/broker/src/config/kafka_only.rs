@@ -111,16 +111,21 @@ pub(super) const IGNORED: &[Ignored] = &[
                 group.coordinator.append.linger.ms group.coordinator.cached.buffer.max.bytes",
     },
     Ignored {
-        why: "there is the classic protocol of consumer groups only, yet",
-        names: "group.coordinator.rebalance.protocols \
-                group.consumer.session.timeout.ms group.consumer.min.session.timeout.ms \
-                group.consumer.max.session.timeout.ms group.consumer.heartbeat.interval.ms \
-                group.consumer.min.heartbeat.interval.ms group.consumer.max.heartbeat.interval.ms \
-                group.consumer.max.size group.consumer.assignors \
-                group.consumer.migration.policy group.consumer.assignment.interval.ms \
+        why: "groups have no settings of their own yet that these would bound",
+        names: "group.consumer.min.session.timeout.ms group.consumer.max.session.timeout.ms \
+                group.consumer.min.heartbeat.interval.ms \
+                group.consumer.max.heartbeat.interval.ms \
                 group.consumer.min.assignment.interval.ms \
-                group.consumer.max.assignment.interval.ms \
-                group.consumer.regex.refresh.interval.ms group.streams.session.timeout.ms \
+                group.consumer.max.assignment.interval.ms",
+    },
+    Ignored {
+        why: "patterns are looked up as soon as there are other topics",
+        names: "group.consumer.regex.refresh.interval.ms",
+    },
+    Ignored {
+        why: "the classic protocol and that of consumer groups are always on; streams groups are \
+              not served",
+        names: "group.coordinator.rebalance.protocols group.streams.session.timeout.ms \
                 group.streams.min.session.timeout.ms group.streams.max.session.timeout.ms \
                 group.streams.heartbeat.interval.ms group.streams.min.heartbeat.interval.ms \
                 group.streams.max.heartbeat.interval.ms group.streams.max.size \

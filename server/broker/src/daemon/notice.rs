@@ -48,6 +48,10 @@ fn words(shard: ShardId, image: &Image, notice: &Notice) -> (Weight, Refusal) {
         Notice::GroupsUnreadable(partition, why) => {
             (Weight::Error, names.groups_unreadable(*partition, why))
         }
+        Notice::Rebalanced(group, rebalance) => {
+            let found = format!("group {group} has rebalanced: {rebalance}");
+            (Weight::Info, Refusal::new(found, "nothing to do, unless it happens all the time"))
+        }
     }
 }
 
@@ -128,7 +132,7 @@ impl Names<'_> {
         let partition = self.partition(partition);
         Refusal::new(
             format!("the groups of {partition} cannot be loaded: {why}"),
-            "clients of these groups get NOT_COORDINATOR until a restart, which tries again; see \
+            "clients of these groups get NOT_COORDINATOR; it is tried again every ten seconds; see \
              `dmesg` and `smartctl` for damage",
         )
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use corelog_drive::Settings;
 use corelog_engine::id::TopicId;
 use corelog_engine::log::{Acknowledge, LogConfig, ProducerMemory};
+use corelog_engine::metadata::image::{GROUP_VERSION, GROUP_VERSIONS};
 use corelog_engine::shard::setup::ShardLimits;
 use rustix::thread::{CpuSet, sched_getaffinity};
 
@@ -70,7 +71,7 @@ fn assemble(config: &Config, allowed: &[usize], any: IpAddr) -> Result<Settings,
         max_connections: usize::try_from(config.connections.max).unwrap_or(usize::MAX),
         idle_connection_ms: config.connections.idle_ms.unwrap_or(u64::MAX),
         defaults: Arc::new(log_defaults(config)),
-        features: Vec::new(),
+        features: vec![(GROUP_VERSION, *GROUP_VERSIONS.end())],
         record: None,
     })
 }

@@ -10,6 +10,8 @@ messages! {
     struct DescribeGroupsRequest {
         groups: Vec<Str>,
         include_authorized_operations: bool [3..; strict],
+        // Ours; other brokers pass it over.
+        10_000 => include_history: bool [5..],
     }
 
     /// One answer for each.
@@ -28,6 +30,19 @@ messages! {
         protocol_data: Str,
         members: Vec<DescribedGroupMember>,
         authorized_operations: i32 [3..] = i32::MIN,
+        // Ours: the last rebalances, also of a group of the consumer protocol.
+        10_000 => history: Vec<DescribedRebalance> [5..],
+    }
+
+    /// Why a group has rebalanced.
+    struct DescribedRebalance {
+        time_ms: i64,
+        cause: Str,
+        /// The generation or epoch that it led to; -1 while it goes on.
+        number: i32,
+        took_ms: i64,
+        /// Partitions that came to another member.
+        moved: i32,
     }
 
     /// A member and its part.

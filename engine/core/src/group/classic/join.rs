@@ -3,11 +3,13 @@
 use std::fmt::Write;
 
 use crate::fields::MAX_STRING;
-use crate::group::classic::{ClassicGroup, Member, Then, Turn};
+use crate::group::classic::{ClassicGroup, Member, State};
+use crate::group::history::{Cause, Who};
 use crate::group::name::MemberId;
 use crate::group::request::{
-    Asker, GroupError, GroupState, JoinRefused, JoinRequest, Joined, JoinedMember, Reply,
+    Asker, GroupError, JoinRefused, JoinRequest, Joined, JoinedMember, Reply,
 };
+use crate::group::turn::{Then, Turn};
 
 /// Milliseconds that a new member may be silent until its first rebalance has come to an end
 /// (`CLASSIC_GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS`).
@@ -60,12 +62,12 @@ impl ClassicGroup {
     fn has_room_for(&self, member: &MemberId, most: usize) -> bool {
         let known = self.members.get(member);
         match self.state {
-            GroupState::Empty => true,
-            GroupState::PreparingRebalance => {
+            State::Empty => true,
+            State::PreparingRebalance => {
                 let joining = self.members.values().filter(|member| member.joining.is_some());
                 known.is_some_and(|member| member.joining.is_some()) || joining.count() < most
             }
-            GroupState::CompletingRebalance | GroupState::Stable => {
+            State::CompletingRebalance | State::Stable => {
                 known.is_some() || self.members.len() < most
             }
         }
@@ -88,7 +90,7 @@ impl ClassicGroup {
     }
 
     fn add(&mut self, id: MemberId, request: &JoinRequest, asker: Asker, turn: &mut Turn<'_>) {
-        if self.state == GroupState::PreparingRebalance && self.previous == GroupState::Empty {
+        if self.state == State::PreparingRebalance && self.previous == State::Empty {
             self.newcomers = true;
         }
         if self.members.is_empty() {
@@ -100,8 +102,8 @@ impl ClassicGroup {
         self.leader.get_or_insert_with(|| id.clone());
         self.pending.remove(&id);
         turn.set_session(&self.id, &id, NEW_MEMBER_MS);
-        self.members.insert(id, Member::new(request, asker));
-        self.rebalance_or_complete(turn);
+        self.members.insert(id.clone(), Member::new(request, asker));
+        self.rebalance_or_complete(Cause::Joined, &id, turn);
     }
 
     fn join_again(&mut self, request: &JoinRequest, asker: Asker, turn: &mut Turn<'_>) {
@@ -110,24 +112,22 @@ impl ClassicGroup {
         let leads = self.leader.as_ref() == Some(id);
         match self.state {
             // It has members, so it is not empty.
-            GroupState::Empty => refuse(asker, GroupError::UnknownMember, id.clone(), turn),
-            GroupState::CompletingRebalance if same => self.answer_now(id, asker, turn),
-            GroupState::Stable if same && !leads => self.answer_now(id, asker, turn),
-            GroupState::PreparingRebalance
-            | GroupState::CompletingRebalance
-            | GroupState::Stable => {
+            State::Empty => refuse(asker, GroupError::UnknownMember, id.clone(), turn),
+            State::CompletingRebalance if same => self.answer_now(id, asker, turn),
+            State::Stable if same && !leads => self.answer_now(id, asker, turn),
+            State::PreparingRebalance | State::CompletingRebalance | State::Stable => {
                 if let Some(member) = self.members.get_mut(id) {
                     member.update(request);
                 }
                 self.park(id, asker, turn);
-                self.rebalance_or_complete(turn);
+                self.rebalance_or_complete(Cause::Changed, id, turn);
             }
         }
     }
 
     fn answer_now(&self, id: &MemberId, asker: Asker, turn: &mut Turn<'_>) {
         // Nobody divides anything anew in a stable group.
-        let lists = self.state == GroupState::CompletingRebalance;
+        let lists = self.state == State::CompletingRebalance;
         turn.reply(asker, Reply::Join(Ok(self.joined(id, lists))));
     }
 
@@ -140,11 +140,16 @@ impl ClassicGroup {
         }
     }
 
-    fn rebalance_or_complete(&mut self, turn: &mut Turn<'_>) {
-        if self.state == GroupState::PreparingRebalance {
+    fn rebalance_or_complete(
+        &mut self,
+        cause: fn(Who) -> Cause,
+        id: &MemberId,
+        turn: &mut Turn<'_>,
+    ) {
+        if self.state == State::PreparingRebalance {
             self.complete_if_joined(turn);
-        } else {
-            self.prepare_rebalance(turn);
+        } else if let Some(who) = self.who(id) {
+            self.prepare_rebalance(cause(who), turn);
         }
     }
 
@@ -188,11 +193,11 @@ impl ClassicGroup {
             member.update(request);
             member.joining = Some(asker);
         }
-        if self.state != GroupState::Stable {
-            return self.rebalance_or_complete(turn);
+        if self.state != State::Stable {
+            return self.rebalance_or_complete(Cause::Joined, &new, turn);
         }
         if self.vote() != self.protocol {
-            return self.prepare_rebalance(turn);
+            return self.rebalance_or_complete(Cause::Changed, &new, turn);
         }
         let knows_skip = request.knows.skip_assignment;
         let old = old.clone();

@@ -20,63 +20,38 @@ mod sync;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::group::history::Who;
 use crate::group::name::{Generation, GroupId, InstanceId, MemberId};
 use crate::group::record::Record;
 use crate::group::request::{
-    Asker, DescribedMember, Description, GroupError, GroupState, Listing, Reply,
+    DescribedMember, Description, GroupError, GroupState, GroupType, Listing,
 };
-use crate::group::settings::GroupSettings;
-use crate::group::timers::{Timer, Timers};
-use crate::id::{Now, Timestamp};
+use crate::group::turn::Turn;
+use crate::id::Timestamp;
+pub(crate) use join::Replacement;
 pub(crate) use member::Member;
 pub(crate) use sync::Assignments;
 
 /// The kind of group whose members' words the broker reads.
 pub(crate) const CONSUMER: &str = "consumer";
 
-/// What one step of the coordinator has at hand, and what it leaves behind.
-pub(crate) struct Turn<'a> {
-    pub(crate) now: Now,
-    pub(crate) settings: &'a GroupSettings,
-    pub(crate) timers: &'a mut Timers,
-    /// To be appended as one batch.
-    pub(crate) records: Vec<Record>,
-    /// What follows once the records, and all before them, are durable.
-    pub(crate) then: Vec<Then>,
-    /// Answers that wait for nothing.
-    pub(crate) replies: Vec<(Asker, Reply)>,
+/// Where a group stands (`ClassicGroupState`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Empty,
+    PreparingRebalance,
+    CompletingRebalance,
+    Stable,
 }
 
-/// What follows when a batch is durable, or is not to be.
-#[derive(Clone, Debug)]
-pub(crate) enum Then {
-    /// An answer; what is answered if there is no batch.
-    Answer(Asker, Reply),
-    /// The leader's word counts.
-    Assigned(GroupId, Generation, Assignments),
-    /// A static member has come back under a new id.
-    Replaced(GroupId, Box<join::Replacement>),
-    /// A group without members, which the batch makes known.
-    Created(GroupId),
-}
-
-impl Turn<'_> {
-    pub(crate) fn reply(&mut self, asker: Asker, reply: Reply) {
-        self.replies.push((asker, reply));
-    }
-
-    /// Answers when everything so far is durable.
-    pub(crate) fn reply_when_durable(&mut self, asker: Asker, reply: Reply) {
-        self.then.push(Then::Answer(asker, reply));
-    }
-
-    pub(crate) fn set_session(&mut self, group: &GroupId, member: &MemberId, ms: i32) {
-        let at = self.now.instant.plus_ms(u64::from(ms.max(0).unsigned_abs()));
-        self.timers.set(Timer::Session(group.clone(), member.clone()), at);
-    }
-
-    pub(crate) fn cancel_session(&mut self, group: &GroupId, member: &MemberId) {
-        self.timers.cancel(&Timer::Session(group.clone(), member.clone()));
+impl From<State> for GroupState {
+    fn from(state: State) -> GroupState {
+        match state {
+            State::Empty => GroupState::Empty,
+            State::PreparingRebalance => GroupState::PreparingRebalance,
+            State::CompletingRebalance => GroupState::CompletingRebalance,
+            State::Stable => GroupState::Stable,
+        }
     }
 }
 
@@ -84,9 +59,9 @@ impl Turn<'_> {
 #[derive(Clone, Debug)]
 pub(crate) struct ClassicGroup {
     id: GroupId,
-    state: GroupState,
+    state: State,
     /// The state before; a rebalance that began in an empty group waits for more members.
-    previous: GroupState,
+    previous: State,
     since: Option<Timestamp>,
     generation: Generation,
     protocol_type: Option<Arc<str>>,
@@ -111,8 +86,8 @@ impl ClassicGroup {
     pub(crate) fn new(id: GroupId, now: Timestamp) -> ClassicGroup {
         ClassicGroup {
             id,
-            state: GroupState::Empty,
-            previous: GroupState::Empty,
+            state: State::Empty,
+            previous: State::Empty,
             since: Some(now),
             generation: Generation::default(),
             protocol_type: None,
@@ -128,12 +103,69 @@ impl ClassicGroup {
         }
     }
 
-    pub(crate) fn state(&self) -> GroupState {
+    /// One that other members made, who are all there and have their parts.
+    pub(crate) fn of(
+        id: GroupId,
+        generation: Generation,
+        members: Vec<(MemberId, Member)>,
+        now: Timestamp,
+    ) -> ClassicGroup {
+        let mut group = ClassicGroup {
+            state: State::Stable,
+            previous: State::Stable,
+            generation,
+            protocol_type: Some(CONSUMER.into()),
+            leader: members.first().map(|(id, _)| id.clone()),
+            members: members.into_iter().collect(),
+            ..ClassicGroup::new(id, now)
+        };
+        group.protocol = group.vote();
+        group.index();
+        group
+    }
+
+    /// What is said of members in several places.
+    fn index(&mut self) {
+        let named = self
+            .members
+            .iter()
+            .filter_map(|(id, member)| Some((member.instance.clone()?, id.clone())));
+        self.instances = named.collect();
+        self.subscribed = self.topics();
+    }
+
+    pub(crate) fn id(&self) -> &GroupId {
+        &self.id
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    pub(crate) fn protocol(&self) -> Option<&str> {
+        self.protocol.as_deref()
+    }
+
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&MemberId, &Member)> {
+        self.members.iter()
+    }
+
+    /// Answers everyone who waits with an error.
+    pub(crate) fn answer_all(&mut self, error: GroupError, turn: &mut Turn<'_>) {
+        self.answer_syncs(|_| Err(error), turn);
+        for (id, member) in &mut self.members {
+            if let Some(asker) = member.joining.take() {
+                join::refuse(asker, error, id.clone(), turn);
+            }
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
         self.state
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.state == GroupState::Empty
+        self.state == State::Empty
     }
 
     /// Whether nobody is or ever was in it, nor is about to be.
@@ -168,10 +200,26 @@ impl ClassicGroup {
         }
     }
 
-    fn enter(&mut self, state: GroupState, now: Timestamp) {
+    fn enter(&mut self, state: State, now: Timestamp) {
         self.previous = self.state;
         self.state = state;
         self.since = Some(now);
+    }
+
+    /// A member, for those who ask why something happened.
+    pub(crate) fn who(&self, id: &MemberId) -> Option<Who> {
+        if self.pending.contains(id) {
+            let nobody = || Arc::from("");
+            let (client_id, client_host) = (nobody(), nobody());
+            return Some(Who { member: id.clone(), instance: None, client_id, client_host });
+        }
+        let member = self.members.get(id)?;
+        Some(Who {
+            member: id.clone(),
+            instance: member.instance.clone(),
+            client_id: member.client_id.clone(),
+            client_host: member.client_host.clone(),
+        })
     }
 
     /// Who a request is from: known, and nobody else under its name.
@@ -198,7 +246,7 @@ impl ClassicGroup {
     }
 
     pub(crate) fn describe(&self) -> Description {
-        let stable = self.state == GroupState::Stable;
+        let stable = self.state == State::Stable;
         let protocol = self.protocol.clone().filter(|_| stable).unwrap_or_default();
         let described = |(id, member): (&MemberId, &Member)| DescribedMember {
             member: id.clone(),
@@ -209,7 +257,7 @@ impl ClassicGroup {
             assignment: member.assignment.clone(),
         };
         Description {
-            state: self.state,
+            state: self.state.into(),
             protocol_type: self.protocol_type.clone().unwrap_or_default(),
             protocol: protocol.clone(),
             members: self.members.iter().map(described).collect(),
@@ -220,7 +268,8 @@ impl ClassicGroup {
         Listing {
             group: self.id.clone(),
             protocol_type: self.protocol_type.clone().unwrap_or_default(),
-            state: self.state,
+            state: self.state.into(),
+            kind: GroupType::Classic,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Who is there: heartbeats, departures, silence, and commits, which say so too.
 
 use crate::group::classic::join::refuse;
-use crate::group::classic::{ClassicGroup, Turn};
+use crate::group::classic::{ClassicGroup, State};
+use crate::group::history::Cause;
 use crate::group::name::{Generation, InstanceId, MemberId};
-use crate::group::request::{CommitRequest, GroupError, GroupState, HeartbeatRequest, Reply};
+use crate::group::request::{CommitRequest, GroupError, HeartbeatRequest, Reply};
+use crate::group::turn::Turn;
 
 impl ClassicGroup {
     /// Decides about a Heartbeat.
@@ -16,7 +18,7 @@ impl ClassicGroup {
         self.is_current(request.generation)?;
         self.heard_of(&request.member, turn);
         match self.state {
-            GroupState::PreparingRebalance => Err(GroupError::RebalanceInProgress),
+            State::PreparingRebalance => Err(GroupError::RebalanceInProgress),
             _ => Ok(()),
         }
     }
@@ -40,7 +42,7 @@ impl ClassicGroup {
         }
         self.identify(&request.member, request.instance.as_ref())?;
         self.is_current(request.generation)?;
-        if self.state == GroupState::CompletingRebalance {
+        if self.state == State::CompletingRebalance {
             return Err(GroupError::RebalanceInProgress);
         }
         self.heard_of(&request.member, turn);
@@ -53,12 +55,19 @@ impl ClassicGroup {
         members: &[(MemberId, Option<InstanceId>)],
         turn: &mut Turn<'_>,
     ) -> Vec<Result<(), GroupError>> {
+        let mut gone = None;
         let left: Vec<_> = members
             .iter()
-            .map(|(id, instance)| self.take_out(id, instance.as_ref(), turn))
+            .map(|(id, instance)| {
+                let named = instance.as_ref().and_then(|instance| self.instances.get(instance));
+                let who = self.who(if id.is_empty() { named.unwrap_or(id) } else { id });
+                let left = self.take_out(id, instance.as_ref(), turn);
+                gone = gone.take().or(who.filter(|_| left.is_ok()));
+                left
+            })
             .collect();
         if left.iter().any(Result::is_ok) {
-            self.go_on_without(turn);
+            self.go_on_without(gone.map(Cause::Left), turn);
         }
         left
     }
@@ -84,11 +93,14 @@ impl ClassicGroup {
         Ok(())
     }
 
-    fn go_on_without(&mut self, turn: &mut Turn<'_>) {
-        match self.state {
-            GroupState::Stable | GroupState::CompletingRebalance => self.prepare_rebalance(turn),
-            GroupState::PreparingRebalance => self.complete_if_joined(turn),
-            GroupState::Empty => {}
+    /// Nobody is missed who was only given an id.
+    fn go_on_without(&mut self, cause: Option<Cause>, turn: &mut Turn<'_>) {
+        match (self.state, cause) {
+            (State::PreparingRebalance, _) => self.complete_if_joined(turn),
+            (State::Stable | State::CompletingRebalance, Some(cause)) => {
+                self.prepare_rebalance(cause, turn);
+            }
+            _ => {}
         }
     }
 
@@ -113,6 +125,7 @@ impl ClassicGroup {
 
     /// A member, or one that was given an id, was silent for too long.
     pub(crate) fn session_is_over(&mut self, id: &MemberId, turn: &mut Turn<'_>) {
+        let who = self.who(id);
         if !self.pending.remove(id) {
             let Some(member) = self.members.get(id) else { return };
             let waits = member.joining.is_some() || member.syncing.is_some();
@@ -120,14 +133,16 @@ impl ClassicGroup {
                 return;
             }
             self.remove(id, turn);
-        } else if self.state != GroupState::PreparingRebalance {
+        } else if self.state != State::PreparingRebalance {
             return;
         }
-        match self.state {
-            GroupState::Stable | GroupState::CompletingRebalance => self.prepare_rebalance(turn),
+        match (self.state, who) {
             // Also one that has just begun: Kafka does not wait on for others here.
-            GroupState::PreparingRebalance if self.all_joined() => self.complete_joins(turn),
-            GroupState::PreparingRebalance | GroupState::Empty => {}
+            (State::PreparingRebalance, _) if self.all_joined() => self.complete_joins(turn),
+            (State::Stable | State::CompletingRebalance, Some(who)) => {
+                self.prepare_rebalance(Cause::SessionTimedOut(who), turn);
+            }
+            _ => {}
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::fields::{DecodeError, Reader};
 use crate::group::classic::{CONSUMER, ClassicGroup};
+use crate::group::embedded::Subscription;
 use crate::group::request::Protocol;
 
 impl ClassicGroup {
@@ -13,20 +13,29 @@ impl ClassicGroup {
         if self.is_empty() {
             return !protocol_type.is_empty() && !protocols.is_empty();
         }
+        let known = self.known_to_all();
         let same = self.protocol_type() == Some(protocol_type);
-        same && protocols.iter().any(|protocol| self.all_know(&protocol.name))
+        same && protocols.iter().any(|protocol| known.contains(&protocol.name))
     }
 
-    fn all_know(&self, protocol: &str) -> bool {
-        self.members.values().all(|member| member.knows(protocol))
+    /// The protocols that every member offers, counted once whatever a member repeats.
+    fn known_to_all(&self) -> BTreeSet<Arc<str>> {
+        let mut counts: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
+        for member in self.members.values() {
+            let offered: BTreeSet<_> = member.protocols.iter().map(|one| &one.name).collect();
+            offered.into_iter().for_each(|name| *counts.entry(name).or_default() += 1);
+        }
+        let all = |(_, count): &(&Arc<str>, usize)| *count == self.members.len();
+        counts.into_iter().filter(all).map(|(name, _)| name.clone()).collect()
     }
 
     /// The protocol that most members like best of those that all know; of several, the one that
     /// the leader likes best. (Kafka leaves that to chance.)
     pub(super) fn vote(&self) -> Option<Arc<str>> {
+        let known = self.known_to_all();
         let mut votes: BTreeMap<Arc<str>, usize> = BTreeMap::new();
         for member in self.members.values() {
-            let best = member.protocols.iter().find(|protocol| self.all_know(&protocol.name));
+            let best = member.protocols.iter().find(|protocol| known.contains(&protocol.name));
             *votes.entry(best?.name.clone()).or_default() += 1;
         }
         let most = votes.values().max().copied()?;
@@ -49,16 +58,8 @@ impl ClassicGroup {
         }
         let protocol = self.protocol.as_deref()?;
         for member in self.members.values() {
-            topics.extend(subscription(&member.metadata(protocol)).ok()?);
+            topics.extend(Subscription::read_topics(&member.metadata(protocol)).ok()?);
         }
         Some(topics)
     }
-}
-
-/// The topics of a consumer's subscription, which all its versions begin with
-/// (`ConsumerProtocolSubscription`).
-fn subscription(metadata: &[u8]) -> Result<Vec<Arc<str>>, DecodeError> {
-    let mut fields = Reader::new(metadata);
-    fields.i16()?;
-    fields.fixed_list(|fields| fields.fixed_string().map(Arc::from))
 }

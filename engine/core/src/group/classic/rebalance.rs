@@ -2,10 +2,12 @@
 
 use std::mem;
 
-use crate::group::classic::{ClassicGroup, Turn};
+use crate::group::classic::{ClassicGroup, State};
+use crate::group::history::Cause;
 use crate::group::name::MemberId;
-use crate::group::request::{GroupError, GroupState, Reply};
+use crate::group::request::{GroupError, Reply};
 use crate::group::timers::Timer;
+use crate::group::turn::Turn;
 
 /// Milliseconds between two looks whether silent static members have joined: they may have asked
 /// for none.
@@ -21,15 +23,16 @@ pub(super) struct Wait {
 
 impl ClassicGroup {
     /// Asks all members to join again.
-    pub(super) fn prepare_rebalance(&mut self, turn: &mut Turn<'_>) {
-        if self.state == GroupState::CompletingRebalance {
+    pub(crate) fn prepare_rebalance(&mut self, cause: Cause, turn: &mut Turn<'_>) {
+        turn.began(&self.id, cause);
+        if self.state == State::CompletingRebalance {
             self.clear_assignments();
             self.answer_syncs(|_| Err(GroupError::RebalanceInProgress), turn);
         }
         self.unsynced.clear();
         turn.timers.cancel(&Timer::Sync(self.id.clone()));
         let initial = self.is_empty();
-        self.enter(GroupState::PreparingRebalance, turn.now.wall);
+        self.enter(State::PreparingRebalance, turn.now.wall);
         if initial {
             let delay = turn.settings.initial_delay_ms;
             let later = self.longest_rebalance_ms().saturating_sub(delay);
@@ -59,19 +62,19 @@ impl ClassicGroup {
     /// Ends the joining if nobody is missing, except in a group that was empty: that waits for its
     /// time.
     pub(super) fn complete_if_joined(&mut self, turn: &mut Turn<'_>) {
-        let waits = self.state == GroupState::PreparingRebalance;
-        if waits && self.previous != GroupState::Empty && self.all_joined() {
+        let waits = self.state == State::PreparingRebalance;
+        if waits && self.previous != State::Empty && self.all_joined() {
             self.complete_joins(turn);
         }
     }
 
     /// Members have had their time to join.
     pub(crate) fn join_time_is_over(&mut self, turn: &mut Turn<'_>) {
-        if self.state != GroupState::PreparingRebalance {
+        if self.state != State::PreparingRebalance {
             return;
         }
         let Wait { now, later } = self.wait;
-        if self.previous == GroupState::Empty && later > 0 && mem::take(&mut self.newcomers) {
+        if self.previous == State::Empty && later > 0 && mem::take(&mut self.newcomers) {
             let next = turn.settings.initial_delay_ms.min(later);
             self.wait = Wait { now: next, later: later.saturating_sub(now) };
             return self.wait_for_joins(next, turn);
@@ -107,7 +110,8 @@ impl ClassicGroup {
     fn rest(&mut self, turn: &mut Turn<'_>) {
         (self.protocol, self.leader) = (None, None);
         self.subscribed = self.topics();
-        self.enter(GroupState::Empty, turn.now.wall);
+        self.enter(State::Empty, turn.now.wall);
+        turn.ended(&self.id, self.generation.0);
         turn.records.push(self.record(None));
     }
 
@@ -115,7 +119,7 @@ impl ClassicGroup {
     fn ask_leader(&mut self, turn: &mut Turn<'_>) {
         self.protocol = self.vote();
         self.subscribed = self.topics();
-        self.enter(GroupState::CompletingRebalance, turn.now.wall);
+        self.enter(State::CompletingRebalance, turn.now.wall);
         let ids: Vec<MemberId> = self.members.keys().cloned().collect();
         for id in &ids {
             let joined = self.joined(id, true);
@@ -133,12 +137,15 @@ impl ClassicGroup {
 
     /// Members have had their time to fetch their parts: those who did not are gone, static or not.
     pub(crate) fn sync_time_is_over(&mut self, turn: &mut Turn<'_>) {
-        let runs = matches!(self.state, GroupState::CompletingRebalance | GroupState::Stable);
+        let runs = matches!(self.state, State::CompletingRebalance | State::Stable);
         let silent = mem::take(&mut self.unsynced);
         if !runs || silent.is_empty() {
             return;
         }
+        let slow = silent.first().and_then(|id| self.who(id));
         silent.iter().for_each(|id| self.remove(id, turn));
-        self.prepare_rebalance(turn);
+        if let Some(who) = slow {
+            self.prepare_rebalance(Cause::TooSlow(who), turn);
+        }
     }
 }

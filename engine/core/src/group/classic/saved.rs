@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::group::classic::{Assignments, ClassicGroup, Member, Turn};
+use crate::group::classic::{Assignments, ClassicGroup, Member, State};
+use crate::group::history::Cause;
 use crate::group::name::{GroupId, MemberId};
 use crate::group::record::{ClassicGroupValue, MemberValue, Record};
-use crate::group::request::{GroupState, Protocol};
+use crate::group::request::Protocol;
+use crate::group::turn::Turn;
 
 impl ClassicGroup {
     /// The group as it would be with these assignments; with those that it has if there are none.
@@ -37,14 +39,19 @@ impl ClassicGroup {
         Record::ClassicGroup(self.id.clone(), Some(value))
     }
 
+    /// The group as it is.
+    pub(crate) fn saved(&self) -> Record {
+        self.record(None)
+    }
+
     /// The group of a record. Whoever waited for it waits no more.
     pub(crate) fn load(id: GroupId, value: ClassicGroupValue) -> ClassicGroup {
         let text = |text: String| -> Arc<str> { text.into() };
         let protocol = value.protocol.map(text);
         let name = protocol.clone().unwrap_or_default();
         let state = match value.members.is_empty() {
-            true => GroupState::Empty,
-            false => GroupState::Stable,
+            true => State::Empty,
+            false => State::Stable,
         };
         let member = |value: MemberValue| {
             let said = Protocol { name: name.clone(), metadata: value.subscription };
@@ -73,11 +80,7 @@ impl ClassicGroup {
             members: value.members.into_iter().map(member).collect(),
             ..ClassicGroup::new(id, crate::id::Timestamp::NONE)
         };
-        let instances = group.members.iter();
-        let named =
-            instances.filter_map(|(id, member)| Some((member.instance.clone()?, id.clone())));
-        group.instances = named.collect();
-        group.subscribed = group.topics();
+        group.index();
         group
     }
 
@@ -87,7 +90,7 @@ impl ClassicGroup {
             turn.set_session(&self.id, id, member.session_ms);
         }
         if self.members.len() > turn.settings.max_size {
-            self.prepare_rebalance(turn);
+            self.prepare_rebalance(Cause::TooMany, turn);
         }
     }
 

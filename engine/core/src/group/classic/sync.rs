@@ -1,13 +1,17 @@
 //! SyncGroup: the leader's decision, and each member's part of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::group::classic::{ClassicGroup, Then, Turn};
+use crate::group::classic::{CONSUMER, ClassicGroup, State};
+use crate::group::embedded::Assignment;
+use crate::group::history::Cause;
 use crate::group::name::{Generation, MemberId};
-use crate::group::request::{Asker, GroupError, GroupState, Reply, SyncRequest, Synced};
+use crate::group::request::{Asker, GroupError, Reply, SyncRequest, Synced};
 use crate::group::timers::Timer;
+use crate::group::turn::{Then, Turn};
 
 /// Who gets what.
 pub(crate) type Assignments = BTreeMap<MemberId, Bytes>;
@@ -22,7 +26,7 @@ impl ClassicGroup {
         if self.unsynced.remove(id) && self.unsynced.is_empty() {
             turn.timers.cancel(&Timer::Sync(self.id.clone()));
         }
-        if self.state == GroupState::Stable {
+        if self.state == State::Stable {
             return turn.reply(asker, Reply::Sync(Ok(self.synced(id))));
         }
         let member = self.members.get_mut(id);
@@ -53,7 +57,7 @@ impl ClassicGroup {
             return Err(GroupError::InconsistentProtocol);
         }
         match self.state {
-            GroupState::PreparingRebalance => Err(GroupError::RebalanceInProgress),
+            State::PreparingRebalance => Err(GroupError::RebalanceInProgress),
             _ => Ok(()),
         }
     }
@@ -76,13 +80,33 @@ impl ClassicGroup {
         if !self.waits_for_leader(generation) {
             return;
         }
+        let before = self.readers();
         for (id, member) in &mut self.members {
             member.assignment = assignments.remove(id).unwrap_or_default();
         }
-        self.enter(GroupState::Stable, turn.now.wall);
+        let moved = self.readers().into_iter().filter(|(part, id)| before.get(part) != Some(id));
+        turn.moved(&self.id, moved.count());
+        turn.ended(&self.id, self.generation.0);
+        self.enter(State::Stable, turn.now.wall);
         let parts: BTreeMap<MemberId, Synced> =
             self.members.keys().map(|id| (id.clone(), self.synced(id))).collect();
         self.answer_syncs(|id| parts.get(id).cloned().ok_or(GroupError::Unknown), turn);
+    }
+
+    /// Who reads what, as far as the broker understands what the leader decided.
+    fn readers(&self) -> BTreeMap<(Arc<str>, i32), MemberId> {
+        let mut readers = BTreeMap::new();
+        if self.protocol_type() != Some(CONSUMER) {
+            return readers;
+        }
+        for (id, member) in &self.members {
+            let assignment = Assignment::read(&member.assignment).unwrap_or_default();
+            for (topic, indexes) in assignment.partitions {
+                let parts = indexes.into_iter().map(|index| (topic.clone(), index));
+                readers.extend(parts.map(|part| (part, id.clone())));
+            }
+        }
+        readers
     }
 
     /// What the leader decided could not be written.
@@ -95,12 +119,12 @@ impl ClassicGroup {
         if self.waits_for_leader(generation) {
             self.clear_assignments();
             self.answer_syncs(|_| Err(error), turn);
-            self.prepare_rebalance(turn);
+            self.prepare_rebalance(Cause::NotWritten, turn);
         }
     }
 
     fn waits_for_leader(&self, generation: Generation) -> bool {
-        self.state == GroupState::CompletingRebalance && self.generation == generation
+        self.state == State::CompletingRebalance && self.generation == generation
     }
 
     /// Answers everyone who waits for a part. They have been heard of.

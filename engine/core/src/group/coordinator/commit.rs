@@ -1,10 +1,11 @@
 //! Commits: who may, and what is remembered.
 
 use crate::fields::MAX_STRING;
-use crate::group::classic::Turn;
 use crate::group::coordinator::{Coordinator, Group, Output};
+use crate::group::name::Epoch;
 use crate::group::record::{Committed, OffsetKey, Record};
 use crate::group::request::{Asker, CommitOffset, CommitRequest, GroupError, Reply};
+use crate::group::turn::{Kind, Turn};
 use crate::id::{Now, Timestamp};
 
 impl Coordinator {
@@ -45,8 +46,15 @@ fn may_commit(
     request: &CommitRequest,
     turn: &mut Turn<'_>,
 ) -> Result<(), GroupError> {
-    match group {
-        Some(group) => group.classic.may_commit(request, turn),
+    let most = turn.settings.max_metadata;
+    match group.map(|group| &group.kind) {
+        Some(Kind::Classic(classic)) => classic.may_commit(request, turn),
+        Some(Kind::Consumer(group)) => {
+            let stored = request.offsets.iter().filter(|one| !is_too_long(&one.metadata, most));
+            let partitions = stored.map(|one| (one.topic_id, one.partition));
+            let (member, epoch) = (&request.member, Epoch(request.generation.0));
+            group.may_commit(member, epoch, request.knows_not_found, partitions)
+        }
         None if request.generation.0 < 0 && full => Err(GroupError::CoordinatorNotAvailable),
         None if request.generation.0 < 0 => Ok(()),
         None if request.knows_not_found => Err(GroupError::NotFound),

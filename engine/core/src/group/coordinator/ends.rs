@@ -1,15 +1,16 @@
 //! How offsets and groups end: by request, by age, with their topics.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::group::classic::CONSUMER;
-use crate::group::classic::Then;
-use crate::group::coordinator::{Coordinator, Group, Output};
+use crate::group::classic::{CONSUMER, State};
+use crate::group::coordinator::{Coordinator, Group, Output, Undo};
 use crate::group::name::GroupId;
 use crate::group::offsets::Since;
 use crate::group::record::{OffsetKey, Record};
-use crate::group::request::{Asker, DeleteOffsetsRequest, GroupError, GroupState, Reply};
+use crate::group::request::{Asker, DeleteOffsetsRequest, GroupError, Reply};
 use crate::group::timers::Timer;
+use crate::group::turn::{Kind, Then};
 use crate::id::{Now, TopicId};
 
 /// Records of one look at what has expired; the rest comes with the next, soon.
@@ -23,6 +24,7 @@ impl Coordinator {
         asker: Asker,
         request: &DeleteOffsetsRequest,
     ) -> Output {
+        let coming = self.on_their_way(&request.group);
         self.turn(now, |groups, turn| {
             let group = match groups.get(&request.group) {
                 _ if request.group.is_empty() => Err(GroupError::InvalidGroupId),
@@ -32,12 +34,15 @@ impl Coordinator {
             };
             let results = group.map(|group| {
                 let delete = |(topic, partitions): &(Arc<str>, Vec<i32>)| {
-                    if group.classic.reads(topic) {
+                    if group.reads(topic) {
                         return Err(GroupError::SubscribedToTopic);
                     }
-                    let there =
-                        partitions.iter().filter(|p| group.offsets.get(topic, **p).is_some());
-                    turn.records.extend(there.map(|p| removal(&request.group, topic, *p)));
+                    let keys = partitions.iter().map(|p| key(&request.group, topic, *p));
+                    let there = keys.filter(|key| {
+                        let durable = group.offsets.get(topic, key.partition).is_some();
+                        durable || coming.contains(key)
+                    });
+                    turn.records.extend(there.map(|key| Record::Offset(key, None)));
                     Ok(())
                 };
                 request.topics.iter().map(delete).collect()
@@ -49,7 +54,7 @@ impl Coordinator {
     pub(super) fn delete(&mut self, now: Now, asker: Asker, id: &GroupId) -> Output {
         let refusal = match self.groups.get(id) {
             None => Some(GroupError::NotFound),
-            Some(group) if !group.classic.is_empty() => Some(GroupError::NonEmpty),
+            Some(group) if !group.is_empty() => Some(GroupError::NonEmpty),
             Some(_) => None,
         };
         if let Some(error) = refusal {
@@ -57,78 +62,82 @@ impl Coordinator {
                 turn.reply_when_durable(asker, Reply::Delete(Err(error)));
             });
         }
-        let mut records = self.removals_on_their_way(id);
-        let mut forgotten = Vec::new();
-        self.forget(id, &mut records, &mut forgotten);
+        let mut undo = Undo::default();
+        let records = self.forget(id, &mut undo);
         let then = vec![Then::Answer(asker, Reply::Delete(Ok(())))];
-        self.submit(records, then, Vec::new(), forgotten)
+        self.submit(records, then, Vec::new(), undo)
     }
 
-    /// A group ends: its offsets, then itself.
-    fn forget(
-        &mut self,
-        id: &GroupId,
-        records: &mut Vec<Record>,
-        forgotten: &mut Vec<(GroupId, Group)>,
-    ) {
-        let Some(group) = self.groups.remove(id) else { return };
-        let offsets = group.offsets.all();
-        records.extend(offsets.map(|(topic, partition, _)| removal(id, topic, partition)));
-        records.push(Record::ClassicGroup(id.clone(), None));
-        forgotten.push((id.clone(), group));
+    /// A group ends: its offsets, also those on their way, then itself.
+    fn forget(&mut self, id: &GroupId, undo: &mut Undo) -> Vec<Record> {
+        let mut keys = self.on_their_way(id);
+        let Some(group) = self.groups.remove(id) else { return Vec::new() };
+        keys.extend(group.offsets.all().map(|(topic, index, _)| key(id, topic, index)));
+        let mut records: Vec<Record> =
+            keys.into_iter().map(|key| Record::Offset(key, None)).collect();
+        match &group.kind {
+            Kind::Classic(_) => records.push(Record::ClassicGroup(id.clone(), None)),
+            Kind::Consumer(consumer) => records.extend(consumer.endings()),
+        }
+        undo.forgotten.push((id.clone(), group));
+        records
     }
 
-    /// Removals of what is committed and not durable yet.
-    fn removals_on_their_way(&self, id: &GroupId) -> Vec<Record> {
+    /// What is committed, or removed, and not durable yet.
+    fn on_their_way(&self, id: &GroupId) -> BTreeSet<OffsetKey> {
         let records = self.in_flight.iter().flat_map(|batch| &batch.records);
         let of_group = records.filter_map(|record| match record {
-            Record::Offset(key, Some(_)) if key.group == *id => Some(key.clone()),
-            Record::Offset(..) | Record::ClassicGroup(..) => None,
+            Record::Offset(key, _) if key.group == *id => Some(key.clone()),
+            _ => None,
         });
-        of_group.map(|key| Record::Offset(key, None)).collect()
+        of_group.collect()
     }
 
-    /// Looks for offsets, and groups, that nobody will ask for any more.
+    /// Looks for offsets, and groups, that nobody will ask for any more. Groups end whole; of the
+    /// others' offsets, the rest comes with the next look if there are many.
     pub(super) fn expire(&mut self, now: Now) -> Output {
-        let (mut records, mut forgotten) = (Vec::new(), Vec::new());
+        let (mut records, mut undo) = (Vec::new(), Undo::default());
         let ids: Vec<GroupId> = self.groups.keys().cloned().collect();
         for id in ids {
             if records.len() >= AT_ONCE {
                 break;
             }
-            self.expire_group(&id, now, &mut records, &mut forgotten);
+            let expired = self.expire_group(&id, now, AT_ONCE - records.len(), &mut undo);
+            records.extend(expired);
         }
         let again =
             if records.len() >= AT_ONCE { SOON_MS } else { self.settings.expiry_interval_ms };
         self.timers.set(Timer::Expiry, now.instant.plus_ms(again));
-        self.submit(records, Vec::new(), Vec::new(), forgotten)
+        self.submit(records, Vec::new(), Vec::new(), undo)
     }
 
     fn expire_group(
         &mut self,
         id: &GroupId,
         now: Now,
-        records: &mut Vec<Record>,
-        forgotten: &mut Vec<(GroupId, Group)>,
-    ) {
-        let Some(group) = self.groups.get(id) else { return };
+        most: usize,
+        undo: &mut Undo,
+    ) -> Vec<Record> {
+        let Some(group) = self.groups.get(id) else { return Vec::new() };
         let since = group.since();
         let retention = self.settings.retention_ms;
-        let expired: Vec<_> = group
+        // What is committed again, and not durable yet, must not be removed behind that; nor twice.
+        let coming = self.on_their_way(id);
+        let mut expired = group
             .offsets
             .all()
-            .filter(|(topic, ..)| !group.classic.reads(topic))
+            .filter(|(topic, ..)| !group.reads(topic))
             .filter(|(.., committed)| committed.is_expired(now.wall, since, retention))
-            .map(|(topic, partition, _)| removal(id, topic, partition))
-            .collect();
-        let all = expired.len() == group.offsets.all().count();
-        // What is committed again, and not durable yet, must not be removed behind that.
-        let coming = self.removals_on_their_way(id);
-        if all && group.classic.is_empty() && coming.is_empty() {
-            return self.forget(id, records, forgotten);
+            .map(|(topic, partition, _)| key(id, topic, partition))
+            .filter(|key| !coming.contains(key))
+            .peekable();
+        let few: Vec<OffsetKey> = expired.by_ref().take(most).collect();
+        let is_all = expired.peek().is_none() && few.len() == group.offsets.all().count();
+        drop(expired);
+        if is_all && group.is_empty() && coming.is_empty() {
+            return self.forget(id, undo);
         }
-        let expired = expired.into_iter().filter(|removal| !coming.contains(removal));
-        records.extend(expired);
+        few.into_iter().map(|key| Record::Offset(key, None)).collect()
     }
 
     /// Topics are no more: nor is what was committed for them. What was committed for a later topic
@@ -138,7 +147,8 @@ impl Coordinator {
             for (id, group) in groups.iter() {
                 for (topic, partition, committed) in group.offsets.all() {
                     if committed.topic.is_some_and(|id| topics.contains(&id)) {
-                        turn.records.push(removal(id, topic, partition));
+                        let key = key(id, topic, partition);
+                        turn.records.push(Record::Offset(key, None));
                     }
                 }
             }
@@ -146,25 +156,48 @@ impl Coordinator {
     }
 }
 
+impl Coordinator {
+    /// Removals of what was committed for topics that are no more, while nobody looked.
+    pub(super) fn orphans(&self) -> Vec<Record> {
+        // A coordinator that knows of no topics has not been told.
+        if self.image.version() == 0 {
+            return Vec::new();
+        }
+        let offsets = self.groups.iter().flat_map(|(id, group)| {
+            group.offsets.all().map(move |(topic, index, committed)| (id, topic, index, committed))
+        });
+        let gone = offsets.filter(|(.., committed)| {
+            committed.topic.is_some_and(|topic| self.image.topic_by_id(topic).is_none())
+        });
+        gone.map(|(id, topic, index, _)| Record::Offset(key(id, topic, index), None))
+            .take(AT_ONCE)
+            .collect()
+    }
+}
+
 impl Group {
     /// Whether members that the broker does not understand may need the offsets.
     fn keeps_offsets(&self) -> bool {
-        !self.classic.is_empty() && self.classic.protocol_type() != Some(CONSUMER)
+        match &self.kind {
+            Kind::Classic(classic) => {
+                !classic.is_empty() && classic.protocol_type() != Some(CONSUMER)
+            }
+            Kind::Consumer(_) => false,
+        }
     }
 
     /// From when on its offsets age (`ClassicGroup.offsetExpirationCondition`).
     fn since(&self) -> Since {
-        let classic = &self.classic;
+        let Kind::Classic(classic) = &self.kind else { return Since::Commit };
         match (classic.protocol_type(), classic.state()) {
             (None, _) => Since::Commit,
-            (Some(_), GroupState::Empty) => classic.since().map_or(Since::Commit, Since::Empty),
-            (Some(CONSUMER), GroupState::Stable) if classic.subscribed().is_some() => Since::Commit,
+            (Some(_), State::Empty) => classic.since().map_or(Since::Commit, Since::Empty),
+            (Some(CONSUMER), State::Stable) if classic.subscribed().is_some() => Since::Commit,
             (Some(_), _) => Since::Never,
         }
     }
 }
 
-fn removal(group: &GroupId, topic: &Arc<str>, partition: i32) -> Record {
-    let key = OffsetKey { group: group.clone(), topic: topic.clone(), partition };
-    Record::Offset(key, None)
+fn key(group: &GroupId, topic: &Arc<str>, partition: i32) -> OffsetKey {
+    OffsetKey { group: group.clone(), topic: topic.clone(), partition }
 }

@@ -319,3 +319,18 @@ fn what_the_leader_decides_counts_once_it_is_durable() {
     world.write();
     assert_eq!(world.synced(sync).expect("synced").assignment, &b"part"[..]);
 }
+
+#[test]
+fn a_classic_group_says_why_it_has_rebalanced() {
+    let mut world = World::new();
+    let mut members = [Member::new("a"), Member::new("b")];
+    let joined = world.stable(&mut members);
+    assert_eq!(world.leave(&[(joined[1].member.as_str(), None)]), Ok(vec![Ok(())]));
+    world.pass(2 * SESSION_MS as u64);
+    let history = world.history();
+    let told: Vec<_> =
+        history.iter().map(|one| (one.cause.to_string(), one.more, one.number)).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].0.contains("joined") && told[0].2 == Some(1), "{told:?}");
+    assert!(told[1].0.contains("left") && told[1].2 == Some(2), "{told:?}");
+}

@@ -1,9 +1,14 @@
 //! Groups from outside: requests in, answers out, with a log that keeps what it is given.
 
 mod classic;
+mod consumer;
+mod consumer_chaos;
+mod consumer_rules;
+mod migration;
 mod offsets;
 mod restart;
 mod stat;
+mod topics;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -11,6 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::group::coordinator::{BatchNumber, Coordinator, Output};
+use crate::group::history::Rebalance;
 use crate::group::name::{Generation, InstanceId, MemberId};
 use crate::group::record::Record;
 use crate::group::request::{
@@ -29,6 +35,7 @@ const DELAY_MS: u64 = 3_000;
 /// A coordinator with a log.
 struct World {
     coordinator: Coordinator,
+    topics: topics::Topics,
     settings: GroupSettings,
     now: Now,
     log: Vec<Record>,
@@ -48,6 +55,7 @@ impl World {
     fn with(settings: GroupSettings) -> World {
         let mut world = World {
             coordinator: Coordinator::new(settings.clone()),
+            topics: topics::Topics::new(),
             settings,
             now: Now { instant: Instant(0), wall: Timestamp(1_700_000_000_000) },
             log: Vec::new(),
@@ -65,6 +73,7 @@ impl World {
     fn restart(&mut self) {
         self.waiting.clear();
         self.coordinator = Coordinator::new(self.settings.clone());
+        self.coordinator.learn(self.topics.image());
         for record in self.log.clone() {
             let stored = record.encode();
             let read = Record::decode(&stored.key, stored.value.as_deref()).expect("a record");
@@ -105,6 +114,7 @@ impl World {
     fn ask(&mut self, request: Request) -> Asker {
         self.askers += 1;
         let asker = Asker(self.askers);
+        self.coordinator.learn(self.topics.image());
         let output = self.coordinator.request(self.now, asker, request);
         self.take(output);
         asker
@@ -213,6 +223,14 @@ impl World {
         }
     }
 
+    /// Why the group has rebalanced, the newest last.
+    fn history(&mut self) -> Vec<Rebalance> {
+        match self.answer(Request::History(GROUP.into())) {
+            Reply::History(history) => history,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// A stable group of so many members; what each was told when it joined, the leader first.
     fn stable(&mut self, members: &mut [Member]) -> Vec<Joined> {
         let askers: Vec<Asker> = members.iter_mut().map(|member| self.enter(member)).collect();
@@ -240,7 +258,7 @@ impl World {
     /// What is committed for a partition of a topic.
     fn committed(&mut self, topic: &str, partition: i32) -> Option<i64> {
         let topics = Some(vec![(Arc::from(topic), vec![partition])]);
-        let request = FetchRequest { group: GROUP.into(), topics };
+        let request = FetchRequest { group: GROUP.into(), member: None, stable: false, topics };
         match self.answer(Request::Fetch(request)) {
             Reply::Fetch(Ok(topics)) => {
                 topics[0].partitions[0].1.as_ref().map(|committed| committed.offset.0)

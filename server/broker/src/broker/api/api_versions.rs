@@ -1,7 +1,11 @@
 //! ApiVersions: what is served, and which features the cluster has switched on.
 
 use corelog_drive::{Close, Response};
-use corelog_engine::metadata::image::{METADATA_VERSION, METADATA_VERSIONS};
+use std::ops::RangeInclusive;
+
+use corelog_engine::metadata::image::{
+    GROUP_VERSION, GROUP_VERSIONS, METADATA_VERSION, METADATA_VERSIONS,
+};
 use corelog_wire::api::ApiKey;
 use corelog_wire::error_code::ErrorCode;
 use corelog_wire::header::RequestHeader;
@@ -59,14 +63,21 @@ fn answer(node: &Node) -> ApiVersionsResponse {
     });
     ApiVersionsResponse {
         api_keys: keys.collect(),
-        supported_features: vec![SupportedFeatureKey {
-            name: Str::from(METADATA_VERSION),
-            min_version: *METADATA_VERSIONS.start(),
-            max_version: *METADATA_VERSIONS.end(),
-        }],
+        supported_features: vec![
+            supported(GROUP_VERSION, &GROUP_VERSIONS),
+            supported(METADATA_VERSION, &METADATA_VERSIONS),
+        ],
         finalized_features_epoch: i64::try_from(image.version()).unwrap_or(i64::MAX),
         finalized_features: finalized.collect(),
         ..ApiVersionsResponse::default()
+    }
+}
+
+fn supported(name: &'static str, levels: &RangeInclusive<i16>) -> SupportedFeatureKey {
+    SupportedFeatureKey {
+        name: Str::from_static(name),
+        min_version: *levels.start(),
+        max_version: *levels.end(),
     }
 }
 

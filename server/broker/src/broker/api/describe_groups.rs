@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use corelog_engine::group::history::Rebalance;
 use corelog_engine::group::request::{DescribedMember, Description, GroupError, Reply, Request};
 use corelog_wire::messages::describe_groups::{
     DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup, DescribedGroupMember,
+    DescribedRebalance,
 };
 use corelog_wire::text::Str;
 
@@ -22,20 +24,27 @@ pub(crate) fn handle(
 ) -> Handled<DescribeGroupsResponse> {
     let version = call.header.version;
     let include = request.include_authorized_operations;
+    let with_history = request.include_history;
     let asked = request.groups.into_iter().map(|group_id| {
         let question = Request::Describe((*group_id).into());
-        (group_id.clone(), groups::ask(&call.node, &group_id, question))
+        let history = with_history
+            .then(|| groups::ask(&call.node, &group_id, Request::History((*group_id).into())));
+        (group_id.clone(), groups::ask(&call.node, &group_id, question), history)
     });
     let asked: Vec<_> = asked.collect();
     Handled::later(async move {
         let mut groups = Vec::with_capacity(asked.len());
-        for (group_id, asked) in asked {
+        for (group_id, asked, history) in asked {
             let group = match asked.await {
                 Ok(Reply::Describe(Ok(description))) => described(*description, include),
                 Ok(Reply::Describe(Err(error))) | Err(error) => missing(version, &group_id, error),
                 Ok(_) => missing(version, &group_id, GroupError::Unknown),
             };
-            groups.push(DescribedGroup { group_id, ..group });
+            let history = match history {
+                Some(history) => told(history.await),
+                None => Vec::new(),
+            };
+            groups.push(DescribedGroup { group_id, history, ..group });
         }
         DescribeGroupsResponse { groups, ..DescribeGroupsResponse::default() }
     })
@@ -59,6 +68,18 @@ fn described(description: Description, include: bool) -> DescribedGroup {
         authorized_operations: operations::told(include, operations::GROUP),
         ..DescribedGroup::default()
     }
+}
+
+fn told(history: Result<Reply, GroupError>) -> Vec<DescribedRebalance> {
+    let Ok(Reply::History(history)) = history else { return Vec::new() };
+    let told = |rebalance: Rebalance| DescribedRebalance {
+        time_ms: rebalance.time.0,
+        cause: Str::from(rebalance.causes()),
+        number: rebalance.number.unwrap_or(-1),
+        took_ms: i64::try_from(rebalance.took_ms).unwrap_or(i64::MAX),
+        moved: i32::try_from(rebalance.moved).unwrap_or(i32::MAX),
+    };
+    history.into_iter().map(told).collect()
 }
 
 fn missing(version: i16, group_id: &str, error: GroupError) -> DescribedGroup {

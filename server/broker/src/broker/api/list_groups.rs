@@ -1,13 +1,11 @@
 //! ListGroups: all groups, or those in some states and of some types.
 
-use corelog_engine::group::request::{GroupError, Listing, Reply, Request};
+use corelog_engine::group::request::{GroupError, GroupType, Listing, Reply, Request};
 use corelog_wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
 use corelog_wire::text::Str;
 
 use crate::broker::api::{Call, Handled};
 use crate::broker::{groups, translate};
-
-const CLASSIC: &str = "classic";
 
 pub(crate) fn handle(call: &Call, request: ListGroupsRequest) -> Handled<ListGroupsResponse> {
     let asked = groups::ask_all(&call.node, &Request::List);
@@ -32,17 +30,19 @@ fn told(listing: Listing) -> ListedGroup {
         group_id: Str::from(listing.group.as_str()),
         protocol_type: Str::from(&*listing.protocol_type),
         group_state: Str::from_static(translate::group_state(listing.state)),
-        group_type: Str::from_static(CLASSIC),
+        group_type: Str::from_static(match listing.kind {
+            GroupType::Classic => "classic",
+            GroupType::Consumer => "consumer",
+        }),
     }
 }
 
-/// Upper and lower case are the same to filters, as in Kafka.
+/// Upper and lower case are the same to filters; around states, blanks are nothing. As in Kafka.
 fn is_asked_for(request: &ListGroupsRequest, group: &ListedGroup) -> bool {
-    let among = |filter: &[Str], own: &str| {
-        filter.is_empty() || filter.iter().any(|asked| asked.trim().eq_ignore_ascii_case(own))
-    };
-    among(&request.states_filter, &group.group_state)
-        && among(&request.types_filter, &group.group_type)
+    let state = |asked: &Str| asked.trim().eq_ignore_ascii_case(&group.group_state);
+    let kind = |asked: &Str| asked.eq_ignore_ascii_case(&group.group_type);
+    let (states, types) = (&request.states_filter, &request.types_filter);
+    (states.is_empty() || states.iter().any(state)) && (types.is_empty() || types.iter().any(kind))
 }
 
 fn failed(error: GroupError) -> ListGroupsResponse {

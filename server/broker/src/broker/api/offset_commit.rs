@@ -17,6 +17,8 @@ use crate::broker::{groups, topics, translate};
 
 /// From this version on a missing group is told as such.
 const NOT_FOUND_FROM: i16 = 9;
+/// From this version on topics are named by their ids.
+const IDS_FROM: i16 = 10;
 
 pub(crate) fn handle(call: &Call, request: OffsetCommitRequest) -> Handled<OffsetCommitResponse> {
     let mut offsets = Vec::new();
@@ -25,7 +27,10 @@ pub(crate) fn handle(call: &Call, request: OffsetCommitRequest) -> Handled<Offse
     let mut answer = Vec::with_capacity(request.topics.len());
     let image = call.node.image();
     for (at, topic) in request.topics.into_iter().enumerate() {
-        let found = topics::find(&image, topic.topic_id, &topic.name);
+        let found = match topic.topic_id.is_zero() && call.header.version >= IDS_FROM {
+            true => Err(ErrorCode::UnknownTopicId),
+            false => topics::find(&image, topic.topic_id, &topic.name),
+        };
         let mut codes = Vec::with_capacity(topic.partitions.len());
         for (nth, partition) in topic.partitions.iter().enumerate() {
             codes.push(match check(found.as_ref(), partition) {

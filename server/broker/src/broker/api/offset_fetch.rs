@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use corelog_engine::group::name::Epoch;
 use corelog_engine::group::record::Committed;
 use corelog_engine::group::request::{FetchRequest, GroupError, Reply, Request, TopicOffsets};
 use corelog_engine::id::TopicId;
@@ -27,9 +28,10 @@ const GROUP_ERROR_FROM: i16 = 2;
 const IDS_FROM: i16 = 10;
 
 pub(crate) fn handle(call: &Call, request: OffsetFetchRequest) -> Handled<OffsetFetchResponse> {
-    let (node, version) = (call.node.clone(), call.header.version);
+    let (node, version, stable) = (call.node.clone(), call.header.version, request.require_stable);
     let groups = if version >= SEVERAL_FROM { request.groups } else { vec![only(request)] };
-    let asked: Vec<_> = groups.into_iter().map(|group| Asked::new(&node, version, group)).collect();
+    let asked: Vec<_> =
+        groups.into_iter().map(|group| Asked::new(&node, version, stable, group)).collect();
     Handled::later(async move {
         let mut answers = Vec::with_capacity(asked.len());
         for asked in asked {
@@ -78,6 +80,7 @@ impl Asked<()> {
     fn new(
         node: &Node,
         version: i16,
+        stable: bool,
         group: OffsetFetchRequestGroup,
     ) -> Asked<impl Future<Output = Result<Reply, GroupError>> + use<>> {
         let image = node.image();
@@ -97,7 +100,11 @@ impl Asked<()> {
             known
         });
         let wanted = topics.clone().unwrap_or_default();
-        let question = FetchRequest { group: (*group.group_id).into(), topics };
+        // Nobody in particular is no member in no epoch.
+        let named = group.member_id.is_some() || group.member_epoch >= 0;
+        let member = group.member_id.as_deref().unwrap_or_default().into();
+        let member = named.then_some((member, Epoch(group.member_epoch)));
+        let question = FetchRequest { group: (*group.group_id).into(), member, stable, topics };
         let asked = groups::ask(node, &group.group_id, Request::Fetch(question));
         Asked { group_id: group.group_id, image, unknown, wanted, asked }
     }

@@ -1,0 +1,270 @@
+//! Consumer groups (KIP-848): members say what they want and have, the broker says what they are to
+//! have. Facts: Kafka's `modern.consumer` package and the consumer half of `GroupMetadataManager`.
+//!
+//! Three counts lead from a change to its end. The *group's epoch* rises with every change of who
+//! is in it and what there is to read. The *target* is what the members are to have for the group's
+//! epoch of its moment. Each *member's epoch* follows when it is on the way to the newest target:
+//! first it gives up what it is to lose, then it gets what it is to have, as others give it up.
+//!
+//! A group is what its records say and nothing else: every change is made by applying the record
+//! that tells of it.
+
+mod checks;
+mod classic;
+mod convert;
+mod describe;
+mod heartbeat;
+mod leave;
+mod reconcile;
+mod subscription;
+mod target;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub(crate) use checks::check;
+pub(crate) use classic::{join, leave_all};
+pub(crate) use convert::upgrade;
+pub(crate) use leave::{leave, remove};
+
+use crate::group::history::Who;
+use crate::group::name::{Epoch, GroupId, InstanceId, MemberId};
+use crate::group::partitions::Partitions;
+use crate::group::record::{
+    Current, GroupEpoch, MemberMetadata, MemberState, Record, ResolvedRegex, TargetEpoch,
+};
+use crate::group::request::{GroupError, GroupState};
+use crate::group::turn::{Kind, Turn};
+use crate::id::Timestamp;
+
+/// What the group knows of a member.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Member {
+    metadata: MemberMetadata,
+    current: Current,
+}
+
+/// A group.
+#[derive(Clone, Debug)]
+pub(crate) struct ConsumerGroup {
+    id: GroupId,
+    epoch: Epoch,
+    /// Of its topics, when the epoch last rose.
+    hash: u64,
+    target_epoch: Epoch,
+    target_time: Timestamp,
+    members: BTreeMap<MemberId, Arc<Member>>,
+    targets: BTreeMap<MemberId, Arc<Partitions>>,
+    regexes: BTreeMap<Arc<str>, Arc<ResolvedRegex>>,
+    /// Members by their own names; says what `members` says.
+    instances: BTreeMap<InstanceId, MemberId>,
+    /// The version of the metadata that `hash` was last compared with. Not in any record: a restart
+    /// compares again.
+    compared: Option<u64>,
+}
+
+impl ConsumerGroup {
+    /// One that no record has told of yet.
+    pub(crate) fn new(id: GroupId) -> ConsumerGroup {
+        ConsumerGroup {
+            id,
+            epoch: Epoch::FIRST,
+            hash: 0,
+            target_epoch: Epoch::FIRST,
+            target_time: Timestamp(0),
+            members: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            regexes: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            compared: None,
+        }
+    }
+
+    /// Makes what a record says so. Records of other groups, and the end of this one, are not for
+    /// here.
+    pub(crate) fn apply(&mut self, record: &Record) {
+        match record {
+            Record::GroupEpoch(_, Some(GroupEpoch { epoch, hash })) => {
+                (self.epoch, self.hash) = (*epoch, *hash);
+            }
+            Record::TargetEpoch(_, value) => {
+                let none = TargetEpoch { epoch: Epoch::LEFT, time: Timestamp(0) };
+                let TargetEpoch { epoch, time } = value.unwrap_or(none);
+                (self.target_epoch, self.target_time) = (epoch, time);
+            }
+            Record::Member(_, id, Some(metadata)) => self.set_metadata(id, metadata),
+            Record::Member(_, id, None) => {
+                if let Some(gone) = self.members.remove(id) {
+                    self.forget_name(id, gone.metadata.instance.as_ref());
+                }
+            }
+            Record::Target(_, id, Some(target)) => {
+                self.targets.insert(id.clone(), Arc::new(target.clone()));
+            }
+            Record::Target(_, id, None) => drop(self.targets.remove(id)),
+            Record::Current(_, id, Some(current)) => self.entry(id).current = current.clone(),
+            Record::Current(_, id, None) => {
+                if self.members.contains_key(id) {
+                    let gone = Current { epoch: Epoch::LEFT, ..Current::default() };
+                    self.entry(id).current = gone;
+                }
+            }
+            Record::Regex(_, regex, Some(resolved)) => {
+                self.regexes.insert(regex.clone(), Arc::new(resolved.clone()));
+            }
+            Record::Regex(_, regex, None) => drop(self.regexes.remove(regex)),
+            Record::GroupEpoch(_, None) | Record::ClassicGroup(..) | Record::Offset(..) => {}
+        }
+    }
+
+    fn entry(&mut self, id: &MemberId) -> &mut Member {
+        Arc::make_mut(self.members.entry(id.clone()).or_default())
+    }
+
+    fn set_metadata(&mut self, id: &MemberId, metadata: &MemberMetadata) {
+        let before = std::mem::replace(&mut self.entry(id).metadata, metadata.clone());
+        self.forget_name(id, before.instance.as_ref());
+        if let Some(instance) = &metadata.instance {
+            self.instances.insert(instance.clone(), id.clone());
+        }
+    }
+
+    fn forget_name(&mut self, id: &MemberId, instance: Option<&InstanceId>) {
+        if let Some(instance) = instance.filter(|name| self.instances.get(*name) == Some(id)) {
+            self.instances.remove(instance);
+        }
+    }
+
+    /// Makes what a record says so, and has it written; it is taken back if that fails.
+    fn write(&mut self, record: Record, turn: &mut Turn<'_>) {
+        turn.remember(&self.id, || Some(Kind::Consumer(self.clone())));
+        self.apply(&record);
+        turn.records.push(record);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    fn member(&self, id: &MemberId) -> Result<&Member, GroupError> {
+        self.members.get(id).map(|member| &**member).ok_or(GroupError::UnknownMember)
+    }
+
+    /// A member, for those who ask why something happened.
+    fn who(&self, id: &MemberId) -> Option<Who> {
+        let metadata = &self.members.get(id)?.metadata;
+        Some(Who {
+            member: id.clone(),
+            instance: metadata.instance.clone(),
+            client_id: metadata.client_id.clone(),
+            client_host: metadata.client_host.clone(),
+        })
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Where it stands (`ConsumerGroup.ConsumerGroupState`).
+    pub(crate) fn state(&self) -> GroupState {
+        let settled = |member: &Arc<Member>| {
+            member.current.state == MemberState::Stable && member.current.epoch == self.target_epoch
+        };
+        match () {
+            () if self.members.is_empty() => GroupState::Empty,
+            () if self.epoch > self.target_epoch => GroupState::Assigning,
+            () if !self.members.values().all(settled) => GroupState::Reconciling,
+            () => GroupState::Stable,
+        }
+    }
+
+    /// Whether everyone has what it is to have.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        matches!(self.state(), GroupState::Stable | GroupState::Empty)
+    }
+
+    /// Whether a topic's offsets are in use.
+    pub(crate) fn reads(&self, topic: &str) -> bool {
+        let named = |member: &Arc<Member>| member.metadata.topics.contains(topic);
+        let matched = |resolved: &Arc<ResolvedRegex>| resolved.topics.contains(topic);
+        self.members.values().any(named) || self.regexes.values().any(matched)
+    }
+
+    /// Whether somebody may have what is committed: nobody in particular, or a member in its epoch.
+    pub(crate) fn may_fetch(&self, member: Option<&(MemberId, Epoch)>) -> Result<(), GroupError> {
+        let Some((id, epoch)) = member else { return Ok(()) };
+        let member = self.member(id)?;
+        match (*epoch == member.current.epoch, &member.metadata.classic) {
+            (true, _) => Ok(()),
+            (false, None) => Err(GroupError::StaleMemberEpoch),
+            (false, Some(_)) => Err(GroupError::IllegalGeneration),
+        }
+    }
+
+    /// Whether somebody may commit for these partitions. An epoch of before is good enough for what
+    /// the member has had since then (KIP-1251).
+    pub(crate) fn may_commit(
+        &self,
+        id: &MemberId,
+        epoch: Epoch,
+        knows_epochs: bool,
+        mut partitions: impl Iterator<Item = (Option<crate::id::TopicId>, i32)>,
+    ) -> Result<(), GroupError> {
+        if epoch.0 < 0 && self.is_empty() {
+            return Ok(());
+        }
+        let member = self.member(id)?;
+        let is_classic = member.metadata.classic.is_some();
+        if !is_classic && !knows_epochs {
+            return Err(GroupError::UnsupportedVersion);
+        }
+        let current = &member.current;
+        let has = |(topic, index): (Option<crate::id::TopicId>, i32)| {
+            let since = |held: &crate::group::partitions::Held| held.since(topic?, index);
+            let since = since(&current.assigned).or_else(|| since(&current.revoking));
+            since.is_some_and(|since| epoch >= since)
+        };
+        match epoch.cmp(&current.epoch) {
+            std::cmp::Ordering::Equal => Ok(()),
+            std::cmp::Ordering::Less if partitions.all(has) => Ok(()),
+            _ if is_classic => Err(GroupError::IllegalGeneration),
+            _ => Err(GroupError::StaleMemberEpoch),
+        }
+    }
+
+    /// What ends the group, in the order in which a group may end.
+    pub(crate) fn endings(&self) -> Vec<Record> {
+        let id = || self.id.clone();
+        let members = || self.members.keys().cloned();
+        let mut records: Vec<Record> =
+            members().map(|member| Record::Current(id(), member, None)).collect();
+        let targets = self.targets.keys().cloned();
+        records.extend(targets.map(|member| Record::Target(id(), member, None)));
+        records.push(Record::TargetEpoch(id(), None));
+        records.extend(members().map(|member| Record::Member(id(), member, None)));
+        let regexes = self.regexes.keys().cloned();
+        records.extend(regexes.map(|regex| Record::Regex(id(), regex, None)));
+        records.push(Record::GroupEpoch(id(), None));
+        records
+    }
+
+    /// All records are read, or what was believed is taken back: members have their time again.
+    pub(crate) fn loaded(&self, turn: &mut Turn<'_>) {
+        for (id, member) in &self.members {
+            turn.set_session(&self.id, id, turn.settings.consumer.session_ms);
+            self.time_revocation(id, member, turn);
+        }
+    }
+
+    /// Names of those whom `instances` knows; what a test compares with what the members say.
+    #[cfg(test)]
+    pub(crate) fn is_consistent(&self) -> bool {
+        let named: BTreeMap<_, _> = self
+            .members
+            .iter()
+            .filter_map(|(id, member)| Some((member.metadata.instance.clone()?, id.clone())))
+            .collect();
+        let is_known = |id: &MemberId| self.members.contains_key(id);
+        named == self.instances && self.targets.keys().all(is_known)
+    }
+}

@@ -1,0 +1,163 @@
+//! What members read: topics by name and by pattern, and whether these have changed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use regex::{Regex, RegexBuilder};
+use twox_hash::XxHash3_64;
+
+use crate::group::consumer::ConsumerGroup;
+use crate::group::history::Cause;
+use crate::group::record::{GroupEpoch, MemberMetadata, Record, ResolvedRegex};
+use crate::group::request::{GroupError, Refused};
+use crate::group::turn::Turn;
+use crate::id::TopicId;
+use crate::metadata::Image;
+
+/// Bytes that a compiled pattern may take.
+const REGEX_BYTES: usize = 1 << 20;
+/// Milliseconds between two looks at all topics because one of them is new. (Kafka: 10,000.)
+const RESOLVE_MS: i64 = 1_000;
+
+impl ConsumerGroup {
+    /// Topics that exist and that somebody reads who says this of itself.
+    pub(super) fn topics_of(&self, metadata: &MemberMetadata, image: &Image) -> BTreeSet<TopicId> {
+        let matched = self.regexes.get(&metadata.regex).map(|resolved| &resolved.topics);
+        let names = metadata.topics.iter().chain(matched.into_iter().flatten());
+        names.filter_map(|name| Some(image.topic(name)?.id)).collect()
+    }
+
+    /// Makes the group's epoch rise if it must: members have changed what they read, or the topics
+    /// have changed (`hasMetadataExpired`, and what follows from it).
+    pub(super) fn refresh(&mut self, changed: Option<Cause>, turn: &mut Turn<'_>) {
+        let found = self.resolve(turn);
+        let cause = changed.or(found.then_some(Cause::TopicsChanged));
+        let changed = cause.is_some();
+        let version = turn.image.version();
+        if !changed && self.compared == Some(version) {
+            return;
+        }
+        let hash = self.topics_hash(turn.image);
+        if changed || hash != self.hash {
+            let value = GroupEpoch { epoch: self.epoch.next(), hash };
+            self.write(Record::GroupEpoch(self.id.clone(), Some(value)), turn);
+            turn.began(&self.id, cause.unwrap_or(Cause::TopicsChanged));
+        }
+        self.compared = Some(version);
+    }
+
+    /// What identifies the state of the topics that are read; 0 if there are none. Only ever
+    /// compared with itself: Kafka's own number for the same would be another.
+    pub(super) fn topics_hash(&self, image: &Image) -> u64 {
+        let named = self.members.values().flat_map(|member| &member.metadata.topics);
+        let matched = self.regexes.values().flat_map(|resolved| &resolved.topics);
+        let names: BTreeSet<&Arc<str>> = named.chain(matched).collect();
+        let mut bytes = Vec::new();
+        for topic in names.into_iter().filter_map(|name| image.topic(name)) {
+            bytes.extend(topic.id.0);
+            bytes.extend(topic.partitions.to_be_bytes());
+        }
+        if bytes.is_empty() { 0 } else { XxHash3_64::oneshot(&bytes) }
+    }
+
+    fn is_used(&self, regex: &str) -> bool {
+        self.members.values().any(|member| &*member.metadata.regex == regex)
+    }
+
+    /// Refuses a pattern that is none. One that is in use already was looked at.
+    pub(super) fn check_regex(&self, regex: &str) -> Result<(), Refused> {
+        if regex.is_empty() || self.is_used(regex) {
+            return Ok(());
+        }
+        compile(regex).map(drop).map_err(|error| {
+            let why = format!(
+                "SubscribedTopicRegex `{regex}` is not a valid regular expression: {error}."
+            );
+            Refused::new(GroupError::InvalidRegex, why)
+        })
+    }
+
+    /// Forgets what patterns match that nobody uses any more.
+    pub(super) fn drop_regexes(&mut self, turn: &mut Turn<'_>) {
+        let unused: Vec<_> =
+            self.regexes.keys().filter(|regex| !self.is_used(regex)).cloned().collect();
+        for regex in unused {
+            self.write(Record::Regex(self.id.clone(), regex, None), turn);
+        }
+    }
+
+    /// Looks up what patterns match that are new, or all when topics have come since; whether
+    /// anything has changed. Kafka does this in the background, one or two heartbeats later.
+    fn resolve(&mut self, turn: &mut Turn<'_>) -> bool {
+        let used: BTreeSet<Arc<str>> = self
+            .members
+            .values()
+            .map(|member| member.metadata.regex.clone())
+            .filter(|regex| !regex.is_empty())
+            .collect();
+        let (version, now) = (turn.image.version(), turn.now.wall);
+        let old = |resolved: &Arc<ResolvedRegex>| {
+            let soon = (0..RESOLVE_MS).contains(&(now.0 - resolved.time.0));
+            resolved.version != version && !soon
+        };
+        let mut changed = false;
+        for regex in used {
+            if !self.regexes.get(&regex).is_none_or(old) {
+                continue;
+            }
+            let topics = matches(&regex, turn.image);
+            let resolved = ResolvedRegex { topics, version, time: now };
+            if let Some(known) = self.regexes.get_mut(&regex)
+                && known.topics == resolved.topics
+            {
+                // Not worth a record.
+                *known = Arc::new(resolved);
+                continue;
+            }
+            self.write(Record::Regex(self.id.clone(), regex, Some(resolved)), turn);
+            changed = true;
+        }
+        changed
+    }
+}
+
+/// A pattern that a topic's whole name has to match, in time linear in the name's length.
+fn compile(regex: &str) -> Result<Regex, regex::Error> {
+    // By itself first: `a)(b` is none.
+    let build = |pattern: &str| RegexBuilder::new(pattern).size_limit(REGEX_BYTES).build();
+    build(regex)?;
+    build(&format!("^(?:{regex})$"))
+}
+
+fn matches(regex: &str, image: &Image) -> BTreeSet<Arc<str>> {
+    // It was looked at when a member brought it.
+    let Ok(regex) = compile(regex) else { return BTreeSet::new() };
+    let names = image.topics().map(|topic| &topic.name);
+    names.filter(|name| regex.is_match(name)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_matches_whole_names() {
+        for (regex, name, expected) in [
+            ("foo*", "fo", true),
+            ("foo*", "fooo", true),
+            ("foo*", "foobar", false),
+            ("a|b", "b", true),
+            ("a|b", "ab", false),
+            ("a|ab", "ab", true),
+            ("", "a", false),
+            ("t\\.[0-9]+", "t.17", true),
+            ("(?i)T", "t", true),
+        ] {
+            let found = compile(regex).expect(regex).is_match(name);
+            assert_eq!(found, expected, "{regex} {name}");
+        }
+        for regex in ["[", "a)(b", "(?=a)", "(a)\\1", "a{1000}{1000}", "*"] {
+            assert!(compile(regex).is_err(), "{regex}");
+        }
+    }
+}

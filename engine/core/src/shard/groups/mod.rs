@@ -1,0 +1,284 @@
+//! As owner: the coordinators of the partitions of `__consumer_offsets` that this shard owns. A
+//! coordinator begins with the first request to its partition, which waits until the partition is
+//! read; what it decides is appended like any other batch.
+
+mod load;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::group::coordinator::{BatchNumber, Coordinator, Output};
+use crate::group::record::Record;
+use crate::group::request::{Asker, GroupError, Request};
+use crate::group::settings::GroupSettings;
+use crate::id::{Instant, Now, Offset, ShardId, Timestamp, TopicId, TopicPartition};
+use crate::metadata::Image;
+use crate::record::{BatchBuilder, BatchHeader, Codec, NewRecord};
+use crate::shard::effect::{Effects, Notice};
+use crate::shard::event::Health;
+use crate::shard::message::{Answer, CallId, Message};
+use crate::shard::partition::{OwnerCall, Slot, Waiter};
+use crate::shard::request::{Append, AppendError, GroupCall};
+use crate::shard::{Map, Shard};
+use load::Loading;
+
+/// Timers of groups that one turn attends to.
+const TICKS: usize = 1_000;
+
+/// Requests that may wait for a partition to be loaded.
+const WAITING: usize = 10_000;
+
+/// The coordinators of a shard.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    settings: GroupSettings,
+    hosts: Map<Slot, Host>,
+    /// Reads that load partitions.
+    loads: Map<CallId, Slot>,
+    next_asker: u64,
+    /// When coordinators have something to do, those of them that do.
+    deadlines: BTreeSet<(Instant, Slot)>,
+    /// The topics that there are, as far as anyone has told.
+    image: Arc<Image>,
+}
+
+/// A coordinator, and who has asked it.
+#[derive(Debug)]
+struct Host {
+    partition: TopicPartition,
+    coordinator: Coordinator,
+    stage: Stage,
+    askers: Map<Asker, OwnerCall>,
+    /// Where it is among the deadlines.
+    deadline: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Loading(Loading),
+    Active,
+    /// Its partition cannot be read; that is tried again from then on.
+    Failed(Instant),
+}
+
+impl Host {
+    fn new(partition: TopicPartition, settings: &GroupSettings) -> Host {
+        Host {
+            partition,
+            coordinator: Coordinator::new(settings.clone()),
+            stage: Stage::Loading(Loading::default()),
+            askers: Map::default(),
+            deadline: None,
+        }
+    }
+}
+
+impl Groups {
+    pub(crate) fn new(settings: GroupSettings) -> Groups {
+        Groups {
+            settings,
+            hosts: Map::default(),
+            loads: Map::default(),
+            next_asker: 0,
+            deadlines: BTreeSet::new(),
+            image: Arc::default(),
+        }
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    fn note_deadline(&mut self, slot: Slot) {
+        let Some(host) = self.hosts.get_mut(&slot) else { return };
+        let next = host.coordinator.next_deadline();
+        if let Some(before) = std::mem::replace(&mut host.deadline, next) {
+            self.deadlines.remove(&(before, slot));
+        }
+        self.deadlines.extend(next.map(|at| (at, slot)));
+    }
+}
+
+impl Shard {
+    /// A request to the coordinator of a partition.
+    pub(super) fn on_group_request(
+        &mut self,
+        now: Now,
+        from: ShardId,
+        id: CallId,
+        GroupCall { partition, image, request }: GroupCall,
+        fx: &mut Effects,
+    ) {
+        let call = OwnerCall { from, id };
+        let Some(slot) = self.online(partition) else {
+            return self.refuse_group(now, call, GroupError::NotCoordinator, fx);
+        };
+        if image.version() > self.groups.image.version() {
+            self.groups.image = image;
+        }
+        let settings = &self.groups.settings;
+        let host = self.groups.hosts.entry(slot).or_insert_with(|| Host::new(partition, settings));
+        if matches!(host.stage, Stage::Failed(until) if now.instant >= until) {
+            *host = Host::new(partition, settings);
+        }
+        host.coordinator.learn(&self.groups.image);
+        match &mut host.stage {
+            Stage::Active => self.ask_coordinator(now, slot, call, request, fx),
+            Stage::Failed(_) => self.refuse_group(now, call, GroupError::NotCoordinator, fx),
+            Stage::Loading(loading) if loading.waiting.len() >= WAITING => {
+                self.refuse_group(now, call, GroupError::LoadInProgress, fx);
+            }
+            Stage::Loading(loading) => {
+                loading.waiting.push((call, request));
+                if loading.waiting.len() == 1 {
+                    self.load(now, slot, fx);
+                }
+            }
+        }
+    }
+
+    fn online(&self, partition: TopicPartition) -> Option<Slot> {
+        let slot = *self.slots.get(&partition)?;
+        let online = self.partitions.get(&slot).is_some_and(|p| p.health == Health::Online);
+        (online && !self.directory.is_offline()).then_some(slot)
+    }
+
+    fn refuse_group(&mut self, now: Now, call: OwnerCall, error: GroupError, fx: &mut Effects) {
+        self.send(now, call.from, Message::Answer(call.id, Answer::Group(Err(error))), fx);
+    }
+
+    fn ask_coordinator(
+        &mut self,
+        now: Now,
+        slot: Slot,
+        call: OwnerCall,
+        request: Request,
+        fx: &mut Effects,
+    ) {
+        self.groups.next_asker += 1;
+        let asker = Asker(self.groups.next_asker);
+        let Some(host) = self.groups.hosts.get_mut(&slot) else { return };
+        host.askers.insert(asker, call);
+        let output = host.coordinator.request(now, asker, request);
+        self.follow(now, slot, output, fx);
+    }
+
+    /// Sends what a coordinator answers, and appends what it wants to remember.
+    fn follow(&mut self, now: Now, slot: Slot, output: Output, fx: &mut Effects) {
+        let Some(host) = self.groups.hosts.get_mut(&slot) else { return };
+        let partition = host.partition;
+        let told: Vec<_> = output
+            .replies
+            .into_iter()
+            .filter_map(|(asker, reply)| Some((host.askers.remove(&asker)?, reply)))
+            .collect();
+        self.groups.note_deadline(slot);
+        for (group, rebalance) in output.rebalances {
+            fx.notice(Notice::Rebalanced(group, Box::new(rebalance)));
+        }
+        for (call, reply) in told {
+            self.send(now, call.from, Message::Answer(call.id, Answer::Group(Ok(reply))), fx);
+        }
+        if let Some((number, records)) = output.batch {
+            let waiter = Waiter::Group { slot, number };
+            match encode(&records, now.wall) {
+                Some((header, batch)) => {
+                    let append_time = Timestamp::NONE;
+                    self.append(now, Append { partition, header, batch, append_time }, waiter, fx);
+                }
+                None => {
+                    let error = AppendError::TooLarge { max: i32::MAX as u32 };
+                    self.appended(now, waiter, Err(error), fx);
+                }
+            }
+        }
+    }
+
+    /// What a coordinator wants to remember is durable, or will not be.
+    pub(super) fn on_group_batch(
+        &mut self,
+        now: Now,
+        slot: Slot,
+        number: BatchNumber,
+        result: Result<(), AppendError>,
+        fx: &mut Effects,
+    ) {
+        let Some(host) = self.groups.hosts.get_mut(&slot) else { return };
+        let output = match result {
+            Ok(()) => host.coordinator.durable(now, number),
+            Err(error) => host.coordinator.failed(now, number, why(&error)),
+        };
+        self.follow(now, slot, output, fx);
+    }
+
+    /// A partition is no more, or cannot be written: nor is its coordinator. Whoever waits for it
+    /// is told.
+    pub(super) fn unload_groups(&mut self, now: Now, slot: Slot, fx: &mut Effects) {
+        let Some(host) = self.groups.hosts.remove(&slot) else { return };
+        self.groups.deadlines.retain(|(_, other)| *other != slot);
+        let mut calls: Vec<OwnerCall> = host.askers.into_values().collect();
+        if let Stage::Loading(loading) = host.stage {
+            calls.extend(loading.waiting.into_iter().map(|(call, _)| call));
+        }
+        for call in calls {
+            self.refuse_group(now, call, GroupError::NotCoordinator, fx);
+        }
+    }
+
+    /// Topics are gone: so is what groups have committed for them, where groups are loaded.
+    pub(super) fn forget_offsets(
+        &mut self,
+        now: Now,
+        removed: &[TopicPartition],
+        fx: &mut Effects,
+    ) {
+        let mut topics: Vec<TopicId> = removed.iter().map(|partition| partition.topic).collect();
+        topics.dedup();
+        let active =
+            |(slot, host): (&Slot, &Host)| matches!(host.stage, Stage::Active).then_some(*slot);
+        for slot in self.groups.hosts.iter().filter_map(active).collect::<Vec<_>>() {
+            let Some(host) = self.groups.hosts.get_mut(&slot) else { continue };
+            let output = host.coordinator.topics_deleted(now, &topics);
+            self.follow(now, slot, output, fx);
+        }
+    }
+
+    /// Lets coordinators do what is due; what is left is due in the next turn.
+    pub(super) fn tick_groups(&mut self, now: Now, fx: &mut Effects) {
+        for _ in 0..TICKS {
+            let Some(&(at, slot)) = self.groups.deadlines.first() else { return };
+            if at > now.instant {
+                return;
+            }
+            let Some(host) = self.groups.hosts.get_mut(&slot) else { return };
+            let output = host.coordinator.tick(now);
+            self.follow(now, slot, output, fx);
+        }
+    }
+}
+
+fn encode(records: &[Record], now: Timestamp) -> Option<(BatchHeader, Bytes)> {
+    let mut builder = BatchBuilder::new(Codec::None).base_offset(Offset::ZERO);
+    for record in records {
+        let stored = record.encode();
+        let (key, value) = (Some(&stored.key[..]), stored.value.as_deref());
+        builder.append(NewRecord { timestamp: now, key, value, headers: &[] });
+    }
+    let batch = builder.build().ok()?;
+    let header = BatchHeader::parse(&batch).ok()?;
+    Some((header, batch))
+}
+
+/// Kafka's errors of writes, as clients of groups are told them
+/// (`CoordinatorOperationExceptionHelper`).
+fn why(error: &AppendError) -> GroupError {
+    match error {
+        AppendError::UnknownPartition | AppendError::Offline => GroupError::NotCoordinator,
+        AppendError::Busy | AppendError::DiskFull => GroupError::CoordinatorNotAvailable,
+        AppendError::TooLarge { .. }
+        | AppendError::OutOfOrder { .. }
+        | AppendError::Fenced { .. } => GroupError::Unknown,
+    }
+}

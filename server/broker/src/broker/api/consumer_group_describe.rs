@@ -1,0 +1,117 @@
+//! ConsumerGroupDescribe: consumer groups, their members, what they have and are to have (KIP-848).
+
+use std::sync::Arc;
+
+use corelog_engine::group::partitions::Partitions;
+use corelog_engine::group::request::{
+    ConsumerDescription, ConsumerMember, GroupError, Refused, Reply, Request,
+};
+use corelog_engine::metadata::Image;
+use corelog_wire::error_code::ErrorCode;
+use corelog_wire::messages::consumer_group_describe::{
+    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribedAssignment,
+    DescribedConsumer, DescribedConsumerGroup, DescribedPartitions,
+};
+use corelog_wire::text::Str;
+use corelog_wire::uuid::Uuid;
+
+use crate::broker::api::{Call, Handled};
+use crate::broker::{groups, operations, translate};
+
+/// Kafka's numbers of member types.
+const CLASSIC: i8 = 0;
+const CONSUMER: i8 = 1;
+
+pub(crate) fn handle(
+    call: &Call,
+    request: ConsumerGroupDescribeRequest,
+) -> Handled<ConsumerGroupDescribeResponse> {
+    let image = call.node.image();
+    if !groups::has_consumer_protocol(&image) {
+        let refused = |group_id| DescribedConsumerGroup {
+            group_id,
+            error_code: ErrorCode::UnsupportedVersion,
+            ..DescribedConsumerGroup::default()
+        };
+        let groups = request.group_ids.into_iter().map(refused).collect();
+        return Handled::Now(ConsumerGroupDescribeResponse { groups, ..Default::default() });
+    }
+    let include = request.include_authorized_operations;
+    let asked = request.group_ids.into_iter().map(|group_id| {
+        let question = Request::DescribeConsumer((*group_id).into());
+        let asked = (!group_id.is_empty()).then(|| groups::ask(&call.node, &group_id, question));
+        (group_id, asked)
+    });
+    let asked: Vec<_> = asked.collect();
+    Handled::later(async move {
+        let mut groups = Vec::with_capacity(asked.len());
+        for (group_id, asked) in asked {
+            let answer = match asked {
+                Some(asked) => asked.await,
+                None => Err(GroupError::InvalidGroupId),
+            };
+            let group = match answer {
+                Ok(Reply::DescribeConsumer(Ok(group))) => described(&image, *group, include),
+                Ok(Reply::DescribeConsumer(Err(refused))) => refusal(refused),
+                Ok(_) => refusal(Refused { error: GroupError::Unknown, why: None }),
+                // Without the topic there are no groups.
+                Err(GroupError::NotCoordinator) if groups::topic(&image).is_none() => {
+                    let why = format!("Group {group_id} not found.");
+                    refusal(Refused::new(GroupError::NotFound, why))
+                }
+                Err(error) => refusal(Refused { error, why: None }),
+            };
+            groups.push(DescribedConsumerGroup { group_id, ..group });
+        }
+        ConsumerGroupDescribeResponse { groups, ..ConsumerGroupDescribeResponse::default() }
+    })
+}
+
+fn described(image: &Image, group: ConsumerDescription, include: bool) -> DescribedConsumerGroup {
+    DescribedConsumerGroup {
+        group_state: Str::from_static(translate::group_state(group.state)),
+        group_epoch: group.epoch.0,
+        assignment_epoch: group.assignment_epoch.0,
+        assignor_name: Str::from_static(group.assignor),
+        members: group.members.into_iter().map(|member| told(image, member)).collect(),
+        authorized_operations: operations::told(include, operations::GROUP),
+        ..DescribedConsumerGroup::default()
+    }
+}
+
+fn told(image: &Image, member: ConsumerMember) -> DescribedConsumer {
+    let text = |text: Arc<str>| Str::from(&*text);
+    DescribedConsumer {
+        member_id: Str::from(member.member.as_str()),
+        instance_id: member.instance.map(|name| Str::from(name.as_str())),
+        rack_id: member.rack.map(text),
+        member_epoch: member.epoch.0,
+        client_id: text(member.client_id),
+        client_host: text(member.client_host),
+        subscribed_topic_names: member.topics.into_iter().map(text).collect(),
+        subscribed_topic_regex: Some(text(member.regex)),
+        assignment: named(image, &member.assignment),
+        target_assignment: named(image, &member.target),
+        member_type: if member.is_classic { CLASSIC } else { CONSUMER },
+    }
+}
+
+/// Partitions of topics that exist.
+fn named(image: &Image, partitions: &Partitions) -> DescribedAssignment {
+    let topics = partitions.topics().filter_map(|(topic, indexes)| {
+        Some(DescribedPartitions {
+            topic_id: Uuid(topic.0),
+            topic_name: Str::from(&*image.topic_by_id(topic)?.name),
+            partitions: indexes.iter().copied().collect(),
+        })
+    });
+    DescribedAssignment { topic_partitions: topics.collect() }
+}
+
+fn refusal(refused: Refused) -> DescribedConsumerGroup {
+    DescribedConsumerGroup {
+        error_code: translate::group(refused.error),
+        error_message: refused.why.map(|why| Str::from(&*why)),
+        ..DescribedConsumerGroup::default()
+    }
+}

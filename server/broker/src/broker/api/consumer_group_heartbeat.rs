@@ -1,0 +1,102 @@
+//! ConsumerGroupHeartbeat: a member of a consumer group joins, is there, or goes (KIP-848).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use corelog_engine::group::name::Epoch;
+use corelog_engine::group::partitions::Partitions;
+use corelog_engine::group::request::{
+    ConsumerHeartbeat, ConsumerStanding, GroupError, Refused, Reply, Request,
+};
+use corelog_engine::id::TopicId;
+use corelog_wire::error_code::ErrorCode;
+use corelog_wire::messages::consumer_group_heartbeat::{
+    Assignment, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, TopicPartitions,
+};
+use corelog_wire::text::Str;
+use corelog_wire::uuid::Uuid;
+
+use crate::broker::api::{Call, Handled};
+use crate::broker::{groups, translate};
+
+/// From this version on members choose their ids.
+const NAMES_ITSELF_FROM: i16 = 1;
+/// Not said.
+const UNSAID: i32 = -1;
+
+pub(crate) fn handle(
+    call: &Call,
+    request: ConsumerGroupHeartbeatRequest,
+) -> Handled<ConsumerGroupHeartbeatResponse> {
+    if !groups::has_consumer_protocol(&call.node.image()) {
+        let error_code = ErrorCode::UnsupportedVersion;
+        let refusal = ConsumerGroupHeartbeatResponse { error_code, ..Default::default() };
+        return Handled::Now(refusal);
+    }
+    let group = request.group_id.clone();
+    let asked = groups::ask(&call.node, &group, question(call, request));
+    Handled::later(async move {
+        match asked.await {
+            Ok(Reply::ConsumerHeartbeat(Ok(standing))) => told(standing),
+            Ok(Reply::ConsumerHeartbeat(Err(refused))) => refusal(refused),
+            Ok(_) => refusal(Refused { error: GroupError::Unknown, why: None }),
+            Err(error) => refusal(Refused { error, why: None }),
+        }
+    })
+}
+
+fn question(call: &Call, request: ConsumerGroupHeartbeatRequest) -> Request {
+    let shared = |text: Str| -> Arc<str> { Arc::from(&*text) };
+    let topics = request.subscribed_topic_names;
+    Request::ConsumerHeartbeat(Box::new(ConsumerHeartbeat {
+        group: (*request.group_id).into(),
+        member: (*request.member_id).into(),
+        epoch: Epoch(request.member_epoch),
+        instance: request.instance_id.as_deref().map(Into::into),
+        rack: request.rack_id.map(shared),
+        rebalance_ms: Some(request.rebalance_timeout_ms).filter(|ms| *ms != UNSAID),
+        topics: topics.map(|names| names.into_iter().map(shared).collect::<BTreeSet<_>>()),
+        regex: request.subscribed_topic_regex.map(shared),
+        assignor: request.server_assignor.map(shared),
+        owned: request.topic_partitions.map(owned),
+        client_id: (*call.header.client_id).into(),
+        client_host: call.entrance.client_host.clone(),
+        fresh: call.node.shard.random(),
+        names_itself: call.header.version >= NAMES_ITSELF_FROM,
+    }))
+}
+
+fn owned(topics: Vec<TopicPartitions>) -> Partitions {
+    let partitions = topics.into_iter().flat_map(|topic| {
+        let id = TopicId(topic.topic_id.0);
+        topic.partitions.into_iter().map(move |index| (id, index))
+    });
+    partitions.collect()
+}
+
+fn told(standing: ConsumerStanding) -> ConsumerGroupHeartbeatResponse {
+    let assignment = standing.assignment.map(|partitions| Assignment {
+        topic_partitions: partitions
+            .topics()
+            .map(|(topic, indexes)| TopicPartitions {
+                topic_id: Uuid(topic.0),
+                partitions: indexes.iter().copied().collect(),
+            })
+            .collect(),
+    });
+    ConsumerGroupHeartbeatResponse {
+        member_id: Some(Str::from(standing.member.as_str())),
+        member_epoch: standing.epoch.0,
+        heartbeat_interval_ms: standing.interval_ms,
+        assignment,
+        ..ConsumerGroupHeartbeatResponse::default()
+    }
+}
+
+fn refusal(refused: Refused) -> ConsumerGroupHeartbeatResponse {
+    ConsumerGroupHeartbeatResponse {
+        error_code: translate::group(refused.error),
+        error_message: refused.why.map(|why| Str::from(&*why)),
+        ..ConsumerGroupHeartbeatResponse::default()
+    }
+}
