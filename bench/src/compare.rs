@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
@@ -25,6 +27,8 @@ const OWN: &str = "corelog";
 const STREAMS: &str = "corelog-bench-streams";
 /// How that program says that it cannot run a scenario.
 const REFUSED: i32 = 3;
+/// Between two measurements, for a disk that takes note of deleted files after they are gone.
+const REST: Duration = Duration::from_secs(3);
 
 /// Flags of `compare`.
 #[derive(Args, Clone, Debug)]
@@ -198,6 +202,11 @@ impl Comparison<'_> {
             path.canonicalize().map_err(|source| Failure::File { path: path.clone(), source })?;
         let dir = Temporary::new(path);
         let log = Temporary::new(log_of(dir.path()));
+        if !self.args.quick {
+            // What the one before has left in memory and deleted is not this one's burden.
+            rustix::fs::sync();
+            thread::sleep(REST);
+        }
         let code = if scenario.starts_brokers() {
             self.wait(&mut self.starting(rival, scenario, dir.path(), round)?)
         } else {

@@ -219,8 +219,9 @@ impl Member<'_> {
             members: vec![member],
             ..LeaveGroupRequest::default()
         };
-        self.client.call(LEAVE, &request)?;
-        Ok(())
+        let left = self.client.call(LEAVE, &request)?;
+        let codes = left.members.iter().map(|member| member.error_code).chain([left.error_code]);
+        codes.filter(|code| *code != ErrorCode::None).try_for_each(may_be)
     }
 }
 

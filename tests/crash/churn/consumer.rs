@@ -174,7 +174,9 @@ impl Member<'_> {
             member_epoch: LEFT,
             ..ConsumerGroupHeartbeatRequest::default()
         };
-        self.client.call(HEARTBEAT, &request)?;
-        Ok(())
+        match self.client.call(HEARTBEAT, &request)?.error_code {
+            ErrorCode::None => Ok(()),
+            code => may_be(code),
+        }
     }
 }

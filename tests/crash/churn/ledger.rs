@@ -127,8 +127,11 @@ impl Ledger {
         Ok(())
     }
 
-    pub(super) fn words(&self) -> String {
+    /// What has been done; a failure if that is next to nothing.
+    pub(super) fn words(&self) -> Result<String, String> {
         let inner = self.lock();
-        format!("{} commits, {} assignments", inner.acknowledged, inner.assignments)
+        let words = format!("{} commits, {} assignments", inner.acknowledged, inner.assignments);
+        let enough = inner.acknowledged >= 100 && inner.assignments >= 50;
+        if enough { Ok(words) } else { Err(format!("only {words}")) }
     }
 }

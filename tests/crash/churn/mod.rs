@@ -122,7 +122,7 @@ fn churn(launch: &Launch, options: &Options) -> Outcome {
         return Err(NotPassed::Failed(format!("{count} members saw what may not be: {first}")));
     }
     rest(&site)?;
-    let words = site.ledger.words();
+    let words = site.ledger.words().map_err(NotPassed::Failed)?;
     broker.kill()?;
     Ok(words)
 }

@@ -55,7 +55,7 @@ struct InFlight {
     then: Vec<Then>,
     /// Groups that the batch forgets.
     forgotten: Vec<(GroupId, Group)>,
-    /// Groups that are what the batch says already, as they were.
+    /// How to undo what the batch has changed already.
     before: Vec<Before>,
 }
 
@@ -68,6 +68,8 @@ pub struct Coordinator {
     timers: Timers,
     in_flight: VecDeque<InFlight>,
     next: u64,
+    /// Where the look for what has expired goes on.
+    expire_from: GroupId,
 }
 
 impl Coordinator {
@@ -81,6 +83,7 @@ impl Coordinator {
             timers: Timers::default(),
             in_flight: VecDeque::new(),
             next: 0,
+            expire_from: GroupId::default(),
         }
     }
 
@@ -158,10 +161,12 @@ impl Coordinator {
     pub fn loaded(&mut self, now: Now) -> Output {
         let every = self.settings.expiry_interval_ms;
         self.timers.set(Timer::Expiry, now.instant.plus_ms(every));
-        let orphans = self.orphans();
+        // A coordinator that knows of no topics has not been told.
+        if self.image.version() > 0 {
+            self.topics_deleted(now);
+        }
         self.turn(now, |groups, turn| {
-            groups.values_mut().for_each(|group| group.loaded(turn));
-            turn.records.extend(orphans);
+            groups.values_mut().for_each(|group| group.resume(turn));
         })
     }
 
@@ -174,8 +179,21 @@ impl Coordinator {
     /// Time has passed. One thing happens; there may be more.
     pub fn tick(&mut self, now: Now) -> Output {
         let Some(timer) = self.timers.due(now.instant) else { return Output::default() };
+        if let Timer::Session(id, member) = &timer
+            && matches!(self.groups.get(id), Some(Group { kind: Kind::Consumer(_), .. }))
+        {
+            // Many may have gone together; they go in one step.
+            let mut silent = self.timers.due_sessions(id, now.instant);
+            silent.insert(member.clone());
+            return self.turn(now, |groups, turn| {
+                if let Some(group) = groups.get_mut(id) {
+                    consumer::remove(&mut group.kind, &silent, Cause::SessionTimedOut, turn);
+                }
+            });
+        }
         let (id, member) = match timer.clone() {
             Timer::Expiry => return self.expire(now),
+            Timer::Orphans => return self.remove_orphans(now),
             Timer::Join(id) | Timer::Sync(id) => (id, MemberId::default()),
             Timer::Session(id, member)
             | Timer::Revocation(id, member)
@@ -221,9 +239,11 @@ impl Coordinator {
             let (mut then, mut restored) = (Vec::new(), BTreeSet::new());
             for batch in failed.into_iter().rev() {
                 for (id, group) in batch.forgotten {
-                    groups.entry(id).or_insert(group);
+                    // Whoever has begun a new one meanwhile has not committed to it.
+                    let offsets = group.offsets.clone();
+                    groups.entry(id).and_modify(|now| now.offsets = offsets).or_insert(group);
                 }
-                restored.extend(batch.before.iter().map(|(id, _)| id.clone()));
+                restored.extend(batch.before.iter().map(|before| before.group().clone()));
                 outcome::take_back(groups, batch.before, error, turn);
                 then.extend(batch.then);
             }
@@ -277,7 +297,8 @@ impl Coordinator {
             let Some(group) = self.groups.get_mut(&id) else { continue };
             ended.extend(group.history.note(event, now).map(|rebalance| (id, rebalance)));
         }
-        for (id, _) in changed {
+        let changed: BTreeSet<&GroupId> = changed.iter().map(Before::group).collect();
+        for id in changed {
             let Some(group) = self.groups.get_mut(id) else { continue };
             let Kind::Consumer(consumer) = &group.kind else { continue };
             if group.history.is_open() && consumer.is_at_rest() {
@@ -364,18 +385,19 @@ impl Group {
         }
     }
 
-    fn loaded(&mut self, turn: &mut Turn<'_>) {
+    fn resume(&mut self, turn: &mut Turn<'_>) {
         match &mut self.kind {
-            Kind::Classic(classic) => classic.loaded(turn),
-            Kind::Consumer(group) => group.loaded(turn),
+            Kind::Classic(classic) => classic.resume(turn),
+            Kind::Consumer(group) => group.resume(turn),
         }
     }
 
-    /// It is what it was before something that could not be written. Nobody waits in it any more.
+    /// It is what it was before something that could not be written, or was refused. Nobody waits
+    /// in it any more: a rebalance that went on begins anew.
     fn restored(&mut self, turn: &mut Turn<'_>) {
-        self.loaded(turn);
+        self.resume(turn);
         if let Kind::Classic(classic) = &mut self.kind
-            && !classic.is_empty()
+            && classic.is_rebalancing()
         {
             classic.prepare_rebalance(Cause::NotWritten, turn);
         }
@@ -387,11 +409,7 @@ impl Group {
             (Timer::Session(..), Kind::Classic(classic)) => classic.session_is_over(member, turn),
             (Timer::Join(_), Kind::Classic(classic)) => classic.join_time_is_over(turn),
             (Timer::Sync(_), Kind::Classic(classic)) => classic.sync_time_is_over(turn),
-            (Timer::Revocation(..), Kind::Consumer(group))
-                if !group.keeps_what_it_should_not(member) => {}
-            (Timer::Session(..), Kind::Consumer(_)) => {
-                consumer::remove(kind, &[member.clone()].into(), Cause::SessionTimedOut, turn);
-            }
+            (Timer::Revocation(..), Kind::Consumer(group)) if !group.is_slow_to_revoke(member) => {}
             (Timer::Revocation(..) | Timer::Rejoin(..) | Timer::Resync(..), Kind::Consumer(_)) => {
                 consumer::remove(kind, &[member.clone()].into(), Cause::TooSlow, turn);
             }

@@ -10,17 +10,41 @@ use crate::id::{Instant, Now, Timestamp};
 /// Rebalances of a group that are remembered.
 const KEPT: usize = 50;
 
-/// A member at the time when it brought something about.
+/// Characters of a name that are remembered: clients choose them, and there are many.
+const NAME: usize = 100;
+
+/// A member at the time when it brought something about. Its names are cut where they are long, and
+/// without what a terminal or a log would take for more than text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Who {
     /// Its id.
-    pub member: MemberId,
+    member: Arc<str>,
     /// The name of a static member.
-    pub instance: Option<InstanceId>,
+    instance: Option<Arc<str>>,
     /// Who it says it is.
-    pub client_id: Arc<str>,
+    client_id: Arc<str>,
     /// Where it connects from.
-    pub client_host: Arc<str>,
+    client_host: Arc<str>,
+}
+
+impl Who {
+    pub(crate) fn new(
+        member: &MemberId,
+        instance: Option<&InstanceId>,
+        client_id: &str,
+        client_host: &str,
+    ) -> Who {
+        let clip = |text: &str| -> Arc<str> {
+            let plain = |c: char| if c.is_control() { '?' } else { c };
+            text.chars().take(NAME).map(plain).collect::<String>().into()
+        };
+        Who {
+            member: clip(member.as_str()),
+            instance: instance.map(|instance| clip(instance.as_str())),
+            client_id: clip(client_id),
+            client_host: clip(client_host),
+        }
+    }
 }
 
 /// What began a rebalance.
@@ -187,6 +211,14 @@ mod tests {
         assert_eq!((ended.time, ended.took_ms, ended.number), (Timestamp(5), 10, Some(4)));
         assert!(!history.is_open());
         assert_eq!(history.list(), [ended]);
+    }
+
+    #[test]
+    fn names_are_cut_and_plain() {
+        let long = "x".repeat(40_000);
+        let who = Who::new(&long.as_str().into(), Some(&"a\nb".into()), &long, "/\u{1b}[1m");
+        let text = Cause::Left(who).to_string();
+        assert!(text.len() < 400 && !text.contains(char::is_control), "{text}");
     }
 
     #[test]

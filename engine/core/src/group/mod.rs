@@ -2,9 +2,10 @@
 //! becomes of a request to them. Facts: Kafka's `group-coordinator` module.
 //!
 //! Decide, then replay. A request is decided against the state; that makes records and answers. The
-//! records are appended as one batch, and what they say is so once they are durable; the answers
-//! leave after that. Loading after a restart is the same replay. What is in no record, members of
-//! a classic group and who waits for what, lives in memory and is lost in a restart.
+//! records are appended as one batch, and the answers leave once it is durable. Offsets count from
+//! then on; a consumer group is at once what its records say, and what it was before comes back if
+//! they cannot be written. Loading after a restart is the same replay. What is in no record, the
+//! members of a classic group and who waits for what, lives in memory and is lost in a restart.
 //!
 //! Modules, lowest first:
 //!

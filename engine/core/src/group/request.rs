@@ -73,7 +73,7 @@ pub enum Reply {
     /// To [`Request::Delete`].
     Delete(Result<(), GroupError>),
     /// To [`Request::Describe`].
-    Describe(Result<Box<Description>, GroupError>),
+    Describe(Result<Box<Description>, Refused>),
     /// To [`Request::DescribeConsumer`].
     DescribeConsumer(Result<Box<ConsumerDescription>, Refused>),
     /// To [`Request::History`], the newest last.

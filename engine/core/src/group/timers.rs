@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::group::name::{GroupId, MemberId};
 use crate::id::Instant;
 
+/// Timers that are looked at for members that go together.
+const AT_ONCE: usize = 1_000;
+
 /// What a timer is for. Each thing has at most one; setting it again replaces it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
@@ -22,6 +25,8 @@ pub(crate) enum Timer {
     Resync(GroupId, MemberId),
     /// Offsets that nobody uses are looked for.
     Expiry,
+    /// Offsets of topics that are no more are looked for.
+    Orphans,
 }
 
 /// All timers of a coordinator.
@@ -50,6 +55,20 @@ impl Timers {
 
     pub(crate) fn next(&self) -> Option<Instant> {
         self.order.first().map(|(at, _)| *at)
+    }
+
+    /// Takes those members of a group whose sessions are over, some of them if there are many.
+    pub(crate) fn due_sessions(&mut self, group: &GroupId, now: Instant) -> BTreeSet<MemberId> {
+        let due = self.order.iter().take_while(|(at, _)| *at <= now).take(AT_ONCE);
+        let of_group = due.filter_map(|(_, timer)| match timer {
+            Timer::Session(of, member) if of == group => Some(member.clone()),
+            _ => None,
+        });
+        let members: BTreeSet<MemberId> = of_group.collect();
+        for member in &members {
+            self.cancel(&Timer::Session(group.clone(), member.clone()));
+        }
+        members
     }
 
     /// Takes the first of those whose time has come.

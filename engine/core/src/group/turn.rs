@@ -22,8 +22,23 @@ pub(crate) enum Kind {
     Consumer(ConsumerGroup),
 }
 
-/// A group as it was before a step: `None` if it was not.
-pub(crate) type Before = (GroupId, Option<Kind>);
+/// What makes a group what it was; to be done in reverse order.
+#[derive(Clone, Debug)]
+pub(crate) enum Before {
+    /// The whole group, where its kind has changed; `None` if it was not.
+    Kind(GroupId, Option<Box<Kind>>),
+    /// A record of a consumer group that says what was so.
+    Record(Record),
+}
+
+impl Before {
+    pub(crate) fn group(&self) -> &GroupId {
+        match self {
+            Before::Kind(id, _) => id,
+            Before::Record(record) => record.group(),
+        }
+    }
+}
 
 /// One step.
 pub(crate) struct Turn<'a> {
@@ -38,7 +53,7 @@ pub(crate) struct Turn<'a> {
     pub(crate) then: Vec<Then>,
     /// Answers that wait for nothing.
     pub(crate) replies: Vec<(Asker, Reply)>,
-    /// Groups that the records have changed already, for the case that they cannot be written.
+    /// How to undo what the records have changed already, in case they cannot be written.
     pub(crate) before: Vec<Before>,
     /// What happens to groups, for those who ask later.
     pub(crate) events: Vec<(GroupId, Event)>,
@@ -84,15 +99,20 @@ impl Turn<'_> {
         self.events.push((group.clone(), Event::Ended(number)));
     }
 
-    /// Keeps a group as it is, unless this step has kept it already.
-    pub(crate) fn remember(&mut self, group: &GroupId, kind: impl FnOnce() -> Option<Kind>) {
-        if !self.before.iter().any(|(id, _)| id == group) {
-            self.before.push((group.clone(), kind()));
-        }
+    /// Keeps a group as it is before it becomes one of another kind.
+    pub(crate) fn remember(&mut self, group: &GroupId, kind: Option<Kind>) {
+        self.before.push(Before::Kind(group.clone(), kind.map(Box::new)));
     }
 
     pub(crate) fn set_session(&mut self, group: &GroupId, member: &MemberId, ms: i32) {
         self.set(Timer::Session(group.clone(), member.clone()), ms);
+    }
+
+    /// Starts a member's time, unless it runs.
+    pub(crate) fn ensure_session(&mut self, group: &GroupId, member: &MemberId, ms: i32) {
+        if !self.timers.is_set(&Timer::Session(group.clone(), member.clone())) {
+            self.set_session(group, member, ms);
+        }
     }
 
     pub(crate) fn cancel_session(&mut self, group: &GroupId, member: &MemberId) {

@@ -62,6 +62,8 @@ impl Topic {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Image {
     version: u64,
+    /// The version of the last change to topics or their partitions.
+    topics_version: u64,
     features: Arc<BTreeMap<String, i16>>,
     by_id: Sorted<Arc<Topic>>,
     /// By name.
@@ -78,6 +80,12 @@ impl Image {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// The version in which topics or their partitions have changed last.
+    #[must_use]
+    pub fn topics_version(&self) -> u64 {
+        self.topics_version
     }
 
     /// The finalized features with their levels, `metadata.version` among them.
@@ -181,6 +189,9 @@ impl Image {
             Record::Opaque { .. } => self.ignored += 1,
         }
         self.version += 1;
+        if matches!(record, Record::Topic { .. } | Record::Partition(_) | Record::RemoveTopic(_)) {
+            self.topics_version = self.version;
+        }
         Ok(())
     }
 

@@ -158,7 +158,9 @@ impl Shard {
         for removed in &delta.removed {
             self.remove_partition(now, *removed, fx);
         }
-        self.forget_offsets(now, &delta.removed, fx);
+        if !delta.removed.is_empty() {
+            self.forget_offsets(now, &delta.image);
+        }
         for created in &delta.created {
             if owner(created.partition, self.shards) == self.id {
                 let config = Arc::new(self.defaults.with(&created.configs));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::group::request as group;
 use crate::group::request::GroupError;
 use crate::metadata;
+use crate::shard::Pressure;
 use crate::shard::request::{
     Append, AppendError, Appended, FetchPart, Fetched, Found, GroupCall, Lookup, MetadataError,
     ReadError,
@@ -33,6 +34,8 @@ pub enum Message {
     Applied(u64),
     /// The directory is offline after an I/O error (from the shard that met it).
     DirectoryOffline,
+    /// Whether the shard that says so would rather not be sent more bytes.
+    Pressure(Pressure),
     /// A command for the metadata, from a connection on another shard than 0.
     Command(CallId, metadata::Command),
     /// Asks the coordinator of a partition; needs no credit, as it may be answered late.

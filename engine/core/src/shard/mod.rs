@@ -106,6 +106,10 @@ pub struct Shard {
     groups: Groups,
     /// Reads of other shards that are to be woken at the end of this turn.
     wakes: BTreeSet<partition::OwnerCall>,
+    /// What the others were told of this shard's pressure.
+    told: Pressure,
+    /// Other shards that are full.
+    crowded: BTreeSet<ShardId>,
 }
 
 impl Shard {
@@ -133,6 +137,8 @@ impl Shard {
             indexes: Indexes::default(),
             groups: Groups::new(setup.limits.groups.clone()),
             wakes: BTreeSet::new(),
+            told: Pressure::Open,
+            crowded: BTreeSet::new(),
             limits: setup.limits,
             defaults: setup.defaults,
         };
@@ -174,6 +180,7 @@ impl Shard {
         self.build_commits(now, effects);
         self.flush(now, effects);
         self.wake_readers(now, effects);
+        self.tell_pressure(effects);
     }
 
     /// When [`Event::Tick`] is wanted.
@@ -186,11 +193,26 @@ impl Shard {
         [home, seal, housekeeping, groups].into_iter().flatten().min()
     }
 
-    /// Whether requests that bring bytes are welcome.
+    /// Whether requests that bring bytes are welcome, whichever shard they are for.
     #[must_use]
     pub fn pressure(&self) -> Pressure {
+        if self.crowded.is_empty() { self.own_pressure() } else { Pressure::Full }
+    }
+
+    fn own_pressure(&self) -> Pressure {
         let dirty = self.flusher.dirty() > self.limits.dirty_bytes / 4 * 3;
-        if dirty || self.commits.is_crowded() { Pressure::Full } else { Pressure::Open }
+        let full = dirty || self.commits.is_crowded();
+        // What is offline refuses at once, and holds up nobody.
+        if full && !self.directory.is_offline() { Pressure::Full } else { Pressure::Open }
+    }
+
+    /// Connections bring bytes for partitions of any shard, so all shards know who is full.
+    fn tell_pressure(&mut self, fx: &mut Effects) {
+        let own = self.own_pressure();
+        if std::mem::replace(&mut self.told, own) != own {
+            let others = (0..self.shards).map(ShardId).filter(|other| *other != self.id);
+            fx.messages.extend(others.map(|other| (other, Message::Pressure(own))));
+        }
     }
 
     fn on_request(&mut self, now: Now, ticket: event::Ticket, request: Request, fx: &mut Effects) {
@@ -212,6 +234,8 @@ impl Shard {
             Message::Publish(delta) => self.on_publish(now, &delta, fx),
             Message::Applied(version) => self.on_applied(now, from, version, fx),
             Message::DirectoryOffline => self.go_offline(now, fx),
+            Message::Pressure(Pressure::Full) => drop(self.crowded.insert(from)),
+            Message::Pressure(Pressure::Open) => drop(self.crowded.remove(&from)),
             Message::Command(id, command) => self.on_command(now, from, id, command, fx),
             Message::Group(id, call) => self.on_group_request(now, from, id, *call, fx),
         }

@@ -11,6 +11,10 @@ const BATCHES_PER_JOURNAL_FILE: i64 = 4;
 /// What a commit is aligned to, in bytes; `journal.file.bytes` is a multiple of it.
 const BLOCK: i64 = 4 * KIB;
 
+const HEARTBEAT: &str = "group.consumer.heartbeat.interval.ms";
+const SESSION: &str = "group.consumer.session.timeout.ms";
+const ASSIGNORS: &str = "group.consumer.assignors";
+
 /// What limits the size of a record batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BatchLimit {
@@ -77,6 +81,21 @@ pub(crate) enum Conflict {
         /// The latest age.
         max: i64,
     },
+    /// Members would count as gone before they are to be heard of again. Milliseconds.
+    #[error(
+        "group.consumer.heartbeat.interval.ms is {}, not less than \
+         group.consumer.session.timeout.ms ({})",
+        pretty(*.heartbeat, Unit::Millis), pretty(*.session, Unit::Millis)
+    )]
+    BeatsTooSlow {
+        /// Between two heartbeats.
+        heartbeat: i64,
+        /// Until a member counts as gone.
+        session: i64,
+    },
+    /// Nothing divides the work.
+    #[error("group.consumer.assignors is empty")]
+    NoAssignor,
 }
 
 impl Conflict {
@@ -96,7 +115,10 @@ impl Conflict {
                 let limit = 100 - MEMORY_RESERVE_PERCENT;
                 format!("lower some until they add up to at most {limit}")
             }
-            Conflict::LagsCross { .. } => "lower the first or raise the second".to_owned(),
+            Conflict::LagsCross { .. } | Conflict::BeatsTooSlow { .. } => {
+                "lower the first or raise the second".to_owned()
+            }
+            Conflict::NoAssignor => "name at least one of uniform and range".to_owned(),
         }
     }
 }
@@ -118,6 +140,8 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
             lags_cross(settings),
             &["log.cleaner.min.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms"],
         ),
+        (beats_too_slow(settings), &[HEARTBEAT, SESSION]),
+        (no_assignor(settings), &[ASSIGNORS]),
     ];
     let problem = |(conflict, names): (Option<Conflict>, &[&str])| {
         let origin = blame(settings, names);
@@ -141,6 +165,15 @@ fn message_too_large(settings: &Settings) -> Option<Conflict> {
 fn shares_beyond_memory(settings: &Settings) -> Option<Conflict> {
     let total: u64 = Memory::SHARES.iter().map(|name| settings.count(name)).sum();
     (total > 100 - MEMORY_RESERVE_PERCENT).then_some(Conflict::SharesBeyondMemory(total))
+}
+
+fn beats_too_slow(settings: &Settings) -> Option<Conflict> {
+    let (heartbeat, session) = (settings.number(HEARTBEAT), settings.number(SESSION));
+    (heartbeat >= session).then_some(Conflict::BeatsTooSlow { heartbeat, session })
+}
+
+fn no_assignor(settings: &Settings) -> Option<Conflict> {
+    settings.list(ASSIGNORS).is_empty().then_some(Conflict::NoAssignor)
 }
 
 fn lags_cross(settings: &Settings) -> Option<Conflict> {

@@ -44,14 +44,28 @@ impl Classic {
         (self.step, self.waits) = (Step::Joins, false);
     }
 
-    pub(super) fn beaten(&mut self, result: Result<(), GroupError>) {
+    pub(super) fn beaten(&mut self, result: Result<(), GroupError>) -> Check {
         self.waits = false;
         match result {
             Ok(()) => {}
             Err(GroupError::UnknownMember) => *self = Classic::new(self.name),
-            Err(_) => self.step = Step::Joins,
+            Err(error) if may_be_told(error) => self.step = Step::Joins,
+            Err(error) => return Err(format!("{self:?} is told {error:?}")),
         }
+        Ok(())
     }
+}
+
+/// What a member may hear that has to begin again, or to ask again.
+fn may_be_told(error: GroupError) -> bool {
+    matches!(
+        error,
+        GroupError::RebalanceInProgress
+            | GroupError::IllegalGeneration
+            | GroupError::UnknownMember
+            | GroupError::CoordinatorNotAvailable
+            | GroupError::NotCoordinator
+    )
 }
 
 impl Groups {
@@ -69,7 +83,8 @@ impl Groups {
             }
             Err((GroupError::MemberIdRequired, id)) => member.id = id,
             Err((GroupError::UnknownMember, _)) => *member = Classic::new(member.name),
-            Err(_) => {}
+            Err((error, _)) if may_be_told(error) => {}
+            Err((error, _)) => return Err(format!("{member:?} may not join: {error:?}")),
         }
         Ok(())
     }
@@ -81,10 +96,7 @@ impl Groups {
         let generation = joined.generation;
         let synced = match result {
             Ok(synced) => synced,
-            Err(error) => {
-                member.beaten(Err(error));
-                return Ok(());
-            }
+            Err(error) => return member.beaten(Err(error)),
         };
         member.step = Step::Works(generation);
         for piece in synced.assignment {

@@ -200,8 +200,7 @@ impl Workload {
             }
             (Asked::Sync { who }, Ok(Reply::Sync(result))) => self.groups.synced(who, result),
             (Asked::Heartbeat { who }, Ok(Reply::Heartbeat(result))) => {
-                self.groups.classics[who].beaten(result);
-                Ok(())
+                self.groups.classics[who].beaten(result)
             }
             _ => wrong(),
         }

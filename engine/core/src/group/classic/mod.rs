@@ -168,6 +168,11 @@ impl ClassicGroup {
         self.state == State::Empty
     }
 
+    /// Whether members are asked to join, or wait for their parts.
+    pub(crate) fn is_rebalancing(&self) -> bool {
+        matches!(self.state, State::PreparingRebalance | State::CompletingRebalance)
+    }
+
     /// Whether nobody is or ever was in it, nor is about to be.
     pub(crate) fn is_unused(&self) -> bool {
         self.is_empty() && self.pending.is_empty() && self.protocol_type.is_none()
@@ -209,17 +214,10 @@ impl ClassicGroup {
     /// A member, for those who ask why something happened.
     pub(crate) fn who(&self, id: &MemberId) -> Option<Who> {
         if self.pending.contains(id) {
-            let nobody = || Arc::from("");
-            let (client_id, client_host) = (nobody(), nobody());
-            return Some(Who { member: id.clone(), instance: None, client_id, client_host });
+            return Some(Who::new(id, None, "", ""));
         }
         let member = self.members.get(id)?;
-        Some(Who {
-            member: id.clone(),
-            instance: member.instance.clone(),
-            client_id: member.client_id.clone(),
-            client_host: member.client_host.clone(),
-        })
+        Some(Who::new(id, member.instance.as_ref(), &member.client_id, &member.client_host))
     }
 
     /// Who a request is from: known, and nobody else under its name.

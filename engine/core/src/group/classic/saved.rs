@@ -84,10 +84,11 @@ impl ClassicGroup {
         group
     }
 
-    /// All records are read: members have their time again from now on.
-    pub(crate) fn loaded(&mut self, turn: &mut Turn<'_>) {
+    /// All records are read, or what was believed is taken back: members whose time does not run
+    /// have it again from now on.
+    pub(crate) fn resume(&mut self, turn: &mut Turn<'_>) {
         for (id, member) in &self.members {
-            turn.set_session(&self.id, id, member.session_ms);
+            turn.ensure_session(&self.id, id, member.session_ms);
         }
         if self.members.len() > turn.settings.max_size {
             self.prepare_rebalance(Cause::TooMany, turn);

@@ -13,6 +13,9 @@ use crate::group::request::{Asker, GroupError, Reply, SyncRequest, Synced};
 use crate::group::timers::Timer;
 use crate::group::turn::{Then, Turn};
 
+/// Bytes of assignments in which partitions that move are counted.
+const MAX_COUNTED: usize = 1 << 20;
+
 /// Who gets what.
 pub(crate) type Assignments = BTreeMap<MemberId, Bytes>;
 
@@ -96,7 +99,8 @@ impl ClassicGroup {
     /// Who reads what, as far as the broker understands what the leader decided.
     fn readers(&self) -> BTreeMap<(Arc<str>, i32), MemberId> {
         let mut readers = BTreeMap::new();
-        if self.protocol_type() != Some(CONSUMER) {
+        let bytes: usize = self.members.values().map(|member| member.assignment.len()).sum();
+        if self.protocol_type() != Some(CONSUMER) || bytes > MAX_COUNTED {
             return readers;
         }
         for (id, member) in &self.members {

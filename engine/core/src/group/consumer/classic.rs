@@ -17,6 +17,9 @@ use crate::group::request::{
 use crate::group::timers::Timer;
 use crate::group::turn::{Kind, Turn};
 
+/// Bytes of what a member says of itself that are looked into.
+const MAX_SUBSCRIPTION: usize = 1 << 20;
+
 /// Decides about a JoinGroup.
 pub(crate) fn join(
     kind: &mut Kind,
@@ -39,6 +42,9 @@ pub(crate) fn join(
         let mut classic = convert::downgrade(group, &BTreeSet::new(), turn);
         if is_old && let Some(who) = classic.who(&id) {
             classic.prepare_rebalance(Cause::Joined(who), turn);
+        }
+        if !is_old {
+            turn.ended(classic.id(), epoch.0);
         }
         *kind = Kind::Classic(classic);
     } else {
@@ -77,6 +83,9 @@ impl ConsumerGroup {
             return Err(GroupError::MemberIdRequired);
         }
         let metadata = &request.protocols[0].metadata;
+        if metadata.len() > MAX_SUBSCRIPTION {
+            return Err(GroupError::InconsistentProtocol);
+        }
         let said = Subscription::read(metadata).map_err(|_| GroupError::InconsistentProtocol)?;
         let took_over = self.admit_classic(id, request, turn)?;
         let known = self.members.get(id).map(|member| member.metadata.clone());
@@ -203,11 +212,7 @@ impl ConsumerGroup {
     /// Whether nobody else has anything of what a member is to have.
     fn is_released(&self, id: &MemberId) -> bool {
         let Some(target) = self.targets.get(id) else { return true };
-        let others = self.members.iter().filter(|(other, _)| *other != id);
-        let mut held = others.flat_map(|(_, member)| {
-            member.current.assigned.iter().chain(member.current.revoking.iter())
-        });
-        !held.any(|(topic, index, _)| target.contains(topic, index))
+        self.held_by_others(id, target).is_empty()
     }
 
     /// A member that is told to join again has its rebalance timeout for that.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::group::classic::{self, CONSUMER, ClassicGroup};
+use crate::group::consumer::heartbeat::full;
 use crate::group::consumer::{ConsumerGroup, Member};
 use crate::group::embedded::{Assignment, Named, Subscription};
 use crate::group::name::{Epoch, Generation, MemberId};
@@ -11,7 +12,7 @@ use crate::group::partitions::{Held, Partitions};
 use crate::group::record::{
     ClassicMetadata, Current, GroupEpoch, MemberMetadata, MemberState, Record, TargetEpoch,
 };
-use crate::group::request::{GroupError, Refused};
+use crate::group::request::{ConsumerHeartbeat, GroupError, Refused};
 use crate::group::settings::GroupSettings;
 use crate::group::timers::Timer;
 use crate::group::turn::{Kind, Turn};
@@ -19,13 +20,30 @@ use crate::id::Timestamp;
 use crate::metadata::Image;
 
 /// Makes a classic group one of the new protocol. An empty one always can be.
-pub(crate) fn upgrade(kind: &mut Kind, turn: &mut Turn<'_>) -> Result<(), Refused> {
+///
+/// # Errors
+/// It cannot be, or the newcomer would be refused: then nothing has changed.
+pub(crate) fn upgrade(
+    kind: &mut Kind,
+    newcomer: &ConsumerHeartbeat,
+    turn: &mut Turn<'_>,
+) -> Result<(), Refused> {
     let Kind::Classic(classic) = kind else { return Ok(()) };
     let mut members = Vec::new();
     if !classic.is_empty() {
         may_upgrade(classic, turn)?;
+        may_join(classic, newcomer, turn)?;
+        let mut taken = BTreeSet::new();
         for one in classic.members() {
-            members.push(upgraded(classic, one, turn.image)?);
+            let (id, member, session_ms) = upgraded(classic, one, turn.image)?;
+            for (topic, index, _) in member.current.assigned.iter() {
+                if !taken.insert((topic, index)) {
+                    return Err(refused(
+                        "The group's leader has given a partition to two members.",
+                    ));
+                }
+            }
+            members.push((id, member, session_ms));
         }
     }
     classic.answer_all(GroupError::RebalanceInProgress, turn);
@@ -35,7 +53,7 @@ pub(crate) fn upgrade(kind: &mut Kind, turn: &mut Turn<'_>) -> Result<(), Refuse
     let mut group = ConsumerGroup::new(classic.id().clone());
     let epoch = Epoch(classic.generation().0);
     let before = Kind::Classic(classic.clone());
-    turn.remember(&group.id, || Some(before));
+    turn.remember(&group.id, Some(before));
     turn.records.push(Record::ClassicGroup(group.id.clone(), None));
     if !members.is_empty() {
         group.begin(epoch, members, turn);
@@ -62,12 +80,32 @@ fn may_upgrade(classic: &ClassicGroup, turn: &Turn<'_>) -> Result<(), Refused> {
             "The group has more members than the broker's setting group.consumer.max.size allows.",
         )),
         // Its first rebalance will be over soon.
-        () if classic.protocol().is_none() => Err(Refused::new(
-            GroupError::LoadInProgress,
-            "The group's first rebalance is not over yet.".to_owned(),
-        )),
+        () if classic.protocol().is_none() || classic.members().next().is_none() => {
+            Err(Refused::new(
+                GroupError::LoadInProgress,
+                "The group's first rebalance is not over yet.".to_owned(),
+            ))
+        }
         () => Ok(()),
     }
+}
+
+fn may_join(
+    classic: &ClassicGroup,
+    newcomer: &ConsumerHeartbeat,
+    turn: &Turn<'_>,
+) -> Result<(), Refused> {
+    let instance = newcomer.instance.as_ref();
+    let replaces = |(id, member): (&MemberId, &classic::Member)| {
+        *id == newcomer.member || (instance.is_some() && member.instance.as_ref() == instance)
+    };
+    let most = turn.settings.consumer.max_size;
+    if classic.members().count() >= most && !classic.members().any(replaces) {
+        return Err(full(most));
+    }
+    // Looks at the pattern alone: nobody uses any yet.
+    let regex = newcomer.regex.as_deref().unwrap_or_default();
+    ConsumerGroup::new(classic.id().clone()).check_regex(regex)
 }
 
 fn upgraded(
@@ -107,14 +145,15 @@ fn upgraded(
     Ok((id.clone(), Member { metadata, current }, member.session_ms))
 }
 
-/// Partitions by their topics' ids, where the topics exist.
+/// Partitions by their topics' ids, where they exist.
 pub(super) fn ids(named: &Named, image: &Image) -> Partitions {
-    let of = |(topic, indexes): (&std::sync::Arc<str>, &BTreeSet<i32>)| {
-        let id = image.topic(topic).map(|topic| topic.id);
-        let indexes: Vec<i32> = indexes.iter().copied().collect();
-        id.into_iter().flat_map(move |id| indexes.clone().into_iter().map(move |index| (id, index)))
-    };
-    named.iter().flat_map(of).collect()
+    let mut partitions = Partitions::default();
+    for (topic, indexes) in named {
+        let Some(topic) = image.topic(topic) else { continue };
+        let exist = indexes.range(0..topic.partitions.cast_signed());
+        exist.for_each(|index| partitions.insert(topic.id, *index));
+    }
+    partitions
 }
 
 /// Partitions by their topics' names, where the topics exist.
@@ -172,7 +211,7 @@ pub(super) fn downgrade(
     gone: &BTreeSet<&MemberId>,
     turn: &mut Turn<'_>,
 ) -> ClassicGroup {
-    turn.remember(&group.id, || Some(Kind::Consumer(group.clone())));
+    turn.remember(&group.id, Some(Kind::Consumer(group.clone())));
     let rest = group.members.iter().filter(|(id, _)| !gone.contains(id));
     let members: Vec<_> =
         rest.filter_map(|(id, member)| downgraded(group, id, member, turn.image)).collect();

@@ -1,6 +1,6 @@
 //! ConsumerGroupHeartbeat of a member that joins or stays.
 
-use std::sync::Arc;
+use std::cell::OnceCell;
 
 use crate::group::consumer::{ConsumerGroup, Member, reconcile};
 use crate::group::history::Cause;
@@ -58,11 +58,7 @@ impl ConsumerGroup {
         if named || self.members.len() < most || self.members.contains_key(id) {
             return Ok(());
         }
-        let why = format!(
-            "The group has {most} members, the most that the broker's setting \
-             group.consumer.max.size allows."
-        );
-        Err(Refused::new(GroupError::MaxSizeReached, why))
+        Err(full(most))
     }
 
     /// Finds the member, or makes room for it: a static one takes the place of its predecessor.
@@ -127,12 +123,15 @@ impl ConsumerGroup {
         request: &ConsumerHeartbeat,
         turn: &mut Turn<'_>,
     ) -> Result<bool, Refused> {
-        let settings = &turn.settings.consumer;
-        let preferred = self.assignor(settings);
         let known = self.members.get(id).map(|member| member.metadata.clone());
         let is_new = known.is_none();
         let metadata = said(known.clone().unwrap_or_default(), request);
+        if known.as_ref() == Some(&metadata) {
+            self.refresh(None, turn);
+            return Ok(false);
+        }
         self.check_regex(&metadata.regex)?;
+        let preferred = self.assignor(&turn.settings.consumer);
         let changed = self.set(id, known, metadata, turn);
         let other = self.assignor(&turn.settings.consumer) != preferred;
         let cause = if is_new { Cause::Joined } else { Cause::Changed };
@@ -152,10 +151,13 @@ impl ConsumerGroup {
         if before.as_ref() == Some(&metadata) {
             return false;
         }
+        let had_regex = before.as_ref().is_some_and(|before| !before.regex.is_empty());
         let before = before.unwrap_or_default();
         let changed = before.topics != metadata.topics || before.regex != metadata.regex;
         self.write(Record::Member(self.id.clone(), id.clone(), Some(metadata)), turn);
-        self.drop_regexes(turn);
+        if had_regex {
+            self.drop_regexes(turn);
+        }
         changed
     }
 
@@ -168,14 +170,16 @@ impl ConsumerGroup {
         turn: &mut Turn<'_>,
     ) -> Result<(), Refused> {
         let member = self.members.get(id).cloned().unwrap_or_default();
+        if !changed && member.is_settled(self.target_epoch) {
+            return Ok(());
+        }
         let target = self.targets.get(id).cloned().unwrap_or_default();
         let subscribed = self.topics_of(&member.metadata, turn.image);
-        let is_free = |topic: TopicId, index: i32| {
-            let has = |(other, member): (&MemberId, &Arc<Member>)| {
-                other != id && member.current.has(topic, index)
-            };
-            !self.members.iter().any(has)
-        };
+        // Looked up once, if at all.
+        let taken = OnceCell::new();
+        let others = || self.held_by_others(id, &target);
+        let is_free =
+            |topic: TopicId, index: i32| !taken.get_or_init(others).contains(topic, index);
         let aim = reconcile::Aim {
             epoch: self.target_epoch,
             target: &target,
@@ -195,6 +199,17 @@ impl ConsumerGroup {
         Ok(())
     }
 
+    /// What others have of what a member is to have.
+    pub(super) fn held_by_others(&self, id: &MemberId, target: &Partitions) -> Partitions {
+        let others = self.members.iter().filter(|(other, _)| *other != id);
+        let held = others.flat_map(|(_, member)| {
+            member.current.assigned.iter().chain(member.current.revoking.iter())
+        });
+        held.map(|(topic, index, _)| (topic, index))
+            .filter(|(topic, index)| target.contains(*topic, *index))
+            .collect()
+    }
+
     /// A member that is to give up partitions has its rebalance timeout for that.
     pub(super) fn time_revocation(&self, id: &MemberId, member: &Member, turn: &mut Turn<'_>) {
         let timer = Timer::Revocation(self.id.clone(), id.clone());
@@ -207,16 +222,18 @@ impl ConsumerGroup {
     }
 }
 
-impl Current {
-    fn has(&self, topic: TopicId, index: i32) -> bool {
-        self.assigned.since(topic, index).or(self.revoking.since(topic, index)).is_some()
-    }
-}
-
 impl From<GroupError> for Refused {
     fn from(error: GroupError) -> Refused {
         Refused { error, why: None }
     }
+}
+
+pub(super) fn full(most: usize) -> Refused {
+    let why = format!(
+        "The group has {most} members, the most that the broker's setting group.consumer.max.size \
+         allows."
+    );
+    Refused::new(GroupError::MaxSizeReached, why)
 }
 
 pub(super) fn unknown(id: &MemberId) -> Refused {

@@ -6,7 +6,7 @@ use crate::group::consumer::{ConsumerGroup, convert, heartbeat};
 use crate::group::history::{Cause, Who};
 use crate::group::name::{Epoch, MemberId};
 use crate::group::partitions::Held;
-use crate::group::record::{Current, GroupEpoch, Record, TargetEpoch};
+use crate::group::record::{Current, GroupEpoch, MemberState, Record, TargetEpoch};
 use crate::group::request::{ConsumerHeartbeat, ConsumerStanding, GroupError, Refused};
 use crate::group::timers::Timer;
 use crate::group::turn::{Kind, Turn};
@@ -50,9 +50,12 @@ impl ConsumerGroup {
         self.write(Record::Current(self.id.clone(), id.clone(), Some(current)), turn);
     }
 
-    /// A member was to give up partitions and has not.
-    pub(crate) fn keeps_what_it_should_not(&self, id: &MemberId) -> bool {
-        self.members.get(id).is_some_and(|member| member.current.epoch != Epoch::AWAY)
+    /// Whether a member was to give up partitions and has not.
+    pub(crate) fn is_slow_to_revoke(&self, id: &MemberId) -> bool {
+        self.members.get(id).is_some_and(|member| {
+            let Current { epoch, state, .. } = &member.current;
+            *state == MemberState::Unrevoked && *epoch != Epoch::AWAY
+        })
     }
 }
 

@@ -22,7 +22,6 @@ mod target;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(crate) use checks::check;
 pub(crate) use classic::{join, leave_all};
 pub(crate) use convert::upgrade;
 pub(crate) use leave::{leave, remove};
@@ -34,7 +33,8 @@ use crate::group::record::{
     Current, GroupEpoch, MemberMetadata, MemberState, Record, ResolvedRegex, TargetEpoch,
 };
 use crate::group::request::{GroupError, GroupState};
-use crate::group::turn::{Kind, Turn};
+use crate::group::timers::Timer;
+use crate::group::turn::{Before, Turn};
 use crate::id::Timestamp;
 
 /// What the group knows of a member.
@@ -42,6 +42,21 @@ use crate::id::Timestamp;
 pub(crate) struct Member {
     metadata: MemberMetadata,
     current: Current,
+}
+
+impl Member {
+    /// Whether it has what it is to have.
+    fn is_settled(&self, target: Epoch) -> bool {
+        self.current.state == MemberState::Stable && self.current.epoch == target
+    }
+}
+
+/// Sets or removes an entry; what was there.
+fn replace<K: Ord + Clone, V>(map: &mut BTreeMap<K, V>, key: &K, value: Option<V>) -> Option<V> {
+    match value {
+        Some(value) => map.insert(key.clone(), value),
+        None => map.remove(key),
+    }
 }
 
 /// A group.
@@ -80,53 +95,75 @@ impl ConsumerGroup {
         }
     }
 
-    /// Makes what a record says so. Records of other groups, and the end of this one, are not for
-    /// here.
-    pub(crate) fn apply(&mut self, record: &Record) {
-        match record {
-            Record::GroupEpoch(_, Some(GroupEpoch { epoch, hash })) => {
-                (self.epoch, self.hash) = (*epoch, *hash);
+    /// Makes what a record says so; the record that says what was so, if that was anything else.
+    /// Records of other groups, and the end of this one, are not for here.
+    pub(crate) fn apply(&mut self, record: &Record) -> Option<Record> {
+        let group = self.id.clone();
+        Some(match record {
+            Record::GroupEpoch(_, Some(value)) => {
+                let before = GroupEpoch { epoch: self.epoch, hash: self.hash };
+                (self.epoch, self.hash) = (value.epoch, value.hash);
+                Record::GroupEpoch(group, Some(before))
             }
             Record::TargetEpoch(_, value) => {
+                let before = TargetEpoch { epoch: self.target_epoch, time: self.target_time };
                 let none = TargetEpoch { epoch: Epoch::LEFT, time: Timestamp(0) };
                 let TargetEpoch { epoch, time } = value.unwrap_or(none);
                 (self.target_epoch, self.target_time) = (epoch, time);
+                Record::TargetEpoch(group, Some(before))
             }
-            Record::Member(_, id, Some(metadata)) => self.set_metadata(id, metadata),
+            Record::Member(_, id, Some(metadata)) => {
+                let before = self.set_metadata(id, metadata);
+                Record::Member(group, id.clone(), before)
+            }
             Record::Member(_, id, None) => {
-                if let Some(gone) = self.members.remove(id) {
-                    self.forget_name(id, gone.metadata.instance.as_ref());
+                let gone = self.members.remove(id)?;
+                self.forget_name(id, gone.metadata.instance.as_ref());
+                Record::Member(group, id.clone(), Some(gone.metadata.clone()))
+            }
+            Record::Target(_, id, target) => {
+                let target = target.clone().map(Arc::new);
+                let before = replace(&mut self.targets, id, target);
+                Record::Target(group, id.clone(), before.map(Arc::unwrap_or_clone))
+            }
+            Record::Current(_, id, current) => {
+                if current.is_none() && !self.members.contains_key(id) {
+                    return None;
                 }
+                let gone = Current { epoch: Epoch::LEFT, ..Current::default() };
+                let current = current.clone().unwrap_or(gone);
+                let before = std::mem::replace(&mut self.entry(id).current, current);
+                Record::Current(group, id.clone(), Some(before))
             }
-            Record::Target(_, id, Some(target)) => {
-                self.targets.insert(id.clone(), Arc::new(target.clone()));
+            Record::Regex(_, regex, resolved) => {
+                let resolved = resolved.clone().map(Arc::new);
+                let before = replace(&mut self.regexes, regex, resolved);
+                Record::Regex(group, regex.clone(), before.map(Arc::unwrap_or_clone))
             }
-            Record::Target(_, id, None) => drop(self.targets.remove(id)),
-            Record::Current(_, id, Some(current)) => self.entry(id).current = current.clone(),
-            Record::Current(_, id, None) => {
-                if self.members.contains_key(id) {
-                    let gone = Current { epoch: Epoch::LEFT, ..Current::default() };
-                    self.entry(id).current = gone;
-                }
+            Record::GroupEpoch(_, None) | Record::ClassicGroup(..) | Record::Offset(..) => {
+                return None;
             }
-            Record::Regex(_, regex, Some(resolved)) => {
-                self.regexes.insert(regex.clone(), Arc::new(resolved.clone()));
-            }
-            Record::Regex(_, regex, None) => drop(self.regexes.remove(regex)),
-            Record::GroupEpoch(_, None) | Record::ClassicGroup(..) | Record::Offset(..) => {}
-        }
+        })
+    }
+
+    /// Makes so again what was.
+    pub(crate) fn take_back(&mut self, record: &Record) {
+        self.apply(record);
+        self.compared = None;
     }
 
     fn entry(&mut self, id: &MemberId) -> &mut Member {
         Arc::make_mut(self.members.entry(id.clone()).or_default())
     }
 
-    fn set_metadata(&mut self, id: &MemberId, metadata: &MemberMetadata) {
+    fn set_metadata(&mut self, id: &MemberId, metadata: &MemberMetadata) -> Option<MemberMetadata> {
+        let known = self.members.contains_key(id);
         let before = std::mem::replace(&mut self.entry(id).metadata, metadata.clone());
         self.forget_name(id, before.instance.as_ref());
         if let Some(instance) = &metadata.instance {
             self.instances.insert(instance.clone(), id.clone());
         }
+        known.then_some(before)
     }
 
     fn forget_name(&mut self, id: &MemberId, instance: Option<&InstanceId>) {
@@ -137,8 +174,7 @@ impl ConsumerGroup {
 
     /// Makes what a record says so, and has it written; it is taken back if that fails.
     fn write(&mut self, record: Record, turn: &mut Turn<'_>) {
-        turn.remember(&self.id, || Some(Kind::Consumer(self.clone())));
-        self.apply(&record);
+        turn.before.extend(self.apply(&record).map(Before::Record));
         turn.records.push(record);
     }
 
@@ -152,13 +188,8 @@ impl ConsumerGroup {
 
     /// A member, for those who ask why something happened.
     fn who(&self, id: &MemberId) -> Option<Who> {
-        let metadata = &self.members.get(id)?.metadata;
-        Some(Who {
-            member: id.clone(),
-            instance: metadata.instance.clone(),
-            client_id: metadata.client_id.clone(),
-            client_host: metadata.client_host.clone(),
-        })
+        let told = &self.members.get(id)?.metadata;
+        Some(Who::new(id, told.instance.as_ref(), &told.client_id, &told.client_host))
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
@@ -167,9 +198,7 @@ impl ConsumerGroup {
 
     /// Where it stands (`ConsumerGroup.ConsumerGroupState`).
     pub(crate) fn state(&self) -> GroupState {
-        let settled = |member: &Arc<Member>| {
-            member.current.state == MemberState::Stable && member.current.epoch == self.target_epoch
-        };
+        let settled = |member: &Arc<Member>| member.is_settled(self.target_epoch);
         match () {
             () if self.members.is_empty() => GroupState::Empty,
             () if self.epoch > self.target_epoch => GroupState::Assigning,
@@ -248,11 +277,15 @@ impl ConsumerGroup {
         records
     }
 
-    /// All records are read, or what was believed is taken back: members have their time again.
-    pub(crate) fn loaded(&self, turn: &mut Turn<'_>) {
+    /// All records are read, or what was believed is taken back: members whose time does not run
+    /// have it again from now on.
+    pub(crate) fn resume(&self, turn: &mut Turn<'_>) {
         for (id, member) in &self.members {
-            turn.set_session(&self.id, id, turn.settings.consumer.session_ms);
-            self.time_revocation(id, member, turn);
+            let own = member.metadata.classic.as_ref().map(|classic| classic.session_ms);
+            turn.ensure_session(&self.id, id, own.unwrap_or(turn.settings.consumer.session_ms));
+            if !turn.timers.is_set(&Timer::Revocation(self.id.clone(), id.clone())) {
+                self.time_revocation(id, member, turn);
+            }
         }
     }
 

@@ -16,6 +16,10 @@ use crate::metadata::Image;
 
 /// Bytes that a compiled pattern may take.
 const REGEX_BYTES: usize = 1 << 20;
+/// Bytes of a pattern.
+const MAX_REGEX: usize = 1_000;
+/// Patterns that one group may use.
+const MAX_REGEXES: usize = 100;
 /// Milliseconds between two looks at all topics because one of them is new. (Kafka: 10,000.)
 const RESOLVE_MS: i64 = 1_000;
 
@@ -30,20 +34,19 @@ impl ConsumerGroup {
     /// Makes the group's epoch rise if it must: members have changed what they read, or the topics
     /// have changed (`hasMetadataExpired`, and what follows from it).
     pub(super) fn refresh(&mut self, changed: Option<Cause>, turn: &mut Turn<'_>) {
-        let found = self.resolve(turn);
-        let cause = changed.or(found.then_some(Cause::TopicsChanged));
-        let changed = cause.is_some();
-        let version = turn.image.version();
-        if !changed && self.compared == Some(version) {
+        let version = turn.image.topics_version();
+        if changed.is_none() && self.compared == Some(version) {
             return;
         }
+        let Resolved { changed: found, complete } = self.resolve(turn);
+        let cause = changed.or(found.then_some(Cause::TopicsChanged));
         let hash = self.topics_hash(turn.image);
-        if changed || hash != self.hash {
+        if cause.is_some() || hash != self.hash {
             let value = GroupEpoch { epoch: self.epoch.next(), hash };
             self.write(Record::GroupEpoch(self.id.clone(), Some(value)), turn);
             turn.began(&self.id, cause.unwrap_or(Cause::TopicsChanged));
         }
-        self.compared = Some(version);
+        self.compared = complete.then_some(version);
     }
 
     /// What identifies the state of the topics that are read; 0 if there are none. Only ever
@@ -69,6 +72,15 @@ impl ConsumerGroup {
         if regex.is_empty() || self.is_used(regex) {
             return Ok(());
         }
+        let patterns: BTreeSet<&Arc<str>> =
+            self.members.values().map(|member| &member.metadata.regex).collect();
+        if regex.len() > MAX_REGEX || patterns.len() > MAX_REGEXES {
+            let why = format!(
+                "SubscribedTopicRegex is longer than {MAX_REGEX} bytes, or the group uses more \
+                 than {MAX_REGEXES} patterns already; subscribe with fewer and shorter ones."
+            );
+            return Err(Refused::new(GroupError::InvalidRegex, why));
+        }
         compile(regex).map(drop).map_err(|error| {
             let why = format!(
                 "SubscribedTopicRegex `{regex}` is not a valid regular expression: {error}."
@@ -86,45 +98,54 @@ impl ConsumerGroup {
         }
     }
 
-    /// Looks up what patterns match that are new, or all when topics have come since; whether
-    /// anything has changed. Kafka does this in the background, one or two heartbeats later.
-    fn resolve(&mut self, turn: &mut Turn<'_>) -> bool {
+    /// Looks up what patterns match that are new, or all when topics have come since; each again
+    /// after a while at the soonest. Kafka does this in the background, one or two heartbeats
+    /// later.
+    fn resolve(&mut self, turn: &mut Turn<'_>) -> Resolved {
         let used: BTreeSet<Arc<str>> = self
             .members
             .values()
             .map(|member| member.metadata.regex.clone())
             .filter(|regex| !regex.is_empty())
             .collect();
-        let (version, now) = (turn.image.version(), turn.now.wall);
-        let old = |resolved: &Arc<ResolvedRegex>| {
-            let soon = (0..RESOLVE_MS).contains(&(now.0 - resolved.time.0));
-            resolved.version != version && !soon
-        };
-        let mut changed = false;
+        let (version, now) = (turn.image.topics_version(), turn.now.wall);
+        let mut resolved = Resolved { changed: false, complete: true };
         for regex in used {
-            if !self.regexes.get(&regex).is_none_or(old) {
-                continue;
+            if let Some(known) = self.regexes.get(&regex) {
+                let is_soon = (0..RESOLVE_MS).contains(&(now.0 - known.time.0));
+                resolved.complete &= known.version == version || !is_soon;
+                if known.version == version || is_soon {
+                    continue;
+                }
             }
-            let topics = matches(&regex, turn.image);
-            let resolved = ResolvedRegex { topics, version, time: now };
+            let found = ResolvedRegex { topics: matches(&regex, turn.image), version, time: now };
             if let Some(known) = self.regexes.get_mut(&regex)
-                && known.topics == resolved.topics
+                && known.topics == found.topics
             {
                 // Not worth a record.
-                *known = Arc::new(resolved);
+                *known = Arc::new(found);
                 continue;
             }
-            self.write(Record::Regex(self.id.clone(), regex, Some(resolved)), turn);
-            changed = true;
+            self.write(Record::Regex(self.id.clone(), regex, Some(found)), turn);
+            resolved.changed = true;
         }
-        changed
+        resolved
     }
+}
+
+/// What has come of looking up patterns.
+struct Resolved {
+    /// Some match other topics now.
+    changed: bool,
+    /// None is left for later.
+    complete: bool,
 }
 
 /// A pattern that a topic's whole name has to match, in time linear in the name's length.
 fn compile(regex: &str) -> Result<Regex, regex::Error> {
     // By itself first: `a)(b` is none.
-    let build = |pattern: &str| RegexBuilder::new(pattern).size_limit(REGEX_BYTES).build();
+    let build =
+        |pattern: &str| RegexBuilder::new(pattern).size_limit(REGEX_BYTES).nest_limit(50).build();
     build(regex)?;
     build(&format!("^(?:{regex})$"))
 }

@@ -5,7 +5,6 @@ use crate::group::consumer::{self, ConsumerGroup};
 use crate::group::coordinator::outcome::attempt;
 use crate::group::coordinator::{Coordinator, Group, Groups, Output};
 use crate::group::name::{Epoch, MemberId};
-use crate::group::record::Record;
 use crate::group::request::{
     Asker, ConsumerHeartbeat, ConsumerStanding, GroupError, HeartbeatRequest, JoinRefused,
     JoinRequest, LeaveRequest, Refused, Reply, Request, SyncRequest,
@@ -40,7 +39,10 @@ impl Coordinator {
                 self.turn(now, |_, turn| turn.reply_when_durable(asker, described))
             }
             Request::History(group) => Output::reply(asker, self.history(&group)),
-            Request::List => Output::reply(asker, self.list()),
+            Request::List => {
+                let listed = self.list();
+                self.turn(now, |_, turn| turn.reply_when_durable(asker, listed))
+            }
         }
     }
 
@@ -73,7 +75,7 @@ impl Coordinator {
         asker: Asker,
         request: &ConsumerHeartbeat,
     ) -> Output {
-        if let Err(refused) = consumer::check(request, &self.settings.consumer) {
+        if let Err(refused) = request.check(&self.settings.consumer) {
             return Output::reply(asker, Reply::ConsumerHeartbeat(Err(refused)));
         }
         let full = self.groups.len() >= self.settings.max_groups;
@@ -116,7 +118,7 @@ fn id_of(request: &JoinRequest) -> MemberId {
 fn begin_classic(kind: &mut Kind, request: &JoinRequest, turn: &mut Turn<'_>) {
     let Kind::Consumer(group) = &*kind else { return };
     let endings = group.endings();
-    turn.remember(&request.group, || Some(kind.clone()));
+    turn.remember(&request.group, Some(kind.clone()));
     let classic = ClassicGroup::new(request.group.clone(), turn.now.wall);
     turn.records.extend(endings);
     turn.records.push(classic.first_record());
@@ -178,7 +180,7 @@ fn beat(
         if full {
             return Err(GroupError::CoordinatorNotAvailable.into());
         }
-        turn.remember(id, || None);
+        turn.remember(id, None);
         let kind = Kind::Consumer(ConsumerGroup::new(id.clone()));
         groups.insert(id.clone(), Group::of(kind));
     }
@@ -192,25 +194,9 @@ fn beat(
     if matches!(group.kind, Kind::Classic(_)) && !joins {
         return Err(not_found("is not a consumer group"));
     }
-    consumer::upgrade(&mut group.kind, turn)?;
+    consumer::upgrade(&mut group.kind, request, turn)?;
     match &mut group.kind {
         Kind::Consumer(group) => group.heartbeat(request, turn),
         Kind::Classic(_) => Err(not_found("is not a consumer group")),
-    }
-}
-
-impl Record {
-    /// Whether it only removes.
-    pub(super) fn is_removal(&self) -> bool {
-        match self {
-            Record::Offset(_, value) => value.is_none(),
-            Record::ClassicGroup(_, value) => value.is_none(),
-            Record::GroupEpoch(_, value) => value.is_none(),
-            Record::Member(.., value) => value.is_none(),
-            Record::TargetEpoch(_, value) => value.is_none(),
-            Record::Target(.., value) => value.is_none(),
-            Record::Current(.., value) => value.is_none(),
-            Record::Regex(.., value) => value.is_none(),
-        }
     }
 }

@@ -11,7 +11,7 @@ use crate::group::record::{OffsetKey, Record};
 use crate::group::request::{Asker, DeleteOffsetsRequest, GroupError, Reply};
 use crate::group::timers::Timer;
 use crate::group::turn::{Kind, Then};
-use crate::id::{Now, TopicId};
+use crate::id::Now;
 
 /// Records of one look at what has expired; the rest comes with the next, soon.
 const AT_ONCE: usize = 1_000;
@@ -84,29 +84,38 @@ impl Coordinator {
     }
 
     /// What is committed, or removed, and not durable yet.
-    fn on_their_way(&self, id: &GroupId) -> BTreeSet<OffsetKey> {
+    fn all_on_their_way(&self) -> BTreeSet<OffsetKey> {
         let records = self.in_flight.iter().flat_map(|batch| &batch.records);
-        let of_group = records.filter_map(|record| match record {
-            Record::Offset(key, _) if key.group == *id => Some(key.clone()),
+        let offsets = records.filter_map(|record| match record {
+            Record::Offset(key, _) => Some(key.clone()),
             _ => None,
         });
-        of_group.collect()
+        offsets.collect()
+    }
+
+    /// The same of one group.
+    fn on_their_way(&self, id: &GroupId) -> BTreeSet<OffsetKey> {
+        let mut coming = self.all_on_their_way();
+        coming.retain(|key| key.group == *id);
+        coming
     }
 
     /// Looks for offsets, and groups, that nobody will ask for any more. Groups end whole; of the
-    /// others' offsets, the rest comes with the next look if there are many.
+    /// others' offsets, and of the groups, the rest comes with the next look if there are many.
     pub(super) fn expire(&mut self, now: Now) -> Output {
         let (mut records, mut undo) = (Vec::new(), Undo::default());
-        let ids: Vec<GroupId> = self.groups.keys().cloned().collect();
+        let coming = self.all_on_their_way();
+        let from = std::mem::take(&mut self.expire_from);
+        let ids: Vec<GroupId> = self.groups.range(from..).map(|(id, _)| id.clone()).collect();
+        let mut again = self.settings.expiry_interval_ms;
         for id in ids {
             if records.len() >= AT_ONCE {
+                (self.expire_from, again) = (id, SOON_MS);
                 break;
             }
-            let expired = self.expire_group(&id, now, AT_ONCE - records.len(), &mut undo);
-            records.extend(expired);
+            let most = AT_ONCE - records.len();
+            records.extend(self.expire_group(&id, now, most, &coming, &mut undo));
         }
-        let again =
-            if records.len() >= AT_ONCE { SOON_MS } else { self.settings.expiry_interval_ms };
         self.timers.set(Timer::Expiry, now.instant.plus_ms(again));
         self.submit(records, Vec::new(), Vec::new(), undo)
     }
@@ -116,62 +125,59 @@ impl Coordinator {
         id: &GroupId,
         now: Now,
         most: usize,
+        coming: &BTreeSet<OffsetKey>,
         undo: &mut Undo,
     ) -> Vec<Record> {
         let Some(group) = self.groups.get(id) else { return Vec::new() };
         let since = group.since();
         let retention = self.settings.retention_ms;
         // What is committed again, and not durable yet, must not be removed behind that; nor twice.
-        let coming = self.on_their_way(id);
+        let is_coming = |key: &OffsetKey| coming.contains(key);
         let mut expired = group
             .offsets
             .all()
             .filter(|(topic, ..)| !group.reads(topic))
             .filter(|(.., committed)| committed.is_expired(now.wall, since, retention))
             .map(|(topic, partition, _)| key(id, topic, partition))
-            .filter(|key| !coming.contains(key))
+            .filter(|key| !is_coming(key))
             .peekable();
         let few: Vec<OffsetKey> = expired.by_ref().take(most).collect();
         let is_all = expired.peek().is_none() && few.len() == group.offsets.all().count();
         drop(expired);
-        if is_all && group.is_empty() && coming.is_empty() {
+        let first = OffsetKey { group: id.clone(), topic: "".into(), partition: i32::MIN };
+        let nothing_comes = coming.range(first..).next().is_none_or(|key| key.group != *id);
+        if is_all && group.is_empty() && nothing_comes {
             return self.forget(id, undo);
         }
         few.into_iter().map(|key| Record::Offset(key, None)).collect()
     }
 
-    /// Topics are no more: nor is what was committed for them. What was committed for a later topic
-    /// of the same name stays, and what was committed before topics had ids.
-    pub fn topics_deleted(&mut self, now: Now, topics: &[TopicId]) -> Output {
-        self.turn(now, |groups, turn| {
-            for (id, group) in groups.iter() {
-                for (topic, partition, committed) in group.offsets.all() {
-                    if committed.topic.is_some_and(|id| topics.contains(&id)) {
-                        let key = key(id, topic, partition);
-                        turn.records.push(Record::Offset(key, None));
-                    }
-                }
-            }
-        })
+    /// Topics are no more: nor is, soon, what was committed for them.
+    pub fn topics_deleted(&mut self, now: Now) {
+        self.timers.set(Timer::Orphans, now.instant);
     }
-}
 
-impl Coordinator {
-    /// Removals of what was committed for topics that are no more, while nobody looked.
-    pub(super) fn orphans(&self) -> Vec<Record> {
-        // A coordinator that knows of no topics has not been told.
-        if self.image.version() == 0 {
-            return Vec::new();
-        }
+    /// Looks for what was committed for topics that are no more. What was committed for a later
+    /// topic of the same name stays, and what was committed before topics had ids. The rest comes
+    /// with the next look if there is much.
+    pub(super) fn remove_orphans(&mut self, now: Now) -> Output {
+        let coming = self.all_on_their_way();
         let offsets = self.groups.iter().flat_map(|(id, group)| {
             group.offsets.all().map(move |(topic, index, committed)| (id, topic, index, committed))
         });
         let gone = offsets.filter(|(.., committed)| {
             committed.topic.is_some_and(|topic| self.image.topic_by_id(topic).is_none())
         });
-        gone.map(|(id, topic, index, _)| Record::Offset(key(id, topic, index), None))
+        let keys = gone.map(|(id, topic, index, _)| key(id, topic, index));
+        let records: Vec<Record> = keys
+            .filter(|key| !coming.contains(key))
             .take(AT_ONCE)
-            .collect()
+            .map(|key| Record::Offset(key, None))
+            .collect();
+        if records.len() == AT_ONCE {
+            self.timers.set(Timer::Orphans, now.instant.plus_ms(SOON_MS));
+        }
+        self.submit(records, Vec::new(), Vec::new(), Undo::default())
     }
 }
 

@@ -9,22 +9,26 @@ use crate::id::Now;
 
 impl Coordinator {
     /// What is committed: what is durable now or, for whoever asks for what is stable, once
-    /// everything is durable that is on its way.
+    /// everything is durable that is on its way. Members wait for that too: the epoch that they
+    /// name may be on its way.
     pub(super) fn fetch(&mut self, now: Now, asker: Asker, request: FetchRequest) -> Output {
-        if !request.stable {
+        let is_member = request.member.is_some();
+        if !request.stable && !is_member {
             return Output::reply(asker, fetch(&self.groups, &request));
         }
         self.turn(now, |_, turn| turn.then.push(Then::Fetch(asker, request)))
     }
 
-    pub(super) fn describe(&self, group: &GroupId) -> Reply {
-        match self.groups.get(group).map(|group| &group.kind) {
-            Some(Kind::Classic(classic)) => Reply::Describe(Ok(Box::new(classic.describe()))),
-            Some(Kind::Consumer(_)) | None => Reply::Describe(Err(GroupError::NotFound)),
-        }
+    pub(super) fn describe(&self, id: &GroupId) -> Reply {
+        let not_found = |what| Refused::new(GroupError::NotFound, format!("Group {id} {what}."));
+        Reply::Describe(match self.groups.get(id).map(|group| &group.kind) {
+            Some(Kind::Classic(classic)) => Ok(Box::new(classic.describe())),
+            Some(Kind::Consumer(_)) => Err(not_found("is not a classic group")),
+            None => Err(not_found("not found")),
+        })
     }
 
-    pub(super) fn describe_consumer(&self, id: &GroupId) -> Reply {
+    pub(in crate::group) fn describe_consumer(&self, id: &GroupId) -> Reply {
         let not_found = |what| Refused::new(GroupError::NotFound, format!("Group {id} {what}."));
         Reply::DescribeConsumer(match self.groups.get(id).map(|group| &group.kind) {
             Some(Kind::Consumer(group)) => Ok(Box::new(group.describe(&self.settings.consumer))),

@@ -1,6 +1,6 @@
 //! What follows when a batch is durable, and what when it is not to be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::group::classic::ClassicGroup;
 use crate::group::coordinator::{Group, Groups, end_kind, look};
@@ -65,19 +65,25 @@ pub(super) fn take_back(
     error: GroupError,
     turn: &mut Turn<'_>,
 ) {
-    for (id, kind) in before.into_iter().rev() {
+    for before in before.into_iter().rev() {
+        let (id, kind) = match before {
+            Before::Kind(id, kind) => (id, kind),
+            Before::Record(record) => {
+                let group = groups.get_mut(record.group()).map(|group| &mut group.kind);
+                if let Some(Kind::Consumer(group)) = group {
+                    group.take_back(&record);
+                }
+                continue;
+            }
+        };
         if let Some(classic) = classic(groups, &id) {
             classic.answer_all(error, turn);
         }
         match kind {
             None => end_kind(groups, &id, turn.now),
-            Some(kind) => match groups.entry(id) {
-                std::collections::btree_map::Entry::Occupied(mut group) => {
-                    group.get_mut().kind = kind;
-                }
-                std::collections::btree_map::Entry::Vacant(place) => {
-                    place.insert(Group::of(kind));
-                }
+            Some(kind) => match groups.get_mut(&id) {
+                Some(group) => group.kind = *kind,
+                None => drop(groups.insert(id, Group::of(*kind))),
             },
         }
     }
@@ -94,7 +100,8 @@ pub(super) fn attempt<T, E>(
         turn.records.clear();
         turn.events.clear();
         let before = std::mem::take(&mut turn.before);
-        let restored: Vec<GroupId> = before.iter().map(|(id, _)| id.clone()).collect();
+        let restored: BTreeSet<GroupId> =
+            before.iter().map(|before| before.group().clone()).collect();
         take_back(groups, before, GroupError::RebalanceInProgress, turn);
         for id in restored {
             if let Some(group) = groups.get_mut(&id) {
@@ -119,7 +126,7 @@ impl Reply {
             Reply::Fetch(_) => Reply::Fetch(Err(error)),
             Reply::DeleteOffsets(_) => Reply::DeleteOffsets(Err(error)),
             Reply::Delete(_) => Reply::Delete(Err(error)),
-            Reply::Describe(_) => Reply::Describe(Err(error)),
+            Reply::Describe(_) => Reply::Describe(Err(Refused::from(error))),
             Reply::History(_) => self.clone(),
             Reply::DescribeConsumer(_) => Reply::DescribeConsumer(Err(Refused::from(error))),
             // It waits for no batch.

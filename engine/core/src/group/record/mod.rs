@@ -92,6 +92,20 @@ impl Record {
         }
     }
 
+    /// Whether it only removes.
+    pub(crate) fn is_removal(&self) -> bool {
+        match self {
+            Record::Offset(_, value) => value.is_none(),
+            Record::ClassicGroup(_, value) => value.is_none(),
+            Record::GroupEpoch(_, value) => value.is_none(),
+            Record::Member(.., value) => value.is_none(),
+            Record::TargetEpoch(_, value) => value.is_none(),
+            Record::Target(.., value) => value.is_none(),
+            Record::Current(.., value) => value.is_none(),
+            Record::Regex(.., value) => value.is_none(),
+        }
+    }
+
     /// The bytes that Kafka would store.
     #[must_use]
     pub fn encode(&self) -> Stored {

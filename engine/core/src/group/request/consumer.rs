@@ -8,6 +8,9 @@ use crate::group::name::{Epoch, GroupId, InstanceId, MemberId};
 use crate::group::partitions::Partitions;
 use crate::group::request::{GroupError, GroupState};
 
+/// Bytes of a refusal's words; they may quote what the client sent.
+const MAX_WHY: usize = 2_000;
+
 /// A member is there; `None` says that something is as it was.
 #[derive(Clone, Debug)]
 pub struct ConsumerHeartbeat {
@@ -72,9 +75,10 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// With words.
+    /// With words; of very many, the first.
     #[must_use]
-    pub fn new(error: GroupError, why: String) -> Refused {
+    pub fn new(error: GroupError, mut why: String) -> Refused {
+        why.truncate(why.floor_char_boundary(MAX_WHY));
         Refused { error, why: Some(why.into()) }
     }
 }

@@ -183,10 +183,8 @@ impl Chaos {
     }
 
     fn described(&mut self) -> Option<crate::group::request::ConsumerDescription> {
-        let quick = std::mem::replace(&mut self.world.quick, false);
-        let asker = self.world.ask(Request::DescribeConsumer(GROUP.into()));
-        self.world.quick = quick;
-        match self.world.told(asker)? {
+        // Also while batches are on their way.
+        match self.world.coordinator.describe_consumer(&GROUP.into()) {
             Reply::DescribeConsumer(result) => result.ok().map(|described| *described),
             other => panic!("{other:?}"),
         }

@@ -225,10 +225,54 @@ fn a_change_that_cannot_be_written_is_undone() {
     assert!(matches!(world.told(asker), Some(Reply::ConsumerHeartbeat(Err(_)))));
     world.quick = true;
     assert_eq!(world.kind().0, GroupType::Classic);
-    // Everyone joins again, as after any doubt.
-    let beat = world.heartbeat(&joined.member, joined.generation);
-    assert_eq!(beat, Err(GroupError::RebalanceInProgress));
-    assert_eq!(world.rejoins(&c).generation, Generation(2));
+    assert_eq!(world.heartbeat(&joined.member, joined.generation), Ok(()));
+}
+
+#[test]
+fn a_refused_member_does_not_disturb_a_classic_group() {
+    let mut world = World::prompt();
+    let mut c = super::Member::new("c");
+    let joined = world.classic(&mut c);
+    let records = world.log.len();
+    let mut beat = Consumer::new("d").joining(&["t"]);
+    beat.regex = Some("[".into());
+    let refused = world.beat(beat).expect_err("no pattern");
+    assert_eq!(refused.error, GroupError::InvalidRegex);
+    assert_eq!(world.kind(), (GroupType::Classic, GroupState::Stable));
+    assert_eq!(world.heartbeat(&joined.member, joined.generation), Ok(()));
+    assert_eq!(world.log.len(), records);
+    // Its time was not given to it again.
+    world.pass(SESSION_MS as u64 - 1);
+    let mut beat = Consumer::new("d").joining(&["t"]);
+    beat.regex = Some("[".into());
+    world.beat(beat).expect_err("no pattern");
+    world.pass(1);
+    assert_eq!(world.kind().1, GroupState::Empty);
+}
+
+#[test]
+fn what_a_leader_gave_twice_or_invented_is_not_taken_over() {
+    for (given, taken) in [(vec![part(&[0, 7, -1])], true), (vec![part(&[0]), part(&[0])], false)] {
+        let mut world = World::prompt();
+        world.topics.create("t", 3);
+        let mut members: Vec<super::Member> =
+            (0..given.len()).map(|n| super::Member::new(&format!("c{n}"))).collect();
+        let askers: Vec<Asker> = members.iter_mut().map(|member| world.enter(member)).collect();
+        world.pass(3 * DELAY_MS);
+        let joined: Vec<Joined> =
+            askers.into_iter().map(|asker| world.joined(asker).expect("joined")).collect();
+        let ids = joined.iter().map(|one| one.member.clone());
+        let assignments: Vec<_> = ids.zip(given).collect();
+        let leader = joined.iter().find(|one| one.member == one.leader).expect("one leads");
+        world.sync_with(leader, assignments).expect("synced");
+        let told = world.beat(Consumer::new("d").joining(&["t"]));
+        assert_eq!(told.is_ok(), taken, "{told:?}");
+        if taken {
+            let described = world.described().expect("a group");
+            let classic = described.members.iter().find(|member| member.is_classic).expect("it");
+            assert_eq!(classic.assignment.count(), 1);
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::group::request::{DeleteOffsetsRequest, GroupState};
-use crate::id::TopicId;
 
 const HOUR: u64 = 3_600_000;
 
@@ -197,16 +196,62 @@ fn a_client_may_choose_how_long_an_offset_is_kept() {
 
 #[test]
 fn with_a_topic_go_its_offsets_but_not_those_of_its_successor() {
-    let (old, new) = (TopicId([1; 16]), TopicId([2; 16]));
     let mut world = World::new();
+    world.topics.create("t", 3);
+    let old = world.topics.id("t");
+    world.topics.delete("t");
+    world.topics.create("t", 3);
+    let new = world.topics.id("t");
     for (partition, id) in [(0, Some(old)), (1, Some(new)), (2, None)] {
         let mut request = commit("t", partition, 1);
         request.offsets[0].topic_id = id;
         world.commit(request).expect("committed").remove(0).expect("it");
     }
-    let gone = world.coordinator.topics_deleted(world.now, &[old]);
-    world.take(gone);
-    assert_eq!([0, 1, 2].map(|p| world.committed("t", p)), [None, Some(1), Some(1)]);
+    assert_eq!([0, 1, 2].map(|p| world.committed("t", p)), [Some(1); 3]);
+    world.coordinator.topics_deleted(world.now);
+    world.pass(1);
+    let left = [None, Some(1), Some(1)];
+    assert_eq!([0, 1, 2].map(|p| world.committed("t", p)), left);
+    // Nor those of a topic that went while nobody looked.
+    world.topics.delete("t");
+    world.restart();
+    world.pass(1);
+    assert_eq!([0, 1, 2].map(|p| world.committed("t", p)), [None, None, Some(1)]);
+}
+
+#[test]
+fn offsets_of_a_topic_go_in_pieces() {
+    let mut world = World::new();
+    world.topics.create("t", 1);
+    let id = world.topics.id("t");
+    let offset = |partition| CommitOffset {
+        topic_id: Some(id),
+        ..commit("t", partition, 1).offsets.remove(0)
+    };
+    let request = CommitRequest { offsets: (0..2_500).map(offset).collect(), ..commit("t", 0, 1) };
+    world.commit(request).expect("committed");
+    world.topics.delete("t");
+    world.restart();
+    let before = world.log.len();
+    world.pass(0);
+    assert_eq!(world.log.len() - before, 1_000);
+    world.pass(100);
+    assert_eq!(world.log.len() - before, 2_500);
+}
+
+/// A deletion that cannot be written loses nothing, whoever has come meanwhile.
+#[test]
+fn a_deletion_that_fails_leaves_everything() {
+    let mut world = World::new();
+    world.commit(commit("t", 0, 7)).expect("committed");
+    world.quick = false;
+    let asker = world.ask(Request::Delete(GROUP.into()));
+    world.join(&Member::new("c"));
+    world.fail(GroupError::CoordinatorNotAvailable);
+    let told = world.told(asker);
+    assert_eq!(told, Some(Reply::Delete(Err(GroupError::CoordinatorNotAvailable))));
+    world.quick = true;
+    assert_eq!(world.committed("t", 0), Some(7));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::group::coordinator::{BatchNumber, Coordinator, Output};
 use crate::group::record::Record;
 use crate::group::request::{Asker, GroupError, Request};
 use crate::group::settings::GroupSettings;
-use crate::id::{Instant, Now, Offset, ShardId, Timestamp, TopicId, TopicPartition};
+use crate::id::{Instant, Now, Offset, ShardId, Timestamp, TopicPartition};
 use crate::metadata::Image;
 use crate::record::{BatchBuilder, BatchHeader, Codec, NewRecord};
 use crate::shard::effect::{Effects, Notice};
@@ -227,21 +227,17 @@ impl Shard {
         }
     }
 
-    /// Topics are gone: so is what groups have committed for them, where groups are loaded.
-    pub(super) fn forget_offsets(
-        &mut self,
-        now: Now,
-        removed: &[TopicPartition],
-        fx: &mut Effects,
-    ) {
-        let mut topics: Vec<TopicId> = removed.iter().map(|partition| partition.topic).collect();
-        topics.dedup();
+    /// Topics are gone: so is what groups have committed for them, where groups are loaded. Others
+    /// look when they are.
+    pub(super) fn forget_offsets(&mut self, now: Now, image: &Arc<Image>) {
+        self.groups.image = image.clone();
         let active =
             |(slot, host): (&Slot, &Host)| matches!(host.stage, Stage::Active).then_some(*slot);
         for slot in self.groups.hosts.iter().filter_map(active).collect::<Vec<_>>() {
             let Some(host) = self.groups.hosts.get_mut(&slot) else { continue };
-            let output = host.coordinator.topics_deleted(now, &topics);
-            self.follow(now, slot, output, fx);
+            host.coordinator.learn(image);
+            host.coordinator.topics_deleted(now);
+            self.groups.note_deadline(slot);
         }
     }
 

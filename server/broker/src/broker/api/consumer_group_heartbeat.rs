@@ -34,7 +34,12 @@ pub(crate) fn handle(
         return Handled::Now(refusal);
     }
     let group = request.group_id.clone();
-    let asked = groups::ask(&call.node, &group, question(call, request));
+    let beat = question(call, request);
+    // What is wrong with it wherever the group is, before anyone looks for that.
+    if let Err(refused) = beat.check(&call.node.config.groups.coordinator.consumer) {
+        return Handled::Now(refusal(refused));
+    }
+    let asked = groups::ask(&call.node, &group, Request::ConsumerHeartbeat(Box::new(beat)));
     Handled::later(async move {
         match asked.await {
             Ok(Reply::ConsumerHeartbeat(Ok(standing))) => told(standing),
@@ -45,10 +50,10 @@ pub(crate) fn handle(
     })
 }
 
-fn question(call: &Call, request: ConsumerGroupHeartbeatRequest) -> Request {
+fn question(call: &Call, request: ConsumerGroupHeartbeatRequest) -> ConsumerHeartbeat {
     let shared = |text: Str| -> Arc<str> { Arc::from(&*text) };
     let topics = request.subscribed_topic_names;
-    Request::ConsumerHeartbeat(Box::new(ConsumerHeartbeat {
+    ConsumerHeartbeat {
         group: (*request.group_id).into(),
         member: (*request.member_id).into(),
         epoch: Epoch(request.member_epoch),
@@ -63,7 +68,7 @@ fn question(call: &Call, request: ConsumerGroupHeartbeatRequest) -> Request {
         client_host: call.entrance.client_host.clone(),
         fresh: call.node.shard.random(),
         names_itself: call.header.version >= NAMES_ITSELF_FROM,
-    }))
+    }
 }
 
 fn owned(topics: Vec<TopicPartitions>) -> Partitions {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use corelog_engine::group::history::Rebalance;
-use corelog_engine::group::request::{DescribedMember, Description, GroupError, Reply, Request};
+use corelog_engine::group::request::{
+    DescribedMember, Description, GroupError, Refused, Reply, Request,
+};
 use corelog_wire::messages::describe_groups::{
     DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup, DescribedGroupMember,
     DescribedRebalance,
@@ -37,8 +39,9 @@ pub(crate) fn handle(
         for (group_id, asked, history) in asked {
             let group = match asked.await {
                 Ok(Reply::Describe(Ok(description))) => described(*description, include),
-                Ok(Reply::Describe(Err(error))) | Err(error) => missing(version, &group_id, error),
-                Ok(_) => missing(version, &group_id, GroupError::Unknown),
+                Ok(Reply::Describe(Err(refused))) => missing(version, refused),
+                Err(error) => missing(version, Refused { error, why: None }),
+                Ok(_) => missing(version, Refused { error: GroupError::Unknown, why: None }),
             };
             let history = match history {
                 Some(history) => told(history.await),
@@ -82,7 +85,7 @@ fn told(history: Result<Reply, GroupError>) -> Vec<DescribedRebalance> {
     history.into_iter().map(told).collect()
 }
 
-fn missing(version: i16, group_id: &str, error: GroupError) -> DescribedGroup {
+fn missing(version: i16, Refused { error, why }: Refused) -> DescribedGroup {
     if error != GroupError::NotFound {
         let error_code = translate::group(error);
         return DescribedGroup { error_code, ..DescribedGroup::default() };
@@ -93,7 +96,7 @@ fn missing(version: i16, group_id: &str, error: GroupError) -> DescribedGroup {
     }
     DescribedGroup {
         error_code: translate::group(error),
-        error_message: Some(Str::from(format!("Group {group_id} not found."))),
+        error_message: why.map(|why| Str::from(&*why)),
         group_state,
         ..DescribedGroup::default()
     }
