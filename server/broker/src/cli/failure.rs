@@ -34,6 +34,24 @@ pub(super) enum Failure {
     NoPartition { topic: String, partition: i32, count: usize },
     #[error("partition {partition} of `{topic}` has no leader; its brokers are down or starting")]
     NoLeader { topic: String, partition: i32 },
+    #[error("there is no group `{0}`; `corelog group list` shows all there are")]
+    NoGroup(String),
+    #[error(
+        "{what}: it has members, which `corelog group describe {group}` shows; end them, and try \
+         again (one with an instance leaves when its session times out)"
+    )]
+    GroupInUse {
+        /// What was asked for.
+        what: String,
+        group: String,
+    },
+    #[error(
+        "group `{group}` has committed nothing in partition {partition} of `{topic}`: say where it \
+         is to begin with --to"
+    )]
+    NothingCommitted { group: String, topic: String, partition: i32 },
+    #[error("the brokers are too old to tell groups apart by {0}: leave it out")]
+    NoFilter(&'static str),
     #[error("line {line} has no `{separator}` between key and value")]
     NoSeparator { line: u64, separator: String },
     #[error(

@@ -8,11 +8,14 @@ mod config;
 mod start;
 
 mod client;
+mod clock;
 mod failure;
 mod output;
+mod place;
 mod separator;
 
 mod consume;
+mod group;
 mod produce;
 mod topic;
 
@@ -40,6 +43,9 @@ enum Command {
     /// Create, list, describe and delete topics.
     #[command(subcommand)]
     Topic(topic::Command),
+    /// List, describe, delete and reset consumer groups.
+    #[command(subcommand)]
+    Group(group::Command),
     /// Write each line of standard input to a topic, as one record.
     Produce(produce::Arguments),
     /// Print the records of a topic.
@@ -53,6 +59,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Start(arguments) => return start::run(arguments),
         Command::Config(command) => return config::run(command),
         Command::Topic(command) => topic::run(command),
+        Command::Group(command) => group::run(command),
         Command::Produce(arguments) => produce::run(&arguments),
         Command::Consume(arguments) => consume::run(&arguments),
     };

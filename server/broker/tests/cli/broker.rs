@@ -53,7 +53,12 @@ pub(crate) fn start_command(directory: &Directory, listen: &str) -> Command {
     command.arg(&directory.0);
     // It is for clients, and no setting that a broker does not know.
     command.env("CORELOG_BOOTSTRAP", "127.0.0.1:1");
-    for setting in ["memory.per.core=128MiB", "journal.file.bytes=8MiB", "journal.files=2"] {
+    for setting in [
+        "memory.per.core=128MiB",
+        "journal.file.bytes=8MiB",
+        "journal.files=2",
+        "group.initial.rebalance.delay.ms=0",
+    ] {
         command.args(["--set", setting]);
     }
     command
@@ -96,6 +101,10 @@ impl Broker {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// A client command against this broker.

@@ -1,6 +1,8 @@
 //! The binary as people use it: started, asked, stopped, and told wrong things.
 
 mod broker;
+mod groups;
+mod member;
 
 use std::fs;
 use std::net::TcpListener;
@@ -203,6 +205,9 @@ fn wrong_flags_and_settings_are_told_apart_from_failures() {
         (&["start", "--cores", "1023"], &["core 1023 of `cores`"]),
         (&["consume", "t", "--from", "nowhere"], &["start, end, OFFSET, @MILLISECONDS"]),
         (&["produce", "t", "--compression", "rar"], &["not one of none, gzip"]),
+        (&["group", "list", "--state", "Idle"], &["--state", "PreparingRebalance"]),
+        (&["group", "reset", "g", "--topic", "t"], &["--to <earliest|latest|OFFSET", "--by <N>"]),
+        (&["group", "reset", "g", "--topic", "t", "--to", "x"], &["not one of earliest, latest"]),
         (&["config", "check", "/nowhere.toml"], &["error: /nowhere.toml: cannot be read"]),
     ] {
         let mut command = corelog();

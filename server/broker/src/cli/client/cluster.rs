@@ -114,12 +114,24 @@ impl Cluster {
             MetadataRequest { topics, allow_auto_topic_creation: !can_say, ..Default::default() };
         let response = self.bootstrap.call(&request)?;
         self.controller = response.controller_id;
-        self.addresses =
-            response.brokers.iter().map(|broker| (broker.node_id, address(broker))).collect();
+        let named =
+            |broker: &MetadataResponseBroker| (broker.node_id, address(&broker.host, broker.port));
+        self.addresses = response.brokers.iter().map(named).collect();
         Ok(response)
     }
 
-    /// The broker of this number, which metadata has named.
+    /// Where a broker is that metadata may not have named yet.
+    pub(super) fn learn(&mut self, node: i32, host: &str, port: i32) {
+        self.addresses.insert(node, address(host, port));
+    }
+
+    /// The numbers of all brokers.
+    pub(in crate::cli) fn brokers(&mut self) -> Result<Vec<i32>, ClientError> {
+        self.metadata(Some(Vec::new()))?;
+        Ok(self.addresses.keys().copied().collect())
+    }
+
+    /// The broker of this number, which another has named.
     pub(in crate::cli) fn broker(&mut self, node: i32) -> Result<&mut Connection, ClientError> {
         use std::collections::btree_map::Entry;
         match self.connections.entry(node) {
@@ -217,8 +229,7 @@ pub(in crate::cli) fn by_leader<T>(
     Ok(gathered)
 }
 
-fn address(broker: &MetadataResponseBroker) -> String {
-    let MetadataResponseBroker { host, port, .. } = broker;
+fn address(host: &str, port: i32) -> String {
     match host.contains(':') {
         true => format!("[{host}]:{port}"),
         false => format!("{host}:{port}"),

@@ -109,18 +109,27 @@ impl Connection {
     }
 
     /// A broker that does not know our version of `ApiVersions` answers in version 0, saying so,
-    /// and lists its versions all the same (KIP-511).
+    /// and lists the versions of that API, if anything (KIP-511).
     fn api_versions(&mut self) -> Result<Vec<ApiVersion>, ClientError> {
+        let newest = ApiVersionsRequest::SERVED.max;
+        let answer = self.api_versions_in(newest)?;
+        if answer.error_code != ErrorCode::UnsupportedVersion {
+            return Ok(answer.api_keys);
+        }
+        let own = answer.api_keys.iter().find(|row| row.api_key == ApiKey::ApiVersions as i16);
+        let version = own.map_or(0, |row| row.max_version.clamp(0, newest));
+        Ok(self.api_versions_in(version)?.api_keys)
+    }
+
+    fn api_versions_in(&mut self, version: i16) -> Result<ApiVersionsResponse, ClientError> {
         let request = ApiVersionsRequest {
             client_software_name: CLIENT_ID.into(),
             client_software_version: env!("CARGO_PKG_VERSION").into(),
         };
-        let newest = ApiVersionsRequest::SERVED.max;
-        let pending = self.send_version(&request, newest)?;
+        let pending = self.send_version(&request, version)?;
         let frame = self.receive_frame(ApiKey::ApiVersions, pending.correlation_id)?;
-        let version = if is_unsupported_version(&frame) { 0 } else { newest };
-        let response: ApiVersionsResponse = self.decode::<ApiVersionsRequest>(frame, version)?;
-        Ok(response.api_keys)
+        let version = if is_unsupported_version(&frame) { 0 } else { version };
+        self.decode::<ApiVersionsRequest>(frame, version)
     }
 
     fn send_version<R: Request>(

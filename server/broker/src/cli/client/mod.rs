@@ -2,17 +2,23 @@
 //!
 //! - [`connection`]: a broker, and which versions it speaks
 //! - [`cluster`]: which broker to ask
+//! - [`coordinator`]: which broker to ask about a group
 //! - [`offsets`]: where a partition begins and ends
+//! - [`fetch`]: its records
 //! - [`retries`]: asking again
 
 mod cluster;
 mod connection;
+mod coordinator;
 mod error;
+mod fetch;
 mod offsets;
 mod retries;
 
 pub(super) use cluster::{Cluster, Partition, Topic, by_leader};
+pub(super) use coordinator::patiently;
 pub(super) use error::ClientError;
+pub(super) use fetch::{Refusal, Start, records};
 pub(super) use offsets::{EARLIEST, Found, LATEST};
 pub(super) use retries::Retries;
 

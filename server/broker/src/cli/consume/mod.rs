@@ -1,7 +1,5 @@
 //! `corelog consume`: from a place in each partition to its end, or on and on.
 
-mod fetch;
-mod from;
 mod positions;
 mod printer;
 
@@ -9,11 +7,11 @@ use std::io::{self, BufWriter};
 
 use clap::Args;
 
-use super::client::{ClientArguments, Cluster, Retries};
+use super::client::{ClientArguments, Cluster, Refusal, Retries, records};
 use super::failure::Failure;
 use super::output::Format;
+use super::place::Place;
 use super::separator;
-use from::From;
 use positions::Positions;
 use printer::{Printer, TextStyle};
 
@@ -21,9 +19,10 @@ use printer::{Printer, TextStyle};
 pub(super) struct Arguments {
     /// The topic's name
     topic: String,
-    /// Where to begin: start, end, an offset, or @ and a time in milliseconds since 1970
-    #[arg(long, value_name = "start|end|OFFSET|@MS", default_value = "start")]
-    from: From,
+    /// Where to begin: start, end, an offset, or a time, either @ and milliseconds since 1970 or as
+    /// 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "start|end|OFFSET|@MS|TIME", default_value = "start")]
+    from: Place,
     /// Read only this partition
     #[arg(long, value_name = "N")]
     partition: Option<i32>,
@@ -63,6 +62,9 @@ impl Arguments {
     }
 }
 
+/// Of a partition, in one answer.
+const PARTITION_MAX_BYTES: i32 = 4 << 20;
+
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut cluster = Cluster::connect(&arguments.client.bootstrap)?;
     let mut topic = cluster.topic(&arguments.topic)?;
@@ -70,16 +72,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut printer = arguments.printer();
     let mut retries = Retries::new();
     while !positions.are_finished() {
-        let fetched = fetch::fetch(&mut cluster, &topic, positions.unfinished())?;
+        let fetched = cluster.fetch(&topic, positions.unfinished(), PARTITION_MAX_BYTES)?;
         let mut refused = None;
         for (partition, answer) in fetched {
-            match fetch::records(&topic, partition, answer) {
+            match records(&topic, partition, answer) {
                 Ok(records) => positions.take(partition, &records, &mut printer)?,
-                Err(fetch::Refusal::OutOfRange) => {
+                Err(Refusal::OutOfRange) => {
                     return Err(positions.out_of_range(&mut cluster, &topic, partition));
                 }
-                Err(fetch::Refusal::ForNow(failure)) => refused = Some(failure),
-                Err(fetch::Refusal::ForGood(failure)) => return Err(failure),
+                Err(Refusal::ForNow(failure)) => refused = Some(failure),
+                Err(Refusal::ForGood(failure)) => return Err(failure),
             }
         }
         printer.flush()?;

@@ -8,10 +8,10 @@ use corelog_engine::record::compress::MAX_DECOMPRESSED;
 use corelog_engine::record::{Record, Records};
 
 use super::Arguments;
-use super::from::From;
 use super::printer::Print;
-use crate::cli::client::{Cluster, EARLIEST, Found, LATEST, Topic};
+use crate::cli::client::{Cluster, EARLIEST, Found, LATEST, Start, Topic};
 use crate::cli::failure::Failure;
+use crate::cli::place::Place;
 
 /// A partition being read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +51,10 @@ impl Positions {
         let latest = cluster.offsets(topic, &partitions, LATEST)?;
         let earliest = cluster.offsets(topic, &partitions, EARLIEST)?;
         let first = match arguments.from {
-            From::Start => earliest,
-            From::End => latest.clone(),
-            From::Time(time) => cluster.offsets(topic, &partitions, time)?,
-            From::Offset(offset) => {
+            Place::Start => earliest,
+            Place::End => latest.clone(),
+            Place::Time(time) => cluster.offsets(topic, &partitions, time)?,
+            Place::Offset(offset) => {
                 check_offset(topic, offset, &earliest, &latest)?;
                 partitions.iter().map(|index| (*index, Some(offset))).collect()
             }
@@ -74,8 +74,11 @@ impl Positions {
         self.left == Some(0) || self.positions.iter().all(Position::is_finished)
     }
 
-    pub(super) fn unfinished(&self) -> Vec<Position> {
-        self.positions.iter().filter(|position| !position.is_finished()).copied().collect()
+    pub(super) fn unfinished(&self) -> Vec<Start> {
+        let unfinished = self.positions.iter().filter(|position| !position.is_finished());
+        let start =
+            |position: &Position| Start { partition: position.partition, offset: position.next };
+        unfinished.map(start).collect()
     }
 
     /// Prints the records of batches that were read from a partition, and moves on behind them.

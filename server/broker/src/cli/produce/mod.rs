@@ -11,13 +11,12 @@ mod summary;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use corelog_engine::id::Timestamp;
 use corelog_engine::record::{Codec, NewRecord};
 
 use super::client::{ClientArguments, Cluster};
+use super::clock::now;
 use super::failure::Failure;
 use super::output::print;
 use super::separator;
@@ -119,11 +118,6 @@ impl Producer {
         }
         Ok(())
     }
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

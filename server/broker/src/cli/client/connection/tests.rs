@@ -28,18 +28,20 @@ fn serve(answers: Vec<Vec<u8>>) -> (String, JoinHandle<Vec<RequestHeader>>) {
     (address, server)
 }
 
-fn versions(
-    version: i16,
-    error_code: ErrorCode,
-    (min_version, max_version): (i16, i16),
-) -> Vec<u8> {
-    let api_key = ApiKey::Metadata as i16;
-    let body = ApiVersionsResponse {
-        error_code,
-        api_keys: vec![ApiVersion { api_key, min_version, max_version }],
-        ..Default::default()
-    };
-    response(version, 0, &body)
+/// That Metadata is served in these versions.
+fn versions(version: i16, correlation_id: i32, served: (i16, i16)) -> Vec<u8> {
+    let api_keys = vec![row(ApiKey::Metadata, served)];
+    response(version, correlation_id, &ApiVersionsResponse { api_keys, ..Default::default() })
+}
+
+/// That the version of ApiVersions is not served, and perhaps which are.
+fn refusal(api_keys: Vec<ApiVersion>) -> Vec<u8> {
+    let error_code = ErrorCode::UnsupportedVersion;
+    response(0, 0, &ApiVersionsResponse { error_code, api_keys, ..Default::default() })
+}
+
+fn row(api: ApiKey, (min_version, max_version): (i16, i16)) -> ApiVersion {
+    ApiVersion { api_key: api as i16, min_version, max_version }
 }
 
 fn response<R: corelog_wire::api::Response>(
@@ -53,17 +55,23 @@ fn response<R: corelog_wire::api::Response>(
 
 #[test]
 fn an_older_broker_is_understood_and_asked_in_its_versions() {
-    let metadata = MetadataResponse { controller_id: 3, ..Default::default() };
-    for (answer, expected) in [
-        (versions(0, ErrorCode::UnsupportedVersion, (0, 5)), 5),
-        (versions(ApiVersionsRequest::SERVED.max, ErrorCode::None, (4, 99)), 13),
+    let newest = ApiVersionsRequest::SERVED.max;
+    let own = row(ApiKey::ApiVersions, (0, 3));
+    for (answers, asked_in, expected) in [
+        (vec![versions(newest, 0, (4, 99))], vec![newest], 13),
+        (vec![refusal(vec![own]), versions(3, 1, (0, 5))], vec![newest, 3], 5),
+        (vec![refusal(Vec::new()), versions(0, 1, (0, 5))], vec![newest, 0], 5),
     ] {
-        let (address, server) = serve(vec![answer, response(expected, 1, &metadata)]);
+        let metadata = MetadataResponse { controller_id: 3, ..Default::default() };
+        let next = i32::try_from(answers.len()).expect("few");
+        let answers = [answers, vec![response(expected, next, &metadata)]].concat();
+        let (address, server) = serve(answers);
         let mut connection = Connection::open(&address).expect("understood");
         let answer = connection.call(&MetadataRequest::default()).expect("answered");
         assert_eq!(answer.controller_id, 3);
         let asked = server.join().expect("served");
-        assert_eq!(asked[1].version, expected);
+        let versions: Vec<i16> = asked.iter().map(|header| header.version).collect();
+        assert_eq!(versions, [asked_in, vec![expected]].concat());
         assert_eq!(asked[1].client_id, CLIENT_ID);
     }
 }
@@ -71,7 +79,7 @@ fn an_older_broker_is_understood_and_asked_in_its_versions() {
 #[test]
 fn versions_that_do_not_meet_are_named() {
     let newest = ApiVersionsRequest::SERVED.max;
-    let (address, _server) = serve(vec![versions(newest, ErrorCode::None, (90, 99))]);
+    let (address, _server) = serve(vec![versions(newest, 0, (90, 99))]);
     let mut connection = Connection::open(&address).expect("understood");
     let error = connection.call(&MetadataRequest::default()).expect_err("no common version");
     let told =
