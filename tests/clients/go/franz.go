@@ -12,9 +12,10 @@ import (
 )
 
 type franz struct {
-	base   []kgo.Opt
-	client *kgo.Client
-	admin  *kadm.Client
+	base    []kgo.Opt
+	client  *kgo.Client
+	admin   *kadm.Client
+	members map[string]*member
 }
 
 func newFranz(bootstrap string) (adapter, error) {
@@ -23,7 +24,8 @@ func newFranz(bootstrap string) (adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &franz{base: base, client: client, admin: kadm.NewClient(client)}, nil
+	return &franz{base: base, client: client, admin: kadm.NewClient(client),
+		members: map[string]*member{}}, nil
 }
 
 func (f *franz) create(ctx context.Context, r request) error {

@@ -60,6 +60,18 @@ type request struct {
 	Reset       string            `json:"reset"`
 	FetchBytes  int32             `json:"fetch_bytes"`
 	WaitMs      int               `json:"wait_ms"`
+	ID          string            `json:"id"`
+	IDs         []string          `json:"ids"`
+	Group       string            `json:"group"`
+	Topics      []string          `json:"topics"`
+	Pattern     *string           `json:"pattern"`
+	Protocol    string            `json:"protocol"`
+	Assignor    string            `json:"assignor"`
+	Instance    string            `json:"instance"`
+	SessionMs   int               `json:"session_ms"`
+	Ms          int               `json:"ms"`
+	Offsets     []groupOffset     `json:"offsets"`
+	Places      []place           `json:"places"`
 }
 
 type adapter interface {
@@ -160,6 +172,8 @@ func perform(ctx context.Context, a adapter, r request) (any, error) {
 	}
 	if f, ok := a.(*franz); ok && r.Op == "missing" {
 		return f.missing(ctx, r)
+	} else if ok {
+		return f.group(ctx, r)
 	}
 	return nil, errors.New("no operation " + r.Op)
 }

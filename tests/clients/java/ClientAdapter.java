@@ -6,6 +6,7 @@ import java.io.PrintStream;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
+import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.OffsetOutOfRangeException;
 import org.apache.kafka.common.errors.ApiException;
 import org.apache.kafka.common.errors.TimeoutException;
@@ -28,10 +29,15 @@ public final class ClientAdapter {
 
     private final Topics topics;
     private final Records records;
+    private final Groups groups;
+    private final GroupAdmin groupAdmin;
 
     private ClientAdapter(String groupProtocol, String bootstrap) {
-        topics = new Topics(bootstrap);
+        Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap));
+        topics = new Topics(admin);
         records = new Records(bootstrap, groupProtocol);
+        groups = new Groups(records);
+        groupAdmin = new GroupAdmin(admin);
     }
 
     public static void main(String[] arguments) throws Exception {
@@ -72,6 +78,16 @@ public final class ClientAdapter {
             case "offset" -> topics.offset(request);
             case "produce" -> records.produce(request);
             case "consume" -> records.consume(request);
+            case "group_open" -> groups.open(request);
+            case "group_poll" -> groups.poll(request);
+            case "group_commit" -> groups.commit(request);
+            case "group_close" -> groups.close(request);
+            case "group_list" -> groupAdmin.list();
+            case "group_describe" -> groupAdmin.describe(request);
+            case "group_offsets" -> groupAdmin.offsets(request);
+            case "group_alter" -> groupAdmin.alter(request);
+            case "group_forget" -> groupAdmin.forget(request);
+            case "group_delete" -> groupAdmin.delete(request);
             default -> throw new IllegalArgumentException("no such operation");
         };
     }

@@ -11,12 +11,12 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
-/** The operations of the admin client. */
+/** The operations of the admin client on topics. */
 final class Topics {
     private final Admin admin;
 
-    Topics(String bootstrap) {
-        admin = Admin.create(Map.of("bootstrap.servers", bootstrap));
+    Topics(Admin admin) {
+        this.admin = admin;
     }
 
     Object create(JsonNode request) throws Exception {

@@ -8,14 +8,16 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource
 from aiokafka.errors import BrokerResponseError, for_code
 
+from aiokafka_groups import Groups
 from kafka_python import EARLIEST, LATEST, record_of
 from protocol import Unsupported, serve
 
 WAIT_S = 30
 
 
-class Aiokafka:
+class Aiokafka(Groups):
     def __init__(self, bootstrap):
+        super().__init__()
         self.base = {"bootstrap_servers": bootstrap}
         self.admin = None
 

@@ -7,6 +7,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource
 from kafka.errors import BrokerResponseError
 
+from kafka_python_groups import Groups
 from protocol import Record, Unsupported, serve
 
 WAIT_MS = 30_000
@@ -14,8 +15,9 @@ LATEST, EARLIEST, MAX_TIMESTAMP = -1, -2, -3  # timestamps with a meaning in Lis
 SPECS = {"latest": LATEST, "earliest": EARLIEST, "max_timestamp": MAX_TIMESTAMP}
 
 
-class KafkaPython:
+class KafkaPython(Groups):
     def __init__(self, bootstrap):
+        super().__init__()
         self.base = {"bootstrap_servers": bootstrap}
         self.admin = KafkaAdminClient(**self.base)
 

@@ -6,8 +6,10 @@ import time
 from confluent_kafka import (
     Consumer, KafkaError, KafkaException, Producer,
     TopicCollection, TopicPartition)
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
+from confluent_kafka.admin import (
+    AdminClient, ConfigResource, NewPartitions, NewTopic, OffsetSpec)
 
+from librdkafka_groups import Groups
 from protocol import Record, Unsupported, serve
 
 WAIT_S = 30
@@ -17,8 +19,9 @@ OFFSET_SPECS = {
     "max_timestamp": OffsetSpec.max_timestamp}
 
 
-class Librdkafka:
+class Librdkafka(Groups):
     def __init__(self, bootstrap):
+        super().__init__()
         self.base = {"bootstrap.servers": bootstrap}
         self.admin = AdminClient(self.base)
 
@@ -30,6 +33,9 @@ class Librdkafka:
 
     def delete(self, topic):
         self.admin.delete_topics([topic])[topic].result(WAIT_S)
+
+    def grow(self, topic, partitions):
+        self.admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(WAIT_S)
 
     def delete_all(self, prefix):
         topics = [t for t in self.admin.list_topics(timeout=WAIT_S).topics if t.startswith(prefix)]

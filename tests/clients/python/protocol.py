@@ -17,6 +17,23 @@ Operations, the same in every language:
   consume     topic, start, count, reset, fetch_bytes, wait_ms
                                         start: [[partition, offset]], -2 earliest, -1 latest;
                                         the records read at `count` of them or after wait_ms
+
+Consumer groups, for clients that have them. A member reads from the earliest offset where none is
+committed, commits when told and no sooner, and is named by the suite, which is its client id, too.
+A place is [topic, partition], an offset [topic, partition, offset, metadata, leader epoch].
+  group_open      id, group, topics, pattern, protocol, assignor, instance, session_ms
+                                        protocol: classic or consumer; pattern instead of topics
+  group_poll      ids, ms               for each id {"records": [[topic, partition, offset]],
+                                        "held": places, "events": [[what, places]]}; what:
+                                        assigned, revoked or lost since the last poll
+  group_commit    id, offsets           null for all that was polled
+  group_close     id
+  group_list                            {group: state}, a state null when the client hides it
+  group_describe  group                 {"state", "members": [[instance, client id, places]]}
+  group_offsets   group                 offsets, null in them for what the client hides
+  group_alter     group, offsets
+  group_forget    group, places         deletes their offsets
+  group_delete    group
 """
 
 import asyncio

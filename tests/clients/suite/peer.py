@@ -5,6 +5,7 @@ import json
 import os
 import selectors
 import subprocess
+import threading
 import time
 
 from protocol import KafkaFailure, Record, Unsupported
@@ -18,11 +19,14 @@ MIB = 1 << 20
 class Peer:
     """Started by its first request, and again after it hung or died."""
 
-    def __init__(self, name, command, log, environment, scenarios=("",), creates_topics=True):
+    def __init__(self, name, command, log, environment, scenarios=("",), creates_topics=True,
+                 groups=()):
         self.name, self.command, self.log, self.environment = name, command, log, environment
         self.scenarios, self.creates_topics = scenarios, creates_topics
+        self.groups = groups  # the protocols of consumer groups that it has
         self.helper = None  # a second client, for what this one does not have or must not know
         self.process = None
+        self.busy = threading.Lock()  # one that several threads use, they use by call() alone
         self.owed = False  # an answer that nobody has read yet
 
     def create(self, topic, partitions=1, replication=1, **configs):
@@ -72,8 +76,13 @@ class Peer:
         return [Record.from_json(fields) for fields in self.receive()]
 
     def call(self, op, **fields):
-        self.send(op, **fields)
-        return self.receive()
+        with self.busy:
+            self.send(op, **fields)
+            return self.receive()
+
+    def twin(self):
+        """The same client in a process of its own."""
+        return Peer(self.name, self.command, self.log, self.environment)
 
     def send(self, op, **fields):
         if self.owed:

@@ -1,6 +1,7 @@
 """One line per test, and what decides whether a test passed."""
 
 import socket
+import threading
 import time
 
 from protocol import KafkaFailure, Unsupported
@@ -10,12 +11,16 @@ class BrokerGone(Exception):
     """The broker accepts no connection any more: the tests that are left would only wait."""
 
 
+AT_ONCE = 10
+
+
 class Report:
-    """Runs tests whose name contains `only`; counts what came of them."""
+    """Runs tests whose name contains `only`; counts what came of them. Threads may share it."""
 
     def __init__(self, only, bootstrap):
         self.only = only
         self.address = bootstrap.rsplit(":", 1)
+        self.counting = threading.Lock()
         self.passed = self.failed = self.skipped = 0
 
     def wants(self, name):
@@ -28,15 +33,18 @@ class Report:
         try:
             body()
         except Unsupported as error:
-            self.skipped += 1
-            say(f"skipped {name}: {error}")
+            self.count("skipped", f"skipped {name}: {error}")
         except Exception as error:
-            self.failed += 1
-            say(f"FAILED {name}: {type(error).__name__}: {' '.join(str(error).split())[:600]}")
+            why = f"{type(error).__name__}: {' '.join(str(error).split())[:600]}"
+            self.count("failed", f"FAILED {name}: {why}")
             self.need_broker()
         else:
-            self.passed += 1
-            say(f"ok {name} ({time.monotonic() - started:.1f} s)")
+            self.count("passed", f"ok {name} ({time.monotonic() - started:.1f} s)")
+
+    def count(self, outcome, line):
+        with self.counting:
+            setattr(self, outcome, getattr(self, outcome) + 1)
+            say(line)
 
     def need_broker(self):
         try:
@@ -48,6 +56,26 @@ class Report:
         """Prints the totals; the exit status of the suite."""
         say(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
         return 1 if self.failed or not self.passed else 0
+
+
+def side_by_side(bodies):
+    """Runs them in threads, which do not keep the suite from ending; raises what one raised."""
+    free, failures = threading.Semaphore(AT_ONCE), []
+
+    def run(body):
+        with free:
+            try:
+                body()
+            except BaseException as failure:
+                failures.append(failure)
+
+    threads = [threading.Thread(target=run, args=(body,), daemon=True) for body in bodies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
 
 
 def say(line):
