@@ -58,6 +58,11 @@ impl Member {
             self.id = joined.member_id;
             match joined.error_code {
                 ErrorCode::MemberIdRequired | ErrorCode::RebalanceInProgress => continue,
+                // It was slower than the others had time.
+                ErrorCode::UnknownMemberId => {
+                    self.id = Str::new();
+                    continue;
+                }
                 // While the broker makes its topic for groups, or reads it.
                 code if code.retriable() => continue,
                 code => accepted(ApiKey::JoinGroup, code)?,
@@ -78,7 +83,12 @@ impl Member {
             };
             let synced = self.connection.call(&request)?;
             // Somebody was late: all join once more.
-            if synced.error_code != ErrorCode::RebalanceInProgress {
+            let again = [
+                ErrorCode::RebalanceInProgress,
+                ErrorCode::IllegalGeneration,
+                ErrorCode::UnknownMemberId,
+            ];
+            if !again.contains(&synced.error_code) {
                 return accepted(ApiKey::SyncGroup, synced.error_code);
             }
         }
