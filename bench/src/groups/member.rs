@@ -26,6 +26,8 @@ pub(super) struct Member {
     topic: String,
     id: Str,
     generation: i32,
+    /// How often it has joined.
+    joins: u32,
 }
 
 /// Asks where a group's coordinator is.
@@ -47,12 +49,14 @@ pub(super) fn find_coordinator(
 
 impl Member {
     pub(super) fn new(connection: Connection, group: String, topic: String) -> Member {
-        Member { connection, group: Str::from(group), topic, id: Str::new(), generation: -1 }
+        let (group, id) = (Str::from(group), Str::new());
+        Member { connection, group, topic, id, generation: -1, joins: 0 }
     }
 
     /// Joins the group's next rebalance, and fetches its part when that is over; if it leads, it
     /// gives all members theirs first.
     pub(super) fn join(&mut self) -> Result<(), ClientError> {
+        self.joins += 1;
         loop {
             let joined = self.connection.call(&self.joining())?;
             self.id = joined.member_id;
@@ -99,7 +103,10 @@ impl Member {
         let mut metadata = vec![0, 0, 0, 0, 0, 1];
         metadata.extend((self.topic.len() as u16).to_be_bytes());
         metadata.extend(self.topic.as_bytes());
-        metadata.extend([0xff; 4]);
+        // Other words than the last time, or who does not lead is told that nothing has changed
+        // and waits for nobody.
+        metadata.extend(4u32.to_be_bytes());
+        metadata.extend(self.joins.to_be_bytes());
         JoinGroupRequest {
             group_id: self.group.clone(),
             session_timeout_ms: SESSION_MS,

@@ -197,19 +197,8 @@ impl Member<'_> {
             return Ok(());
         }
         let partition = self.has[seed.below(self.has.len())];
-        let value = self.site.ledger.next(self.group, partition);
-        let request = commit(self.site, self.group, &self.id, self.generation, partition, value);
-        let response = self.client.call(COMMIT, &request)?;
-        match response.topics[0].partitions[0].error_code {
-            ErrorCode::None => self.site.ledger.committed(self.group, partition, value),
-            code => {
-                may_be(code)?;
-                if !super::is_in_doubt(code) {
-                    self.site.ledger.refused(self.group, partition, value);
-                }
-            }
-        }
-        Ok(())
+        let by = By { group: self.group, member: &self.id, epoch: self.generation };
+        commit(self.site, &mut self.client, by, partition)
     }
 
     fn leaves(&mut self) -> Result<(), End> {
@@ -225,26 +214,43 @@ impl Member<'_> {
     }
 }
 
-/// A commit of one offset.
+/// Who commits.
+pub(super) struct By<'a> {
+    pub(super) group: &'a str,
+    pub(super) member: &'a Str,
+    pub(super) epoch: i32,
+}
+
+/// Commits the next offset of a partition.
 pub(super) fn commit(
     site: &Site,
-    group: &str,
-    member: &Str,
-    epoch: i32,
+    client: &mut Client,
+    by: By<'_>,
     partition: i32,
-    value: i64,
-) -> OffsetCommitRequest {
+) -> Result<(), End> {
+    let value = site.ledger.next(by.group, partition);
     let partitions = vec![OffsetCommitRequestPartition {
         partition_index: partition,
         committed_offset: value,
         ..OffsetCommitRequestPartition::default()
     }];
     let topic_id = site.topic;
-    OffsetCommitRequest {
-        group_id: Str::from(group),
-        generation_id_or_member_epoch: epoch,
-        member_id: member.clone(),
+    let request = OffsetCommitRequest {
+        group_id: Str::from(by.group),
+        generation_id_or_member_epoch: by.epoch,
+        member_id: by.member.clone(),
         topics: vec![OffsetCommitRequestTopic { topic_id, partitions, ..Default::default() }],
         ..OffsetCommitRequest::default()
+    };
+    let response = client.call(COMMIT, &request)?;
+    match response.topics[0].partitions[0].error_code {
+        ErrorCode::None => site.ledger.committed(by.group, partition, value),
+        code => {
+            may_be(code)?;
+            if !super::is_in_doubt(code) {
+                site.ledger.refused(by.group, partition, value);
+            }
+        }
     }
+    Ok(())
 }

@@ -12,11 +12,10 @@ use corelog_wire::messages::consumer_group_heartbeat::{
 use corelog_wire::populate::Seed;
 use corelog_wire::text::Str;
 
-use super::classic::commit;
+use super::classic::{By, commit};
 use super::{AGAIN, End, PARTITIONS, SESSION, Site, TOPIC, may_be, pause};
 
 const HEARTBEAT: i16 = 1;
-const COMMIT: i16 = 10;
 const LEFT: i32 = -1;
 
 struct Member<'a> {
@@ -49,9 +48,9 @@ pub(super) fn live(
     while site.goes_on() {
         match seed.below(40) {
             0 => return member.leaves(),
-            1 => return member.vanishes(),
+            1 => return member.gives_up(),
             2 if seed.one_in(2) => {
-                member.vanishes()?;
+                member.gives_up()?;
                 sleep(SESSION + Duration::from_millis(500));
             }
             3..=15 => member.commits(seed)?,
@@ -60,7 +59,7 @@ pub(super) fn live(
         member.beats()?;
         pause(seed);
     }
-    member.vanishes()
+    member.gives_up()
 }
 
 /// Two members share the work; what each has.
@@ -131,14 +130,10 @@ impl Member<'_> {
         claimed.map_err(End::Broken)
     }
 
+    /// Reads no more, with a word or without.
     fn gives_up(&mut self) -> Result<(), End> {
         self.has.clear();
         self.claims()
-    }
-
-    /// Falls silent, as a process does that is killed.
-    fn vanishes(&mut self) -> Result<(), End> {
-        self.gives_up()
     }
 
     fn commits(&mut self, seed: &mut Seed) -> Result<(), End> {
@@ -148,19 +143,8 @@ impl Member<'_> {
         }
         let all: Vec<i32> = self.has.iter().copied().collect();
         let partition = all[seed.below(all.len())];
-        let value = self.site.ledger.next(self.group, partition);
-        let request = commit(self.site, self.group, &self.id, self.epoch, partition, value);
-        let response = self.client.call(COMMIT, &request)?;
-        match response.topics[0].partitions[0].error_code {
-            ErrorCode::None => self.site.ledger.committed(self.group, partition, value),
-            code => {
-                may_be(code)?;
-                if !super::is_in_doubt(code) {
-                    self.site.ledger.refused(self.group, partition, value);
-                }
-            }
-        }
-        Ok(())
+        let by = By { group: self.group, member: &self.id, epoch: self.epoch };
+        commit(self.site, &mut self.client, by, partition)
     }
 
     fn leaves(&mut self) -> Result<(), End> {

@@ -48,18 +48,30 @@ impl Workload {
             configs.insert("segment.bytes".to_owned(), Some(bytes));
         }
         let (id, partitions) = (TopicId(self.rng.id()), self.rng.within(1..=6) as u32);
-        let new = NewTopic {
-            name: name.as_str().into(),
-            id,
-            partitions: partitions as i32,
-            replication_factor: -1,
-            assignments: Vec::new(),
-            configs,
-        };
         let contested = is_taken(model, id, &name);
         let state = TopicState::Creating;
         let of_groups = false;
         let topic = Topic { name, state, caching, partitions, contested, of_groups };
+        self.make(model, setting, id, topic, configs)
+    }
+
+    /// Asks for a topic that the model then knows of.
+    pub(super) fn make(
+        &mut self,
+        model: &mut Model,
+        setting: Setting,
+        id: TopicId,
+        topic: Topic,
+        configs: BTreeMap<String, Option<String>>,
+    ) -> Asking {
+        let new = NewTopic {
+            name: topic.name.as_str().into(),
+            id,
+            partitions: topic.partitions as i32,
+            replication_factor: -1,
+            assignments: Vec::new(),
+            configs,
+        };
         model.topics.insert(id, topic);
         let command = Command::CreateTopics(CreateTopics {
             topics: vec![new],

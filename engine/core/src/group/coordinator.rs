@@ -51,7 +51,8 @@ struct Group {
 #[derive(Debug)]
 struct InFlight {
     number: BatchNumber,
-    records: Vec<Record>,
+    /// Offsets count once the batch is durable; groups are what it says already.
+    offsets: Vec<(OffsetKey, Option<Committed>)>,
     then: Vec<Then>,
     /// Groups that the batch forgets.
     forgotten: Vec<(GroupId, Group)>,
@@ -213,11 +214,8 @@ impl Coordinator {
         let done: Vec<InFlight> = self.in_flight.drain(..behind).collect();
         let mut then = Vec::new();
         for batch in done {
-            for record in batch.records {
-                // Groups are what their members have made of them already.
-                if let Record::Offset(key, committed) = record {
-                    self.apply_offset(key, committed, now);
-                }
+            for (key, committed) in batch.offsets {
+                self.apply_offset(key, committed, now);
             }
             then.extend(batch.then);
         }
@@ -320,8 +318,12 @@ impl Coordinator {
         if !records.is_empty() {
             self.next += 1;
             let number = BatchNumber(self.next);
-            let records_kept = records.clone();
-            let batch = InFlight { number, records: records_kept, then, forgotten, before };
+            let offsets = records.iter().filter_map(|record| match record {
+                Record::Offset(key, committed) => Some((key.clone(), committed.clone())),
+                _ => None,
+            });
+            let offsets = offsets.collect();
+            let batch = InFlight { number, offsets, then, forgotten, before };
             self.in_flight.push_back(batch);
             return Output { batch: Some((number, records)), replies, ..Output::default() };
         }

@@ -14,6 +14,7 @@ pub use consumer::{
 use crate::group::history::Rebalance;
 use crate::group::name::{Epoch, Generation, GroupId, InstanceId, MemberId};
 use crate::group::record::Committed;
+pub use crate::group::record::Protocol;
 use crate::id::{LeaderEpoch, Offset, TopicId};
 
 /// Whom an answer is for; chosen by whoever asks, unique among what is not answered.
@@ -31,7 +32,8 @@ pub enum Request {
     Heartbeat(HeartbeatRequest),
     /// These members are gone.
     Leave(LeaveRequest),
-    /// A member of a consumer group joins, is there, or goes.
+    /// A member of a consumer group joins, is there, or goes; [checked](ConsumerHeartbeat::check)
+    /// before.
     ConsumerHeartbeat(Box<ConsumerHeartbeat>),
     /// Remember where we are.
     Commit(CommitRequest),
@@ -133,15 +135,6 @@ pub enum GroupError {
     InvalidRegex,
     /// What cannot be.
     Unknown,
-}
-
-/// One way to divide work, and what the member says of itself in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Protocol {
-    /// The assignor's name.
-    pub name: Arc<str>,
-    /// Read by the leader only, and for `consumer` groups the topics in it.
-    pub metadata: Bytes,
 }
 
 /// See [`Request::Join`].

@@ -22,6 +22,7 @@ pub mod message;
 mod offline;
 mod owner;
 mod partition;
+mod pressure;
 mod read;
 mod release;
 pub mod request;
@@ -47,21 +48,13 @@ use crate::shard::message::Message;
 use crate::shard::offline::DirectoryHealth;
 use crate::shard::owner::OwnerCalls;
 use crate::shard::partition::{Partition, Slot};
+pub use crate::shard::pressure::Pressure;
 use crate::shard::read::Look;
 use crate::shard::request::{Reply, Request};
 use crate::shard::setup::{ShardLimits, ShardSetup, leader_epoch};
 
 /// A map whose order depends on nothing but what is put in.
 pub(crate) type Map<K, V> = HashMap<K, V, FixedState>;
-
-/// Whether the driver should go on reading requests that bring bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pressure {
-    /// Yes.
-    Open,
-    /// Better not, until this has changed: appends come close to being refused.
-    Full,
-}
 
 /// What an effect in flight is for.
 #[derive(Debug)]
@@ -191,28 +184,6 @@ impl Shard {
         let housekeeping = self.flusher.housekeeping_at();
         let groups = self.groups.next_deadline();
         [home, seal, housekeeping, groups].into_iter().flatten().min()
-    }
-
-    /// Whether requests that bring bytes are welcome, whichever shard they are for.
-    #[must_use]
-    pub fn pressure(&self) -> Pressure {
-        if self.crowded.is_empty() { self.own_pressure() } else { Pressure::Full }
-    }
-
-    fn own_pressure(&self) -> Pressure {
-        let dirty = self.flusher.dirty() > self.limits.dirty_bytes / 4 * 3;
-        let full = dirty || self.commits.is_crowded();
-        // What is offline refuses at once, and holds up nobody.
-        if full && !self.directory.is_offline() { Pressure::Full } else { Pressure::Open }
-    }
-
-    /// Connections bring bytes for partitions of any shard, so all shards know who is full.
-    fn tell_pressure(&mut self, fx: &mut Effects) {
-        let own = self.own_pressure();
-        if std::mem::replace(&mut self.told, own) != own {
-            let others = (0..self.shards).map(ShardId).filter(|other| *other != self.id);
-            fx.messages.extend(others.map(|other| (other, Message::Pressure(own))));
-        }
     }
 
     fn on_request(&mut self, now: Now, ticket: event::Ticket, request: Request, fx: &mut Effects) {

@@ -145,6 +145,10 @@ fn members_of_consumer_groups_are_shown_and_in_the_way() {
     assert_eq!(described["members"][0]["epoch"], epoch);
     assert_eq!(described["members"][0]["partitions"], json!({"t": [0, 1]}));
     assert_eq!(described["partitions"][1]["member"], member.id);
+    let why = &described["rebalances"][0];
+    let cause = why["cause"].as_str().expect("a cause");
+    assert!(cause.contains(&member.id) && cause.ends_with("joined"), "{cause}");
+    assert_eq!((&why["number"], &why["moved"]), (&epoch.into(), &2.into()));
     let words = printed(broker.ask(&["group", "describe", "g"]));
     let head = format!("g: consumer group, Stable, assignor uniform, epoch {epoch}, ");
     assert!(words.starts_with(&head), "{words}");

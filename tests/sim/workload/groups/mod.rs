@@ -12,9 +12,6 @@ use std::sync::Arc;
 use corelog_engine::group::request::{GroupError, Reply, Request as Question};
 use corelog_engine::id::{PartitionIndex, TopicId, TopicPartition};
 use corelog_engine::metadata::Image;
-use corelog_engine::metadata::command::{
-    Clamp, Command, CreateTopics, Defaults, Limits, Mode, NewTopic,
-};
 use corelog_engine::shard::request::{GroupCall, Request};
 
 use self::classic::Classic;
@@ -105,14 +102,6 @@ impl Workload {
     fn create_groups_topic(&mut self, model: &mut Model, setting: Setting) -> Asking {
         let (name, id) = ("__consumer_offsets".to_owned(), TopicId(self.rng.id()));
         self.groups.topic = Some(id);
-        let new = NewTopic {
-            name: name.as_str().into(),
-            id,
-            partitions: PARTITIONS as i32,
-            replication_factor: -1,
-            assignments: Vec::new(),
-            configs: BTreeMap::new(),
-        };
         let topic = Topic {
             name,
             state: TopicState::Creating,
@@ -121,15 +110,7 @@ impl Workload {
             contested: false,
             of_groups: true,
         };
-        model.topics.insert(id, topic);
-        let command = Command::CreateTopics(CreateTopics {
-            topics: vec![new],
-            mode: Mode::Apply,
-            defaults: Defaults { partitions: 1, replication_factor: 1 },
-            clamp: Clamp::Off,
-            limits: Limits { partitions: 1000 },
-        });
-        self.ask(setting, Request::Metadata(command), Wish::Create(id))
+        self.make(model, setting, id, topic, BTreeMap::new())
     }
 
     /// Asks the coordinator of the group with this number.

@@ -75,9 +75,6 @@ impl Coordinator {
         asker: Asker,
         request: &ConsumerHeartbeat,
     ) -> Output {
-        if let Err(refused) = request.check(&self.settings.consumer) {
-            return Output::reply(asker, Reply::ConsumerHeartbeat(Err(refused)));
-        }
         let full = self.groups.len() >= self.settings.max_groups;
         self.turn(now, |groups, turn| {
             let act = |groups: &mut Groups, turn: &mut Turn<'_>| beat(groups, request, full, turn);

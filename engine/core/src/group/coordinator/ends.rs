@@ -24,7 +24,7 @@ impl Coordinator {
         asker: Asker,
         request: &DeleteOffsetsRequest,
     ) -> Output {
-        let coming = self.on_their_way(&request.group);
+        let coming = self.on_their_way(|key| key.group == request.group);
         self.turn(now, |groups, turn| {
             let group = match groups.get(&request.group) {
                 _ if request.group.is_empty() => Err(GroupError::InvalidGroupId),
@@ -70,7 +70,7 @@ impl Coordinator {
 
     /// A group ends: its offsets, also those on their way, then itself.
     fn forget(&mut self, id: &GroupId, undo: &mut Undo) -> Vec<Record> {
-        let mut keys = self.on_their_way(id);
+        let mut keys = self.on_their_way(|key| key.group == *id);
         let Some(group) = self.groups.remove(id) else { return Vec::new() };
         keys.extend(group.offsets.all().map(|(topic, index, _)| key(id, topic, index)));
         let mut records: Vec<Record> =
@@ -83,28 +83,17 @@ impl Coordinator {
         records
     }
 
-    /// What is committed, or removed, and not durable yet.
-    fn all_on_their_way(&self) -> BTreeSet<OffsetKey> {
-        let records = self.in_flight.iter().flat_map(|batch| &batch.records);
-        let offsets = records.filter_map(|record| match record {
-            Record::Offset(key, _) => Some(key.clone()),
-            _ => None,
-        });
-        offsets.collect()
-    }
-
-    /// The same of one group.
-    fn on_their_way(&self, id: &GroupId) -> BTreeSet<OffsetKey> {
-        let mut coming = self.all_on_their_way();
-        coming.retain(|key| key.group == *id);
-        coming
+    /// What is committed, or removed, and not durable yet, as far as it is wanted.
+    fn on_their_way(&self, is_wanted: impl Fn(&OffsetKey) -> bool) -> BTreeSet<OffsetKey> {
+        let keys = self.in_flight.iter().flat_map(|batch| &batch.offsets).map(|(key, _)| key);
+        keys.filter(|key| is_wanted(key)).cloned().collect()
     }
 
     /// Looks for offsets, and groups, that nobody will ask for any more. Groups end whole; of the
     /// others' offsets, and of the groups, the rest comes with the next look if there are many.
     pub(super) fn expire(&mut self, now: Now) -> Output {
         let (mut records, mut undo) = (Vec::new(), Undo::default());
-        let coming = self.all_on_their_way();
+        let coming = self.on_their_way(|_| true);
         let from = std::mem::take(&mut self.expire_from);
         let ids: Vec<GroupId> = self.groups.range(from..).map(|(id, _)| id.clone()).collect();
         let mut again = self.settings.expiry_interval_ms;
@@ -161,7 +150,7 @@ impl Coordinator {
     /// topic of the same name stays, and what was committed before topics had ids. The rest comes
     /// with the next look if there is much.
     pub(super) fn remove_orphans(&mut self, now: Now) -> Output {
-        let coming = self.all_on_their_way();
+        let coming = self.on_their_way(|_| true);
         let offsets = self.groups.iter().flat_map(|(id, group)| {
             group.offsets.all().map(move |(topic, index, committed)| (id, topic, index, committed))
         });

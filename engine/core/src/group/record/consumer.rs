@@ -11,7 +11,6 @@ use crate::fields::{
 use crate::group::name::{Epoch, InstanceId};
 use crate::group::partitions::{Held, Partitions};
 use crate::group::record::unknown;
-use crate::group::request::Protocol;
 use crate::id::{Timestamp, TopicId};
 
 const VERSION: i16 = 0;
@@ -134,6 +133,15 @@ impl Default for MemberMetadata {
             classic: None,
         }
     }
+}
+
+/// One way to divide work, and what the member says of itself in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protocol {
+    /// The assignor's name.
+    pub name: Arc<str>,
+    /// Read by the leader only, and for `consumer` groups the topics in it.
+    pub metadata: Bytes,
 }
 
 /// What a member of the classic protocol has said in its JoinGroup.

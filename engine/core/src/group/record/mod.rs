@@ -19,7 +19,8 @@ use crate::group::partitions::Partitions;
 pub use classic::{ClassicGroupValue, MemberValue};
 use consumer::Value;
 pub use consumer::{
-    ClassicMetadata, Current, GroupEpoch, MemberMetadata, MemberState, ResolvedRegex, TargetEpoch,
+    ClassicMetadata, Current, GroupEpoch, MemberMetadata, MemberState, Protocol, ResolvedRegex,
+    TargetEpoch,
 };
 pub use offset::Committed;
 

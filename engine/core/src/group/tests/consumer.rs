@@ -73,6 +73,7 @@ impl World {
     }
 
     pub(super) fn beat(&mut self, beat: ConsumerHeartbeat) -> Result<ConsumerStanding, Refused> {
+        beat.check(&self.settings.consumer)?;
         match self.answer(Request::ConsumerHeartbeat(Box::new(beat))) {
             Reply::ConsumerHeartbeat(result) => result,
             other => panic!("{other:?}"),
@@ -114,6 +115,19 @@ impl World {
     pub(super) fn parts(&mut self, consumer: &Consumer, epoch: Epoch) -> Result<Epoch, GroupError> {
         let beat = ConsumerHeartbeat { epoch, ..consumer.beat.clone() };
         self.beat(beat).map(|standing| standing.epoch).map_err(|refused| refused.error)
+    }
+
+    /// Two members at rest that share a topic of three partitions: `a` has two, `b` one, in epoch
+    /// 3.
+    pub(super) fn shared(&mut self) -> (Consumer, Consumer) {
+        self.topics.create("t", 3);
+        let (mut a, mut b) = (Consumer::new("a"), Consumer::new("b"));
+        self.enters(&mut a, &["t"]);
+        self.enters(&mut b, &["t"]);
+        self.stays(&mut a);
+        self.tells(&mut a);
+        self.stays(&mut b);
+        (a, b)
     }
 
     pub(super) fn described(&mut self) -> Option<ConsumerDescription> {
@@ -162,13 +176,7 @@ fn a_second_member_gets_its_part_when_the_first_has_given_it_up() {
 #[test]
 fn what_is_left_behind_goes_to_those_who_stay() {
     let mut world = World::prompt();
-    world.topics.create("t", 3);
-    let (mut a, mut b) = (Consumer::new("a"), Consumer::new("b"));
-    world.enters(&mut a, &["t"]);
-    world.enters(&mut b, &["t"]);
-    world.stays(&mut a);
-    world.tells(&mut a);
-    world.stays(&mut b);
+    let (mut a, b) = world.shared();
     assert_eq!(world.parts(&b, Epoch::LEFT), Ok(Epoch::LEFT));
     assert_eq!(world.state(), GroupState::Assigning);
     world.stays(&mut a);

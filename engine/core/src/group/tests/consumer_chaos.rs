@@ -21,7 +21,7 @@ fn whatever_happens_every_partition_has_one_reader() {
 
 struct Chaos {
     world: World,
-    state: u64,
+    chance: Chance,
     members: Vec<Consumer>,
     /// Heartbeats that are not answered, and the members that wait for them.
     waiting: BTreeMap<usize, Asker>,
@@ -41,38 +41,31 @@ impl Chaos {
         });
         Chaos {
             world,
-            state: u64::wrapping_mul(seed, 0x9e37_79b9_7f4a_7c15),
+            chance: Chance::new(seed),
             members: members.collect(),
             waiting: BTreeMap::new(),
             lives: 0,
         }
     }
 
-    fn draw(&mut self, below: u64) -> u64 {
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        self.state % below
-    }
-
     fn run(mut self, steps: u64) {
         for _ in 0..steps {
-            let who = self.draw(4) as usize;
-            match self.draw(16) {
+            let who = self.chance.draw(4) as usize;
+            match self.chance.draw(16) {
                 0..=1 => self.join(who),
                 2..=5 => self.beat(who, true),
                 6 => self.beat(who, false),
                 7 => self.leave(who),
                 8 => self.comes_back(who),
                 9 => {
-                    let ms = self.draw(30_000);
+                    let ms = self.chance.draw(30_000);
                     self.world.pass(ms);
                 }
-                10 if self.draw(4) == 0 => self.crash(),
-                11 if self.draw(4) == 0 && !self.world.waiting.is_empty() => {
+                10 if self.chance.draw(4) == 0 => self.crash(),
+                11 if self.chance.draw(4) == 0 && !self.world.waiting.is_empty() => {
                     self.world.fail(GroupError::CoordinatorNotAvailable);
                 }
-                12 if self.draw(4) == 0 => self.change_topics(),
+                12 if self.chance.draw(4) == 0 => self.change_topics(),
                 _ if !self.world.waiting.is_empty() => self.world.write(),
                 _ => {}
             }
@@ -88,7 +81,7 @@ impl Chaos {
     }
 
     fn topics(&mut self) -> &'static [&'static str] {
-        match self.draw(3) {
+        match self.chance.draw(3) {
             0 => &["t"],
             1 => &["t", "u"],
             _ => &["u"],
@@ -115,7 +108,7 @@ impl Chaos {
 
     fn leave(&mut self, who: usize) {
         let is_static = self.members[who].beat.instance.is_some();
-        let away = is_static && self.draw(2) == 0;
+        let away = is_static && self.chance.draw(2) == 0;
         let epoch = if away { Epoch::AWAY } else { Epoch::LEFT };
         let beat = ConsumerHeartbeat { epoch, ..self.members[who].beat.clone() };
         self.members[who].has = Partitions::default();
@@ -143,7 +136,7 @@ impl Chaos {
     }
 
     fn change_topics(&mut self) {
-        match self.draw(3) {
+        match self.chance.draw(3) {
             0 => {
                 let topic = self.world.topics.image().topic("t").expect("it").partitions;
                 self.world.topics.grow("t", topic + 1);

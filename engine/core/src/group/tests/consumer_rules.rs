@@ -77,13 +77,7 @@ fn a_preferred_assignor_is_used_when_most_want_it() {
 #[test]
 fn commits_are_taken_from_members_that_have_the_partition() {
     let mut world = World::prompt();
-    world.topics.create("t", 3);
-    let (mut a, mut b) = (Consumer::new("a"), Consumer::new("b"));
-    world.enters(&mut a, &["t"]);
-    world.enters(&mut b, &["t"]);
-    world.stays(&mut a);
-    world.tells(&mut a);
-    world.stays(&mut b);
+    world.shared();
     let id = world.topics.id("t");
     let by = |member: &str, epoch: i32, partition: i32| CommitRequest {
         member: member.into(),

@@ -39,15 +39,7 @@ impl World {
         joined: &Joined,
         assignments: Vec<(MemberId, Bytes)>,
     ) -> Result<Synced, GroupError> {
-        let asker = self.ask(Request::Sync(SyncRequest {
-            group: GROUP.into(),
-            member: joined.member.clone(),
-            instance: None,
-            generation: joined.generation,
-            protocol_type: joined.protocol_type.clone(),
-            protocol: joined.protocol.clone(),
-            assignments,
-        }));
+        let asker = self.sync_bytes(joined, assignments);
         self.synced(asker)
     }
 

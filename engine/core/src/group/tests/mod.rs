@@ -146,6 +146,22 @@ impl World {
     }
 }
 
+/// Chance that a seed repeats.
+struct Chance(u64);
+
+impl Chance {
+    fn new(seed: u64) -> Chance {
+        Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    fn draw(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % below
+    }
+}
+
 /// What a member would ask.
 impl World {
     fn join(&mut self, member: &Member) -> Asker {
@@ -175,6 +191,10 @@ impl World {
         let assign = |(id, bytes): &(&MemberId, &'static str)| {
             ((*id).clone(), Bytes::from_static(bytes.as_bytes()))
         };
+        self.sync_bytes(joined, assignments.iter().map(assign).collect())
+    }
+
+    fn sync_bytes(&mut self, joined: &Joined, assignments: Vec<(MemberId, Bytes)>) -> Asker {
         self.ask(Request::Sync(SyncRequest {
             group: GROUP.into(),
             member: joined.member.clone(),
@@ -182,7 +202,7 @@ impl World {
             generation: joined.generation,
             protocol_type: joined.protocol_type.clone(),
             protocol: joined.protocol.clone(),
-            assignments: assignments.iter().map(assign).collect(),
+            assignments,
         }))
     }
 

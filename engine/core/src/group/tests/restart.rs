@@ -57,7 +57,7 @@ fn whatever_happens_a_restart_finds_what_was_acknowledged() {
 
 struct Chaos {
     world: World,
-    state: u64,
+    chance: Chance,
     members: Vec<Member>,
     generations: Vec<Generation>,
     /// What was acknowledged, by partition.
@@ -77,7 +77,7 @@ impl Chaos {
         world.quick = false;
         Chaos {
             world,
-            state: u64::wrapping_mul(seed, 0x9e37_79b9_7f4a_7c15),
+            chance: Chance::new(seed),
             members: members.collect(),
             generations: vec![Generation(-1); 4],
             acknowledged: BTreeMap::new(),
@@ -87,27 +87,20 @@ impl Chaos {
         }
     }
 
-    fn draw(&mut self, below: u64) -> u64 {
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        self.state % below
-    }
-
     fn run(mut self, steps: u64) {
         for step in 0..steps {
-            let who = self.draw(4) as usize;
-            match self.draw(12) {
+            let who = self.chance.draw(4) as usize;
+            match self.chance.draw(12) {
                 0..=2 => self.join(who),
                 3 => self.commit(who, step as i64),
                 4 => drop(self.world.ask(Request::Commit(commit("t", 9, 0)))),
                 5 => self.leave(who),
                 6 => {
-                    let ms = self.draw(20_000);
+                    let ms = self.chance.draw(20_000);
                     self.world.pass(ms);
                 }
-                7 if self.draw(4) == 0 => self.crash(),
-                8 if self.draw(4) == 0 && !self.world.waiting.is_empty() => {
+                7 if self.chance.draw(4) == 0 => self.crash(),
+                8 if self.chance.draw(4) == 0 && !self.world.waiting.is_empty() => {
                     self.world.fail(GroupError::CoordinatorNotAvailable);
                 }
                 _ if !self.world.waiting.is_empty() => self.world.write(),
@@ -132,7 +125,7 @@ impl Chaos {
     }
 
     fn commit(&mut self, who: usize, offset: i64) {
-        let partition = self.draw(3) as i32;
+        let partition = self.chance.draw(3) as i32;
         let member = self.members[who].join.member.clone();
         let generation = self.generations[who];
         let request = CommitRequest { member, generation, ..commit("t", partition, offset) };
