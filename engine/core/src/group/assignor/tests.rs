@@ -115,15 +115,15 @@ fn uniform_moves_no_more_than_it_must() {
     group.join("m9", &[0]);
     group.assign(Assignor::Uniform, &counts);
     assert_eq!(group.sizes(), [2, 2, 2]);
-    for place in 0..2 {
-        assert!(group.given[place].iter().all(|(t, p)| before[place].contains(t, p)));
+    for (now, before) in group.given.iter().zip(&before) {
+        assert!(now.iter().all(|(topic, index)| before.contains(topic, index)));
     }
     let before = group.given.clone();
     group.leave(0);
     group.assign(Assignor::Uniform, &counts);
     assert_eq!(group.sizes(), [3, 3]);
-    for place in 0..2 {
-        assert!(before[place + 1].iter().all(|(t, p)| group.given[place].contains(t, p)));
+    for (now, before) in group.given.iter().zip(&before[1..]) {
+        assert!(before.iter().all(|(topic, index)| now.contains(topic, index)));
     }
 }
 

@@ -357,6 +357,6 @@ fn members_are_fenced_by_their_epochs() {
     let records = world.log.len();
     let beat = a.joining(&["t"]);
     let told = world.hear(&mut a, beat).expect("joins again");
-    assert_eq!((told.epoch, told.assignment), (before.epoch.next(), Some(before.has.clone())));
+    assert_eq!((told.epoch, told.assignment), (before.epoch.next(), Some(before.has)));
     assert_eq!(world.log.len(), records, "nothing has changed");
 }

@@ -31,7 +31,7 @@ struct Chaos {
 
 impl Chaos {
     fn new(seed: u64) -> Chaos {
-        let mut world = if seed % 2 == 0 { World::prompt() } else { World::new() };
+        let mut world = if seed.is_multiple_of(2) { World::prompt() } else { World::new() };
         world.quick = false;
         world.topics.create("t", 3);
         world.topics.create("u", 4);
