@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use corelog_engine::group::GroupSettings;
-use corelog_engine::group::settings::ConsumerSettings;
+use corelog_engine::group::settings::{ConsumerSettings, ConsumerTimes};
 use corelog_engine::log::LogConfig;
 use corelog_engine::shard::setup::ShardLimits;
 
@@ -186,8 +186,11 @@ fn groups(rng: &mut Rng) -> GroupSettings {
         min_session_ms: 1_000,
         initial_delay_ms: rng.pick(&[0, 100]),
         consumer: ConsumerSettings {
-            session_ms: SESSION_MS,
-            assignment_interval_ms: rng.pick(&[0, 500]),
+            times: ConsumerTimes {
+                session_ms: SESSION_MS,
+                assignment_interval_ms: rng.pick(&[0, 500]),
+                ..ConsumerSettings::default().times
+            },
             ..ConsumerSettings::default()
         },
         ..GroupSettings::default()

@@ -244,11 +244,12 @@ apis! {
     31 DeleteAcls;
     32 DescribeConfigs 1..=4, flexible 4,
         describe_configs::{DescribeConfigsRequest, DescribeConfigsResponse};
-    33 AlterConfigs;
+    33 AlterConfigs 0..=2, flexible 2, alter_configs::{AlterConfigsRequest, AlterConfigsResponse};
     34 AlterReplicaLogDirs;
     35 DescribeLogDirs;
     36 SaslAuthenticate;
-    37 CreatePartitions;
+    37 CreatePartitions 0..=3, flexible 2,
+        create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
     38 CreateDelegationToken;
     39 RenewDelegationToken;
     40 ExpireDelegationToken;
@@ -256,7 +257,10 @@ apis! {
     42 DeleteGroups 0..=2, flexible 2,
         delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
     43 ElectLeaders;
-    44 IncrementalAlterConfigs;
+    44 IncrementalAlterConfigs 0..=1, flexible 1,
+        incremental_alter_configs::{
+            IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse
+        };
     45 AlterPartitionReassignments;
     46 ListPartitionReassignments;
     47 OffsetDelete 0..=0, flexible 32767,
@@ -290,7 +294,8 @@ apis! {
     71 GetTelemetrySubscriptions;
     72 PushTelemetry;
     73 AssignReplicasToDirs;
-    74 ListConfigResources;
+    74 ListConfigResources 0..=1, flexible 0,
+        list_config_resources::{ListConfigResourcesRequest, ListConfigResourcesResponse};
     75 DescribeTopicPartitions;
     76 ShareGroupHeartbeat;
     77 ShareGroupDescribe;

@@ -8,7 +8,6 @@ from members import Group, Member, places, span
 from protocol import Record, Unsupported
 from report import eventually, expect, expect_code
 from scenarios import make
-from versions import CREATE_PARTITIONS, broker_knows
 
 UNKNOWN_MEMBER_ID, NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND = 25, 68, 69
 GROUP_SUBSCRIBED_TO_TOPIC = 86
@@ -42,7 +41,6 @@ class Stage:
     client: object
     helper: object
     group: Group
-    address: tuple
 
     def topic(self, partitions, records=0, suffix=""):
         name = f"{self.group.name}{suffix}"
@@ -195,8 +193,6 @@ def pattern(stage):
 
 @scenario()
 def growing_topic(stage):
-    if not broker_knows(stage.address, CREATE_PARTITIONS):
-        raise Unsupported("the broker has no CreatePartitions")
     topic, group = stage.topic(2, records=3), stage.group
     stage.open([topic])
     group.read(span(topic, 2, 0, 3))
@@ -306,13 +302,13 @@ def run_client(report, client, protocol, helper, prefix):
             if protocol in one.protocols:
                 group = Group(f"{prefix}-{client.name}-{protocol}-{one.name}", protocol)
                 report.test(f"{client.name}/{protocol}-group/{one.name}",
-                            lambda: run_one(one, group, own, helper, report))
+                            lambda: run_one(one, group, own, helper))
     finally:
         own.stop()
 
 
-def run_one(one, group, client, helper, report):
+def run_one(one, group, client, helper):
     if why := one.cannot.get(f"{client.name}/{group.protocol}"):
         raise Unsupported(why)
     with group:
-        one.body(Stage(client, helper, group, tuple(report.address)))
+        one.body(Stage(client, helper, group))

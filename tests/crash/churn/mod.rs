@@ -84,6 +84,8 @@ pub(crate) fn run(options: &Options, report: &mut Report) {
             .set("group.min.session.timeout.ms=1000")
             .set("group.initial.rebalance.delay.ms=100")
             .set("group.consumer.assignment.interval.ms=100")
+            .set(format!("group.consumer.min.session.timeout.ms={}", SESSION.as_millis()))
+            .set("group.consumer.min.heartbeat.interval.ms=500")
             .set(format!("group.consumer.session.timeout.ms={}", SESSION.as_millis()))
             .set("group.consumer.heartbeat.interval.ms=500");
         let words = churn(&launch, options)?;

@@ -25,15 +25,20 @@ pub struct Who {
     client_id: Arc<str>,
     /// Where it connects from.
     client_host: Arc<str>,
+    /// What it is and in which version; empty if that is not known.
+    client_software: Arc<str>,
+}
+
+/// A client, as it has said who it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Client<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) host: &'a str,
+    pub(crate) software: &'a str,
 }
 
 impl Who {
-    pub(crate) fn new(
-        member: &MemberId,
-        instance: Option<&InstanceId>,
-        client_id: &str,
-        client_host: &str,
-    ) -> Who {
+    pub(crate) fn new(member: &MemberId, instance: Option<&InstanceId>, client: Client<'_>) -> Who {
         let clip = |text: &str| -> Arc<str> {
             let plain = |c: char| if c.is_control() { '?' } else { c };
             text.chars().take(NAME).map(plain).collect::<String>().into()
@@ -41,8 +46,9 @@ impl Who {
         Who {
             member: clip(member.as_str()),
             instance: instance.map(|instance| clip(instance.as_str())),
-            client_id: clip(client_id),
-            client_host: clip(client_host),
+            client_id: clip(client.id),
+            client_host: clip(client.host),
+            client_software: clip(client.software),
         }
     }
 }
@@ -71,8 +77,11 @@ pub enum Cause {
 
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Who { member, client_id, client_host, .. } = self;
+        let Who { member, client_id, client_host, client_software, .. } = self;
         write!(f, "member {member} (client {client_id} at {client_host}")?;
+        if !client_software.is_empty() {
+            write!(f, ", {client_software}")?;
+        }
         match &self.instance {
             Some(instance) => write!(f, ", instance {instance})"),
             None => write!(f, ")"),
@@ -216,7 +225,11 @@ mod tests {
     #[test]
     fn names_are_cut_and_plain() {
         let long = "x".repeat(40_000);
-        let who = Who::new(&long.as_str().into(), Some(&"a\nb".into()), &long, "/\u{1b}[1m");
+        let who = Who::new(
+            &long.as_str().into(),
+            Some(&"a\nb".into()),
+            Client { id: &long, host: "/\u{1b}[1m", software: "" },
+        );
         let text = Cause::Left(who).to_string();
         assert!(text.len() < 400 && !text.contains(char::is_control), "{text}");
     }

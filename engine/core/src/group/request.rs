@@ -150,6 +150,8 @@ pub struct JoinRequest {
     pub client_id: Arc<str>,
     /// Where it connects from, as Java spells addresses.
     pub client_host: Arc<str>,
+    /// What it is and in which version (KIP-511); empty if it does not say.
+    pub client_software: Arc<str>,
     /// Milliseconds after which its silence means that it is gone.
     pub session_ms: i32,
     /// Milliseconds that it has to join a rebalance.

@@ -8,7 +8,7 @@ use crate::group::history::{Cause, Event};
 use crate::group::name::{Generation, GroupId, MemberId};
 use crate::group::record::Record;
 use crate::group::request::{Asker, FetchRequest, Reply};
-use crate::group::settings::GroupSettings;
+use crate::group::settings::{ConsumerTimes, GroupSettings};
 use crate::group::timers::{Timer, Timers};
 use crate::id::Now;
 use crate::metadata::Image;
@@ -102,6 +102,11 @@ impl Turn<'_> {
     /// Keeps a group as it is before it becomes one of another kind.
     pub(crate) fn remember(&mut self, group: &GroupId, kind: Option<Kind>) {
         self.before.push(Before::Kind(group.clone(), kind.map(Box::new)));
+    }
+
+    /// The times that count for a consumer group.
+    pub(crate) fn times(&self, group: &GroupId) -> ConsumerTimes {
+        self.settings.consumer.times(self.image.group_configs(group.as_str()))
     }
 
     pub(crate) fn set_session(&mut self, group: &GroupId, member: &MemberId, ms: i32) {

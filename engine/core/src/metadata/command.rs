@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::id::{ProducerId, TopicId};
 use crate::metadata::image::Configs;
-use crate::metadata::record::BrokerId;
-use crate::metadata::refusal::{CreateRefusal, DeleteRefusal};
+use crate::metadata::record::{BrokerId, ConfigResource};
+use crate::metadata::refusal::{AlterRefusal, CreateRefusal, DeleteRefusal, GrowRefusal};
 
 /// The number of producer ids that Kafka hands to a broker at once.
 pub const PRODUCER_ID_BLOCK: NonZeroU32 = NonZeroU32::new(1000).unwrap();
@@ -22,6 +22,10 @@ pub enum Command {
     CreateTopics(CreateTopics),
     /// Delete topics.
     DeleteTopics(Vec<TopicRef>),
+    /// Give topics more partitions.
+    CreatePartitions(CreatePartitions),
+    /// Change the configs of topics and groups.
+    AlterConfigs(AlterConfigs),
     /// Give away the next producer ids.
     AllocateProducerIds {
         /// How many.
@@ -107,6 +111,51 @@ pub struct Assignment {
     pub brokers: Vec<BrokerId>,
 }
 
+/// A request to give topics more partitions.
+#[derive(Clone, Debug)]
+pub struct CreatePartitions {
+    /// The topics, each once.
+    pub topics: Vec<Growth>,
+    /// Whether to do it or only to say what would become of it.
+    pub mode: Mode,
+    /// Bounds that the operator sets.
+    pub limits: Limits,
+}
+
+/// A topic that is to have more partitions.
+#[derive(Clone, Debug)]
+pub struct Growth {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How many partitions it is to have.
+    pub partitions: i32,
+    /// Which brokers hold which of the new ones, in their order; `None` to leave that to the
+    /// controller.
+    pub assignments: Option<Vec<Vec<BrokerId>>>,
+}
+
+/// A request to change configs.
+#[derive(Clone, Debug)]
+pub struct AlterConfigs {
+    /// What is to change, each resource once.
+    pub alterations: Vec<Alteration>,
+    /// Whether to do it or only to say what would become of it.
+    pub mode: Mode,
+}
+
+/// New configs of a topic or group, found valid by the caller.
+#[derive(Clone, Debug)]
+pub struct Alteration {
+    /// Which kind of thing: a topic or a group.
+    pub resource: ConfigResource,
+    /// Which one.
+    pub name: Arc<str>,
+    /// The configs that the caller made the new ones of. Nothing changes if they are others now.
+    pub from: Configs,
+    /// The configs that it is to have.
+    pub to: Configs,
+}
+
 /// How a client names a topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TopicRef {
@@ -146,6 +195,10 @@ pub enum Outcome {
     Topics(Vec<CreateResult>),
     /// To `DeleteTopics`: each topic once, in the order asked for.
     Deleted(Vec<DeleteResult>),
+    /// To `CreatePartitions`: what became of each topic, in the order asked for.
+    Grown(Vec<Result<(), GrowRefusal>>),
+    /// To `AlterConfigs`: what became of each resource, in the order asked for.
+    Altered(Vec<Result<(), AlterRefusal>>),
     /// To `AllocateProducerIds`.
     ProducerIds(ProducerIdBlock),
     /// To `SetFeature`: it is at the level wanted.

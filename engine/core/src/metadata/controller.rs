@@ -13,7 +13,7 @@ use crate::metadata::image::{
 };
 use crate::metadata::record::{BrokerId, DirectoryId, Record};
 use crate::metadata::refusal::Refusal;
-use crate::metadata::{create, delete};
+use crate::metadata::{alter, create, delete, grow};
 
 /// The most records of one command. Kafka's `MAX_RECORDS_PER_USER_OP`.
 pub(super) const MAX_RECORDS: usize = if cfg!(test) { 24 } else { 10_000 };
@@ -136,6 +136,14 @@ fn try_decide(
         Command::DeleteTopics(topics) => {
             let (records, results) = delete::decide(image, topics);
             (records, Outcome::Deleted(results))
+        }
+        Command::CreatePartitions(command) => {
+            let (records, results) = grow::decide(broker, image, command);
+            (records, Outcome::Grown(results))
+        }
+        Command::AlterConfigs(command) => {
+            let (records, results) = alter::decide(image, command);
+            (records, Outcome::Altered(results))
         }
         Command::AllocateProducerIds { count } => allocate(broker, image, *count)?,
         Command::SetFeature(change) => set_feature(image, change)?,

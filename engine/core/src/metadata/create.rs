@@ -220,7 +220,10 @@ fn check_configs(configs: &BTreeMap<String, Option<String>>) -> Result<Configs, 
 }
 
 /// A valid assignment puts each partition on this broker once, there being no other.
-fn check_assignments(id: BrokerId, assignments: &[Assignment]) -> Result<(), AssignmentFault> {
+pub(super) fn check_assignments(
+    id: BrokerId,
+    assignments: &[Assignment],
+) -> Result<(), AssignmentFault> {
     let mut assigned = BTreeSet::new();
     for assignment in assignments {
         let partition = assignment.partition;
@@ -250,7 +253,7 @@ fn check_assignments(id: BrokerId, assignments: &[Assignment]) -> Result<(), Ass
 }
 
 /// A new partition: led by its only replica.
-fn first_state(broker: Broker, topic: TopicId, index: PartitionIndex) -> Record {
+pub(super) fn first_state(broker: Broker, topic: TopicId, index: PartitionIndex) -> Record {
     Record::Partition(PartitionRecord {
         topic,
         index,

@@ -70,6 +70,8 @@ pub struct Image {
     ids: Sorted<(Arc<str>, TopicId)>,
     /// The names that can collide, those that do beside each other.
     collidable: Sorted<Arc<str>>,
+    /// Groups that have configs, by name.
+    groups: Sorted<(Arc<str>, Configs)>,
     partitions: u64,
     next_producer_id: ProducerId,
     ignored: u64,
@@ -122,6 +124,18 @@ impl Image {
     #[must_use]
     pub fn topic_count(&self) -> usize {
         self.by_id.len()
+    }
+
+    /// The configs that a group was given; `None` if it has none, whether there is such a group or
+    /// not.
+    #[must_use]
+    pub fn group_configs(&self, group: &str) -> Option<&Configs> {
+        self.groups.get(|(name, _)| name.as_ref().cmp(group)).map(|(_, configs)| configs)
+    }
+
+    /// The groups that have configs of their own, by ascending name.
+    pub fn configured_groups(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.groups.iter().map(|(name, _)| name)
     }
 
     /// How many partitions all topics have together.
@@ -234,20 +248,32 @@ impl Image {
     }
 
     fn replay_config(&mut self, record: &ConfigRecord) -> Result<(), ReplayError> {
-        if record.resource != ConfigResource::Topic {
-            self.ignored += 1;
-            return Ok(());
+        match record.resource {
+            ConfigResource::Topic => self.replay_topic_config(record)?,
+            ConfigResource::Group => self.replay_group_config(record),
+            ConfigResource::Broker | ConfigResource::Other(_) => self.ignored += 1,
         }
+        Ok(())
+    }
+
+    fn replay_topic_config(&mut self, record: &ConfigRecord) -> Result<(), ReplayError> {
         let id = self.topic(&record.resource_name).map(|topic| topic.id);
         let Some(topic) = id.and_then(|id| self.topic_mut(id)) else {
             return Err(ReplayError::UnknownTopicName(record.resource_name.clone()));
         };
-        let configs = Arc::make_mut(&mut topic.configs);
-        match &record.value {
-            Some(value) => configs.insert(record.name.clone(), value.clone()),
-            None => configs.remove(&record.name),
-        };
+        set_config(&mut topic.configs, record);
         Ok(())
+    }
+
+    fn replay_group_config(&mut self, record: &ConfigRecord) {
+        let group = record.resource_name.as_str();
+        let place = |(name, _): &(Arc<str>, Configs)| name.as_ref().cmp(group);
+        self.groups.insert((group.into(), Configs::default()), place);
+        let Some((_, configs)) = self.groups.get_mut(place) else { return };
+        set_config(configs, record);
+        if configs.is_empty() {
+            self.groups.remove(place);
+        }
     }
 
     fn replay_removal(&mut self, id: TopicId) -> Result<(), ReplayError> {
@@ -282,6 +308,14 @@ impl Image {
 
     fn topic_mut(&mut self, id: TopicId) -> Option<&mut Topic> {
         self.by_id.get_mut(|topic| topic.id.cmp(&id)).map(Arc::make_mut)
+    }
+}
+
+fn set_config(configs: &mut Configs, record: &ConfigRecord) {
+    let configs = Arc::make_mut(configs);
+    match &record.value {
+        Some(value) => _ = configs.insert(record.name.clone(), value.clone()),
+        None => _ = configs.remove(&record.name),
     }
 }
 

@@ -17,16 +17,19 @@
 //! - [`image`]: what the records so far add up to
 //! - [`batch`]: records as the batch that the log stores
 //! - [`command`]: what may be asked, and the answers; [`refusal`]: the answers that are no
-//! - `create`, `delete`: what becomes of a request to create or delete topics
+//! - `create`, `delete`, `grow`: what becomes of a request to create topics, to delete them, or to
+//!   give them more partitions; `alter`: of one to change configs
 //! - [`delta`]: what a replay has changed
 //! - [`controller`]: decides and replays
 
+mod alter;
 pub mod batch;
 pub mod command;
 pub mod controller;
 mod create;
 mod delete;
 pub mod delta;
+mod grow;
 pub mod image;
 pub mod name;
 pub mod record;

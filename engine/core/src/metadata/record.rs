@@ -137,7 +137,7 @@ pub enum LeaderRecovery {
 pub struct ConfigRecord {
     /// What kind of thing is configured.
     pub resource: ConfigResource,
-    /// Which one: a topic's name, a broker's number, empty for all brokers.
+    /// Which one: a topic's or group's name, a broker's number, empty for all brokers.
     pub resource_name: String,
     /// The config.
     pub name: String,
@@ -152,6 +152,8 @@ pub enum ConfigResource {
     Topic,
     /// A broker, or all of them.
     Broker,
+    /// A group, whether there is one of that name or not.
+    Group,
     /// A kind this program does not look into, by Kafka's number.
     Other(i8),
 }
@@ -161,6 +163,7 @@ impl ConfigResource {
         match number {
             2 => ConfigResource::Topic,
             4 => ConfigResource::Broker,
+            32 => ConfigResource::Group,
             other => ConfigResource::Other(other),
         }
     }
@@ -169,6 +172,7 @@ impl ConfigResource {
         match self {
             ConfigResource::Topic => 2,
             ConfigResource::Broker => 4,
+            ConfigResource::Group => 32,
             ConfigResource::Other(number) => number,
         }
     }

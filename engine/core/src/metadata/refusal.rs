@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::id::{ProducerId, TopicId};
 use crate::metadata::name::{CLUSTER_METADATA, NameFault};
-use crate::metadata::record::{BrokerId, MAX_STRING};
+use crate::metadata::record::{BrokerId, ConfigResource, MAX_STRING};
 
 /// Why a whole command was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,6 +140,58 @@ pub enum DeleteRefusal {
     UnknownName,
     /// `UNKNOWN_TOPIC_ID`.
     UnknownId,
+}
+
+/// Why a topic did not get more partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GrowRefusal {
+    /// `UNKNOWN_TOPIC_OR_PARTITION`.
+    UnknownTopic,
+    /// `INVALID_REQUEST`: what it keeps finds its partition by the number of all.
+    Internal,
+    /// `INVALID_PARTITIONS`: it has as many, or more.
+    NoIncrease {
+        /// Partitions it has.
+        present: u32,
+        /// Partitions asked for.
+        wanted: i32,
+    },
+    /// `INVALID_REPLICA_ASSIGNMENT`: the number of assignments is not that of new partitions.
+    AssignmentCount {
+        /// New partitions.
+        partitions: u32,
+        /// Assignments.
+        assignments: usize,
+    },
+    /// `INVALID_REPLICA_ASSIGNMENT`.
+    Assignment(AssignmentFault),
+    /// `POLICY_VIOLATION`: the topics of one request grow by more than this together.
+    TooMany(usize),
+    /// `POLICY_VIOLATION`: more than there may be.
+    NoRoom {
+        /// New partitions.
+        wanted: u32,
+        /// Partitions there are, with those of topics before it in the command.
+        present: u64,
+        /// The most there may be.
+        limit: u64,
+    },
+}
+
+/// Why configs were not altered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlterRefusal {
+    /// `UNKNOWN_TOPIC_OR_PARTITION`.
+    UnknownTopic(Arc<str>),
+    /// `INVALID_CONFIG`: a config's name or value is longer than a record can hold.
+    TooLong {
+        /// Bytes of the longer of the two.
+        length: usize,
+    },
+    /// `INVALID_REQUEST`: things of this kind have no configs that could be altered.
+    Resource(ConfigResource),
+    /// Not for clients: somebody else has altered them meanwhile. The caller begins anew.
+    Overtaken,
 }
 
 impl fmt::Display for Refusal {
@@ -283,7 +335,54 @@ impl fmt::Display for DeleteRefusal {
     }
 }
 
+impl fmt::Display for GrowRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GrowRefusal::UnknownTopic => write!(f, "there is no topic of this name"),
+            GrowRefusal::Internal => write!(
+                f,
+                "an internal topic cannot grow: what it keeps finds its partition by the number \
+                 of all, and would be lost"
+            ),
+            GrowRefusal::NoIncrease { present, wanted } => write!(
+                f,
+                "the topic has {present} partition(s); ask for more than that in place of {wanted}"
+            ),
+            GrowRefusal::AssignmentCount { partitions, assignments } => write!(
+                f,
+                "{partitions} partition(s) are to be added, and {assignments} assigned; assign each"
+            ),
+            GrowRefusal::Assignment(fault) => fault.fmt(f),
+            GrowRefusal::TooMany(max) => {
+                write!(f, "at most {max} partitions are added by one request; ask in steps")
+            }
+            GrowRefusal::NoRoom { wanted, present, limit } => write!(
+                f,
+                "{wanted} more partitions beside the {present} there are exceed the broker's \
+                 limit of {limit}; ask for fewer, or delete topics"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for AlterRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AlterRefusal::UnknownTopic(name) => write!(f, "there is no topic named '{name}'"),
+            AlterRefusal::TooLong { length } => {
+                write!(f, "a config of {length} bytes; names and values have at most {MAX_STRING}")
+            }
+            AlterRefusal::Resource(resource) => {
+                write!(f, "{resource:?} has no configs that could be altered")
+            }
+            AlterRefusal::Overtaken => write!(f, "the configs have changed meanwhile; try again"),
+        }
+    }
+}
+
 impl std::error::Error for Refusal {}
+impl std::error::Error for GrowRefusal {}
+impl std::error::Error for AlterRefusal {}
 impl std::error::Error for CreateRefusal {}
 impl std::error::Error for AssignmentFault {}
 impl std::error::Error for DeleteRefusal {}

@@ -1,5 +1,7 @@
 //! Tests of the whole module, by subject.
 
+mod alter;
 mod decide;
+mod grow;
 mod record;
 mod replay;

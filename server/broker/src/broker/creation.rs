@@ -8,7 +8,7 @@ use crate::broker::node::Node;
 use crate::config::broker::TooManyReplicas;
 
 /// The most partitions of all topics: an idle one costs kilobytes, and every one a manifest record.
-const PARTITIONS: u64 = 1_000_000;
+pub(crate) const LIMITS: Limits = Limits { partitions: 1_000_000 };
 
 /// The command for these topics.
 pub(crate) fn command(node: &Node, topics: Vec<NewTopic>, mode: Mode) -> Command {
@@ -24,7 +24,7 @@ pub(crate) fn command(node: &Node, topics: Vec<NewTopic>, mode: Mode) -> Command
             TooManyReplicas::Refuse => Clamp::Off,
             TooManyReplicas::Clamp => Clamp::On,
         },
-        limits: Limits { partitions: PARTITIONS },
+        limits: LIMITS,
     })
 }
 

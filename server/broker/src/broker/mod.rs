@@ -8,11 +8,13 @@
 //! Stage one of a request (everything up to the engine) runs in the order of the connection; stage
 //! two waits for the engine while later requests are already under way.
 
+mod alteration;
 mod api;
 mod creation;
 mod groups;
 mod node;
 mod operations;
+mod resource;
 mod session;
 mod topics;
 mod translate;

@@ -53,4 +53,22 @@ pub(crate) struct Entrance {
     pub(crate) advertised: Address,
     /// The client's address as Java spells it (`/127.0.0.1`), which groups tell of their members.
     pub(crate) client_host: Arc<str>,
+    /// What the client is and in which version, once it has said so (KIP-511).
+    software: RefCell<Arc<str>>,
+}
+
+impl Entrance {
+    pub(crate) fn new(advertised: Address, client_host: Arc<str>) -> Entrance {
+        Entrance { advertised, client_host, software: RefCell::new("".into()) }
+    }
+
+    /// What the client is and in which version; empty if it has not said so.
+    pub(crate) fn software(&self) -> Arc<str> {
+        self.software.borrow().clone()
+    }
+
+    /// The client has said what it is.
+    pub(crate) fn hear_software(&self, name: &str, version: &str) {
+        *self.software.borrow_mut() = format!("{name} {version}").into();
+    }
 }

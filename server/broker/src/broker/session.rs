@@ -45,7 +45,7 @@ impl Broker {
         );
         let port = if advertised.port == 0 { local.port() } else { advertised.port };
         let client_host = format!("/{}", peer.ip()).into();
-        Entrance { advertised: Address { port, ..advertised }, client_host }
+        Entrance::new(Address { port, ..advertised }, client_host)
     }
 }
 
@@ -120,6 +120,12 @@ async fn dispatch(call: Call, mut reader: Reader) -> Result<Response, Close> {
         ApiKey::CreateTopics => run(call, reader, api::create_topics::handle),
         ApiKey::DeleteTopics => run(call, reader, api::delete_topics::handle),
         ApiKey::InitProducerId => run(call, reader, api::init_producer_id::handle),
+        ApiKey::CreatePartitions => run(call, reader, api::create_partitions::handle),
+        ApiKey::IncrementalAlterConfigs => {
+            run(call, reader, api::incremental_alter_configs::handle)
+        }
+        ApiKey::AlterConfigs => run(call, reader, api::alter_configs::handle),
+        ApiKey::ListConfigResources => run(call, reader, api::list_config_resources::handle),
         ApiKey::DescribeConfigs => run(call, reader, api::describe_configs::handle),
         ApiKey::DescribeCluster => run(call, reader, api::describe_cluster::handle),
         other => Err(Close(format!("{other} is not served").into())),

@@ -2,7 +2,7 @@
 
 use corelog_engine::group::request::{GroupError, GroupState};
 use corelog_engine::metadata::Refusal;
-use corelog_engine::metadata::refusal::{CreateRefusal, DeleteRefusal};
+use corelog_engine::metadata::refusal::{AlterRefusal, CreateRefusal, DeleteRefusal, GrowRefusal};
 use corelog_engine::record::Invalid;
 use corelog_engine::shard::request::{AppendError, MetadataError, ReadError};
 use corelog_wire::error_code::ErrorCode;
@@ -178,6 +178,31 @@ pub(crate) fn create(refusal: &CreateRefusal) -> Told {
         CreateRefusal::Partitions(_) => ErrorCode::InvalidPartitions,
         CreateRefusal::NoRoom { .. } => ErrorCode::PolicyViolation,
         CreateRefusal::Id(_) => ErrorCode::UnknownServerError,
+    };
+    Told::new(code, refusal.to_string())
+}
+
+/// Why a topic did not get more partitions.
+pub(crate) fn grow(refusal: &GrowRefusal) -> Told {
+    let code = match refusal {
+        GrowRefusal::UnknownTopic => ErrorCode::UnknownTopicOrPartition,
+        GrowRefusal::Internal => ErrorCode::InvalidRequest,
+        GrowRefusal::NoIncrease { .. } => ErrorCode::InvalidPartitions,
+        GrowRefusal::AssignmentCount { .. } | GrowRefusal::Assignment(_) => {
+            ErrorCode::InvalidReplicaAssignment
+        }
+        GrowRefusal::TooMany(_) | GrowRefusal::NoRoom { .. } => ErrorCode::PolicyViolation,
+    };
+    Told::new(code, refusal.to_string())
+}
+
+/// Why a resource's configs were not altered.
+pub(crate) fn alter(refusal: &AlterRefusal) -> Told {
+    let code = match refusal {
+        AlterRefusal::UnknownTopic(_) => ErrorCode::UnknownTopicOrPartition,
+        AlterRefusal::TooLong { .. } => ErrorCode::InvalidConfig,
+        AlterRefusal::Resource(_) => ErrorCode::InvalidRequest,
+        AlterRefusal::Overtaken => ErrorCode::UnknownServerError,
     };
     Told::new(code, refusal.to_string())
 }

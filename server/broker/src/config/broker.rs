@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use corelog_engine::group::GroupSettings;
 use corelog_engine::group::assignor::Assignor;
-use corelog_engine::group::settings::{ConsumerSettings, Migration};
+use corelog_engine::group::settings::{ConsumerSettings, ConsumerTimes, Migration, TimeBounds};
 
 use super::conflict;
 use super::form;
@@ -277,7 +277,7 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is unknown, read only at the start, not allowed, or does not go together.
-    #[cfg_attr(not(test), allow(dead_code, reason = "AlterConfigs is not served yet"))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "clients cannot set them yet"))]
     pub(crate) fn with_dynamic(
         &self,
         all: &BTreeMap<String, String>,
@@ -303,7 +303,7 @@ impl Config {
     }
 }
 
-#[cfg_attr(not(test), allow(dead_code, reason = "AlterConfigs is not served yet"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "clients cannot set them yet"))]
 fn dynamic(name: &str, text: &str, origin: &Origin) -> Result<(&'static str, Assigned), Wrong> {
     let Some(setting) = table::find_broker(name) else {
         return Err(Wrong::UnknownKey { name: name.to_owned(), nearest: None });
@@ -338,8 +338,19 @@ fn consumer_groups(s: &Settings) -> ConsumerSettings {
     let whole = |name| i32::try_from(s.number(name)).unwrap_or(i32::MAX);
     let assignors = s.list("group.consumer.assignors");
     ConsumerSettings {
-        session_ms: whole("group.consumer.session.timeout.ms"),
-        heartbeat_ms: whole("group.consumer.heartbeat.interval.ms"),
+        times: ConsumerTimes {
+            session_ms: whole("group.consumer.session.timeout.ms"),
+            heartbeat_ms: whole("group.consumer.heartbeat.interval.ms"),
+            assignment_interval_ms: whole("group.consumer.assignment.interval.ms"),
+        },
+        bounds: TimeBounds {
+            session: whole("group.consumer.min.session.timeout.ms")
+                ..=whole("group.consumer.max.session.timeout.ms"),
+            heartbeat: whole("group.consumer.min.heartbeat.interval.ms")
+                ..=whole("group.consumer.max.heartbeat.interval.ms"),
+            assignment_interval: whole("group.consumer.min.assignment.interval.ms")
+                ..=whole("group.consumer.max.assignment.interval.ms"),
+        },
         max_size: s.count32("group.consumer.max.size") as usize,
         assignors: assignors.iter().filter_map(|name| Assignor::named(name)).collect(),
         migration: match s.text("group.consumer.migration.policy") {
@@ -348,7 +359,6 @@ fn consumer_groups(s: &Settings) -> ConsumerSettings {
             "disabled" => Migration::Disabled,
             _ => Migration::Bidirectional,
         },
-        assignment_interval_ms: s.number("group.consumer.assignment.interval.ms"),
     }
 }
 

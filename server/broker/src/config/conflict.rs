@@ -14,6 +14,20 @@ const BLOCK: i64 = 4 * KIB;
 const HEARTBEAT: &str = "group.consumer.heartbeat.interval.ms";
 const SESSION: &str = "group.consumer.session.timeout.ms";
 const ASSIGNORS: &str = "group.consumer.assignors";
+/// Times of consumer groups, with the settings that are their bounds.
+const BOUNDED: [[&str; 3]; 3] = [
+    [SESSION, "group.consumer.min.session.timeout.ms", "group.consumer.max.session.timeout.ms"],
+    [
+        HEARTBEAT,
+        "group.consumer.min.heartbeat.interval.ms",
+        "group.consumer.max.heartbeat.interval.ms",
+    ],
+    [
+        "group.consumer.assignment.interval.ms",
+        "group.consumer.min.assignment.interval.ms",
+        "group.consumer.max.assignment.interval.ms",
+    ],
+];
 
 /// What limits the size of a record batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +107,25 @@ pub(crate) enum Conflict {
         /// Until a member counts as gone.
         session: i64,
     },
+    /// A time of consumer groups that the broker's own bounds do not allow.
+    #[error(
+        "{name} is {}, not from {} to {} ({min_name} and {max_name})",
+        pretty(*.value, Unit::Millis), pretty(*.min, Unit::Millis), pretty(*.max, Unit::Millis)
+    )]
+    OutOfBounds {
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        value: i64,
+        /// The setting that is its lower bound.
+        min_name: &'static str,
+        /// The lower bound.
+        min: i64,
+        /// The setting that is its upper bound.
+        max_name: &'static str,
+        /// The upper bound.
+        max: i64,
+    },
     /// Nothing divides the work.
     #[error("group.consumer.assignors is empty")]
     NoAssignor,
@@ -118,6 +151,7 @@ impl Conflict {
             Conflict::LagsCross { .. } | Conflict::BeatsTooSlow { .. } => {
                 "lower the first or raise the second".to_owned()
             }
+            Conflict::OutOfBounds { .. } => "change it, or its bounds".to_owned(),
             Conflict::NoAssignor => "name at least one of uniform and range".to_owned(),
         }
     }
@@ -130,6 +164,7 @@ fn journal_file_for(message: i64) -> i64 {
 
 /// Every conflict among `settings`.
 pub(super) fn check(settings: &Settings) -> Vec<Problem> {
+    let bounded = BOUNDED.iter().map(|names| (out_of_bounds(settings, names), names.as_slice()));
     let found = [
         (
             message_too_large(settings),
@@ -147,7 +182,7 @@ pub(super) fn check(settings: &Settings) -> Vec<Problem> {
         let origin = blame(settings, names);
         conflict.map(|conflict| Problem { origin, wrong: Wrong::Conflict(conflict) })
     };
-    found.into_iter().filter_map(problem).collect()
+    found.into_iter().chain(bounded).filter_map(problem).collect()
 }
 
 /// Where the first of `names` was written that somebody wrote.
@@ -170,6 +205,13 @@ fn shares_beyond_memory(settings: &Settings) -> Option<Conflict> {
 fn beats_too_slow(settings: &Settings) -> Option<Conflict> {
     let (heartbeat, session) = (settings.number(HEARTBEAT), settings.number(SESSION));
     (heartbeat >= session).then_some(Conflict::BeatsTooSlow { heartbeat, session })
+}
+
+fn out_of_bounds(settings: &Settings, names: &[&'static str; 3]) -> Option<Conflict> {
+    let [name, min_name, max_name] = *names;
+    let [value, min, max] = names.map(|name| settings.number(name));
+    let conflict = Conflict::OutOfBounds { name, value, min_name, min, max_name, max };
+    (!(min..=max).contains(&value)).then_some(conflict)
 }
 
 fn no_assignor(settings: &Settings) -> Option<Conflict> {

@@ -8,10 +8,11 @@
 use std::collections::BTreeMap;
 
 use super::broker::Config;
+use super::group;
 use super::setting::{Change, Kind, Scope, Setting, Width};
 use super::settings::{Settings, Source};
 use super::table;
-use super::topic_values::TopicValues;
+use super::topic_values::{TopicValues, inherited};
 use super::value::Value;
 
 /// One entry of a DescribeConfigs response.
@@ -131,6 +132,27 @@ pub(crate) fn describe_topic(
     table::topic().map(describe).collect()
 }
 
+/// The settings of a group that sets `overrides`, by name.
+#[must_use]
+pub(crate) fn describe_group(
+    config: &Config,
+    overrides: &BTreeMap<String, String>,
+) -> Vec<Described> {
+    let settings = config.settings();
+    let describe = |setting: &'static Setting| {
+        let own = overrides.get(setting.name).and_then(|text| group::own_value(setting, text));
+        let shown = own.as_ref().map(|value| SynonymValue {
+            name: setting.name,
+            value: setting.shown(value),
+            source: Source::Group,
+        });
+        let value = own.or_else(|| inherited(settings, setting));
+        let synonyms = shown.into_iter().chain(inherited_synonyms(settings, setting)).collect();
+        entry(setting, setting.name, value.as_ref(), synonyms)
+    };
+    table::group().map(describe).collect()
+}
+
 fn entry(
     setting: &'static Setting,
     name: &'static str,
@@ -149,8 +171,9 @@ fn entry(
     }
 }
 
-fn inherited_synonyms(settings: &Settings, topic: &Setting) -> Vec<SynonymValue> {
-    let Scope::Topic([first, ..]) = topic.scope else { return Vec::new() };
+/// The broker's values for a topic's or group's setting; its own default if the broker has none.
+fn inherited_synonyms(settings: &Settings, of: &'static Setting) -> Vec<SynonymValue> {
+    let Some(first) = of.scope.synonyms().first() else { return vec![] };
     table::find_broker(first.name)
         .map(|setting| broker_synonyms(settings, setting, first.name))
         .unwrap_or_default()
@@ -182,12 +205,12 @@ fn broker_synonyms(
 fn names_that_count(setting: &'static Setting) -> Vec<&'static Setting> {
     let topic = match setting.scope {
         Scope::TopicDefault(topic) => table::find_topic(topic),
-        Scope::Broker | Scope::Topic(_) => None,
+        Scope::Broker | Scope::Topic(_) | Scope::Group(_) => None,
     };
-    match topic.map(|topic| topic.scope) {
-        Some(Scope::Topic(synonyms)) => {
+    match topic.map(|topic| topic.scope.synonyms()) {
+        Some(synonyms) => {
             synonyms.iter().filter_map(|synonym| table::find_broker(synonym.name)).collect()
         }
-        _ => vec![setting],
+        None => vec![setting],
     }
 }

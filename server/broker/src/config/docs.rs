@@ -36,6 +36,14 @@ A topic sets these when it is created or altered. One that it does not set has t
 broker setting in the last column, or of the first one there that is set.
 ";
 
+const GROUPS: &str = "
+## Groups
+
+A group may have these of its own, whether it exists yet or not:
+`kafka-configs.sh --alter --entity-type groups`. What counts else is the broker setting in the last
+column. Bounds are the broker's `group.consumer.min.*` and `group.consumer.max.*`.
+";
+
 const KAFKA_ONLY: &str = "
 ## Kafka's settings that are ignored
 
@@ -59,7 +67,10 @@ pub(super) fn markdown() -> String {
     }
     page.push_str(TOPICS);
     page.push_str("\n| name | default | allowed | | inherits from |\n|---|---|---|---|---|\n");
-    page.extend(table::topic().map(topic_line));
+    page.extend(table::topic().map(resource_line));
+    page.push_str(GROUPS);
+    page.push_str("\n| name | default | allowed | | inherits from |\n|---|---|---|---|---|\n");
+    page.extend(table::group().map(resource_line));
     page.push_str(KAFKA_ONLY);
     page.push_str("\n| names | why |\n|---|---|\n");
     for group in kafka_only::IGNORED {
@@ -90,11 +101,11 @@ fn broker_line(setting: &Setting) -> String {
 fn meaning(setting: &Setting) -> String {
     match setting.scope {
         Scope::TopicDefault(topic) => format!("The default of {}, below.", code(topic)),
-        Scope::Broker | Scope::Topic(_) => setting.documentation(),
+        Scope::Broker | Scope::Topic(_) | Scope::Group(_) => setting.documentation(),
     }
 }
 
-fn topic_line(setting: &Setting) -> String {
+fn resource_line(setting: &Setting) -> String {
     let from: Vec<String> = inherits_from(setting.scope).into_iter().map(code).collect();
     format!(
         "| {} | {} | {} | {} | {} |\n",

@@ -111,14 +111,6 @@ pub(super) const IGNORED: &[Ignored] = &[
                 group.coordinator.append.linger.ms group.coordinator.cached.buffer.max.bytes",
     },
     Ignored {
-        why: "groups have no settings of their own yet that these would bound",
-        names: "group.consumer.min.session.timeout.ms group.consumer.max.session.timeout.ms \
-                group.consumer.min.heartbeat.interval.ms \
-                group.consumer.max.heartbeat.interval.ms \
-                group.consumer.min.assignment.interval.ms \
-                group.consumer.max.assignment.interval.ms",
-    },
-    Ignored {
         why: "patterns are looked up as soon as there are other topics",
         names: "group.consumer.regex.refresh.interval.ms",
     },

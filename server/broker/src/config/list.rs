@@ -19,7 +19,7 @@ pub(crate) enum ListFormat {
 /// Every setting, the broker's first.
 #[must_use]
 pub(crate) fn list(format: ListFormat) -> String {
-    let rows = table::broker().chain(table::topic()).map(Row::new);
+    let rows = table::broker().chain(table::topic()).chain(table::group()).map(Row::new);
     match format {
         ListFormat::Text => rows.map(|row| row.text()).collect(),
         ListFormat::Markdown => docs::markdown(),
@@ -91,6 +91,7 @@ fn scope_name(scope: Scope) -> &'static str {
     match scope {
         Scope::Broker | Scope::TopicDefault(_) => "broker",
         Scope::Topic(_) => "topic",
+        Scope::Group(_) => "group",
     }
 }
 
@@ -111,10 +112,7 @@ fn effect_name(effect: Effect) -> &'static str {
     }
 }
 
-/// The broker settings that a topic setting takes its value from.
+/// The broker settings that a topic's or group's setting takes its value from.
 pub(super) fn inherits_from(scope: Scope) -> Vec<&'static str> {
-    match scope {
-        Scope::Topic(synonyms) => synonyms.iter().map(|synonym| synonym.name).collect(),
-        Scope::Broker | Scope::TopicDefault(_) => Vec::new(),
-    }
+    scope.synonyms().iter().map(|synonym| synonym.name).collect()
 }

@@ -9,7 +9,7 @@ use super::broker::Config;
 use super::entry::Entry;
 use super::kafka_only::{self, Verdict};
 use super::problem::{Notice, Origin, Problem, Rejected, Wrong};
-use super::setting::{Effect, Scope, Setting};
+use super::setting::{Effect, Setting};
 use super::settings::{Assigned, Settings, Source};
 use super::value::{Dialect, Raw, Value};
 use super::{properties, table, toml_file};
@@ -330,10 +330,7 @@ impl Loader {
 }
 
 fn broker_default(setting: &Setting) -> Option<&'static str> {
-    match setting.scope {
-        Scope::Topic(synonyms) => synonyms.first().map(|synonym| synonym.name),
-        Scope::Broker | Scope::TopicDefault(_) => None,
-    }
+    setting.scope.synonyms().first().map(|synonym| synonym.name)
 }
 
 fn known_names(strictness: Strictness) -> impl Iterator<Item = &'static str> {

@@ -8,11 +8,13 @@
 //! `load` reads the static sources and checks every entry against the table; what comes out is a
 //! `broker::Config`, which says what the settings *mean*. Nothing below this module reads a file or
 //! the environment, and nothing in it but `load::ConfigFile::read` does I/O. A topic's settings are
-//! the broker's defaults with the topic's own entries over them (`topic::TopicConfig`).
+//! the broker's defaults with the topic's own entries over them (`topic::TopicConfig`), a group's
+//! likewise (`group`).
 
 pub(crate) mod setting;
 
 mod broker_settings;
+mod group_settings;
 pub(crate) mod table;
 mod topic_settings;
 
@@ -33,9 +35,11 @@ pub(crate) mod listener;
 pub(crate) mod load;
 
 pub(crate) mod broker;
+pub(crate) mod group;
 pub(crate) mod topic;
 mod topic_values;
 
+pub(crate) mod alteration;
 pub(crate) mod check;
 pub(crate) mod describe;
 mod docs;

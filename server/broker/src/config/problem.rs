@@ -29,10 +29,10 @@ pub(crate) enum Origin {
     /// On the command line, in this flag.
     Flag(String),
     /// Set over the protocol, for all brokers.
-    #[cfg_attr(not(test), allow(dead_code, reason = "AlterConfigs is not served yet"))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "clients cannot set them yet"))]
     DynamicDefault,
     /// Set over the protocol, for this broker.
-    #[cfg_attr(not(test), allow(dead_code, reason = "AlterConfigs is not served yet"))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "clients cannot set them yet"))]
     DynamicBroker,
 }
 
@@ -132,7 +132,7 @@ pub(crate) enum Wrong {
     },
     /// Over the protocol, for a setting that is read at the start.
     #[error("`{0}` cannot be changed while the broker runs")]
-    #[cfg_attr(not(test), allow(dead_code, reason = "AlterConfigs is not served yet"))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "clients cannot set them yet"))]
     NotLive(&'static str),
     /// Listeners that do not go together.
     #[error(transparent)]

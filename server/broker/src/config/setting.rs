@@ -133,6 +133,18 @@ pub(crate) enum Scope {
     TopicDefault(&'static str),
     /// One topic. Where it is not set there, the first of these that is set on the broker counts.
     Topic(&'static [Synonym]),
+    /// One group, likewise.
+    Group(&'static [Synonym]),
+}
+
+impl Scope {
+    /// The broker settings that give this one its value where it is not set, the first that is set.
+    pub(super) fn synonyms(self) -> &'static [Synonym] {
+        match self {
+            Scope::Topic(synonyms) | Scope::Group(synonyms) => synonyms,
+            Scope::Broker | Scope::TopicDefault(_) => &[],
+        }
+    }
 }
 
 /// A broker setting that gives a topic setting its default.
@@ -188,6 +200,15 @@ pub(super) const fn topic_row(
     synonyms: &'static [Synonym],
 ) -> Setting {
     Setting { scope: Scope::Topic(synonyms), change: Change::Live, ..row(name, kind) }
+}
+
+/// A row for a group setting, with its broker-wide synonym.
+pub(super) const fn group_row(
+    name: &'static str,
+    kind: Kind,
+    synonyms: &'static [Synonym],
+) -> Setting {
+    Setting { scope: Scope::Group(synonyms), change: Change::Live, ..row(name, kind) }
 }
 
 impl Setting {

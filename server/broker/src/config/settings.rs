@@ -9,7 +9,8 @@ use super::problem::Origin;
 use super::table;
 use super::value::Value;
 
-/// Where a value comes from, as Kafka numbers it on the wire; strongest first.
+/// Where a value comes from, as Kafka numbers it on the wire; strongest first, but that a group's
+/// own is stronger than all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i8)]
 pub(crate) enum Source {
@@ -23,6 +24,8 @@ pub(crate) enum Source {
     Static = 4,
     /// The table.
     Default = 5,
+    /// The group itself.
+    Group = 8,
 }
 
 /// A value and where it was written.
@@ -55,7 +58,7 @@ impl Settings {
 
     /// Without what was set over the protocol.
     #[must_use]
-    #[cfg_attr(not(test), allow(dead_code, reason = "AlterConfigs is not served yet"))]
+    #[cfg_attr(not(test), allow(dead_code, reason = "clients cannot set them yet"))]
     pub(super) fn without_dynamic(&self) -> Settings {
         let mut settings = self.clone();
         for layers in settings.assigned.values_mut() {

@@ -1,12 +1,13 @@
 //! Looking things up in the table.
 
 use super::broker_settings::BROKER;
-use super::setting::{Group, Setting};
+use super::group_settings::GROUP;
+use super::setting::{self, Setting};
 use super::topic_settings::TOPIC;
 
 /// The broker's settings, in the groups of the documentation.
 #[must_use]
-pub(crate) fn groups() -> &'static [Group] {
+pub(crate) fn groups() -> &'static [setting::Group] {
     BROKER
 }
 
@@ -20,6 +21,11 @@ pub(crate) fn topic() -> impl Iterator<Item = &'static Setting> {
     TOPIC.iter()
 }
 
+/// Every setting of a group, by name.
+pub(crate) fn group() -> impl Iterator<Item = &'static Setting> {
+    GROUP.iter()
+}
+
 /// The broker setting of this name or alias.
 #[must_use]
 pub(crate) fn find_broker(name: &str) -> Option<&'static Setting> {
@@ -30,6 +36,12 @@ pub(crate) fn find_broker(name: &str) -> Option<&'static Setting> {
 #[must_use]
 pub(crate) fn find_topic(name: &str) -> Option<&'static Setting> {
     topic().find(|row| row.name == name)
+}
+
+/// The group setting of this name.
+#[must_use]
+pub(crate) fn find_group(name: &str) -> Option<&'static Setting> {
+    group().find(|row| row.name == name)
 }
 
 /// The one of `candidates` that is most like `name`, if any is near enough to be meant.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::conflict::BatchLimit;
-use super::setting::{Scope, Setting};
+use super::setting::Setting;
 use super::settings::Settings;
 use super::table;
 use super::topic::TopicConfigError;
@@ -64,10 +64,9 @@ impl<'a> TopicValues<'a> {
     }
 }
 
-/// The broker's value for a topic setting: that of the first synonym that has one.
-fn inherited(settings: &Settings, setting: &Setting) -> Option<Value> {
-    let Scope::Topic(synonyms) = setting.scope else { return setting.default_value() };
-    for synonym in synonyms {
+/// The broker's value for a topic's or group's setting: that of the first synonym that has one.
+pub(super) fn inherited(settings: &Settings, setting: &Setting) -> Option<Value> {
+    for synonym in setting.scope.synonyms() {
         match settings.effective(synonym.name).map(|assigned| &assigned.value) {
             // Negative is "no limit" in every unit.
             Some(Value::Number(value)) if *value >= 0 => {

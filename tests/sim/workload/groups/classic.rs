@@ -149,6 +149,7 @@ fn join(member: &Classic, fresh: [u8; 16]) -> Question {
         instance: None,
         client_id: format!("c{}", member.name).into(),
         client_host: "/127.0.0.1".into(),
+        client_software: "".into(),
         session_ms: SESSION_MS,
         rebalance_ms: SESSION_MS,
         protocol_type: "consumer".into(),

@@ -138,6 +138,7 @@ impl Workload {
             owned: Some(consumer.has.clone()),
             client_id: "c".into(),
             client_host: "/127.0.0.1".into(),
+            client_software: "".into(),
             fresh,
             names_itself: true,
         };

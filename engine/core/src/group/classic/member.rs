@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::group::name::InstanceId;
+use crate::group::history::{Client, Who};
+use crate::group::name::{InstanceId, MemberId};
 use crate::group::request::{Asker, JoinRequest, Protocol};
 
 /// What the group knows of a member.
@@ -13,6 +14,8 @@ pub(crate) struct Member {
     pub(crate) instance: Option<InstanceId>,
     pub(crate) client_id: Arc<str>,
     pub(crate) client_host: Arc<str>,
+    /// In no record: empty after a restart, until it joins again.
+    pub(crate) client_software: Arc<str>,
     pub(crate) session_ms: i32,
     pub(crate) rebalance_ms: i32,
     /// What it likes best first.
@@ -33,6 +36,7 @@ impl Member {
             instance: request.instance.clone(),
             client_id: request.client_id.clone(),
             client_host: request.client_host.clone(),
+            client_software: request.client_software.clone(),
             session_ms: request.session_ms,
             rebalance_ms: request.rebalance_ms,
             protocols: request.protocols.clone(),
@@ -45,9 +49,16 @@ impl Member {
 
     /// Takes over what a member says of itself when it joins again.
     pub(crate) fn update(&mut self, request: &JoinRequest) {
+        self.client_software.clone_from(&request.client_software);
         self.protocols.clone_from(&request.protocols);
         self.session_ms = request.session_ms;
         self.rebalance_ms = request.rebalance_ms;
+    }
+
+    /// Itself, for those who ask why something happened.
+    pub(crate) fn who(&self, id: &MemberId) -> Who {
+        let (host, software) = (&self.client_host, &self.client_software);
+        Who::new(id, self.instance.as_ref(), Client { id: &self.client_id, host, software })
     }
 
     /// What it says of itself in a protocol; nothing where it does not know it.

@@ -20,7 +20,7 @@ mod sync;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::group::history::Who;
+use crate::group::history::{Client, Who};
 use crate::group::name::{Generation, GroupId, InstanceId, MemberId};
 use crate::group::record::Record;
 use crate::group::request::{
@@ -214,10 +214,9 @@ impl ClassicGroup {
     /// A member, for those who ask why something happened.
     pub(crate) fn who(&self, id: &MemberId) -> Option<Who> {
         if self.pending.contains(id) {
-            return Some(Who::new(id, None, "", ""));
+            return Some(Who::new(id, None, Client::default()));
         }
-        let member = self.members.get(id)?;
-        Some(Who::new(id, member.instance.as_ref(), &member.client_id, &member.client_host))
+        self.members.get(id).map(|member| member.who(id))
     }
 
     /// Who a request is from: known, and nobody else under its name.

@@ -59,6 +59,7 @@ impl ClassicGroup {
                 instance: value.instance,
                 client_id: text(value.client_id),
                 client_host: text(value.client_host),
+                client_software: "".into(),
                 session_ms: value.session_ms,
                 rebalance_ms: value.rebalance_ms,
                 protocols: vec![said],

@@ -93,6 +93,7 @@ impl ConsumerGroup {
         let metadata = told(known.clone().unwrap_or_default(), request, said);
         let cause = if known.is_none() { Cause::Joined } else { Cause::Changed };
         let changed = self.set(id, known, metadata, turn);
+        self.hear_software(id, &request.client_software);
         let cause = self.who(id).filter(|_| changed).map(cause);
         self.refresh(cause, turn);
         self.retarget(turn);

@@ -142,7 +142,8 @@ fn upgraded(
         assigned: assigned.iter().map(|(topic, index)| (topic, index, epoch)).collect(),
         revoking: Held::default(),
     };
-    Ok((id.clone(), Member { metadata, current }, member.session_ms))
+    let software = member.client_software.clone();
+    Ok((id.clone(), Member { metadata, current, software }, member.session_ms))
 }
 
 /// Partitions by their topics' ids, where they exist.
@@ -234,13 +235,14 @@ fn downgraded(
     member: &Member,
     image: &Image,
 ) -> Option<(MemberId, classic::Member)> {
-    let Member { metadata, .. } = member;
+    let Member { metadata, software, .. } = member;
     let said = metadata.classic.as_ref()?;
     let target = group.targets.get(id).cloned().unwrap_or_default();
     let member = classic::Member {
         instance: metadata.instance.clone(),
         client_id: metadata.client_id.clone(),
         client_host: metadata.client_host.clone(),
+        client_software: software.clone(),
         session_ms: said.session_ms,
         rebalance_ms: metadata.rebalance_ms,
         assignment: Assignment::write(&names(&target, image), said.version()),

@@ -17,7 +17,7 @@ impl ConsumerGroup {
     }
 
     fn told(&self, id: &MemberId, member: &Member) -> ConsumerMember {
-        let Member { metadata, current } = member;
+        let Member { metadata, current, .. } = member;
         let has = current.assigned.iter().chain(current.revoking.iter());
         ConsumerMember {
             member: id.clone(),

@@ -33,7 +33,8 @@ impl ConsumerGroup {
         let changed = self.update(&id, request, turn)?;
         self.retarget(turn);
         self.settle(&id, request.owned.as_ref(), changed, turn)?;
-        turn.set_session(&self.id, &id, turn.settings.consumer.session_ms);
+        let times = turn.times(&self.id);
+        turn.set_session(&self.id, &id, times.session_ms);
 
         let current = &self.member(&id)?.current;
         let asks = request.epoch == Epoch::JOINING || request.is_full();
@@ -41,7 +42,7 @@ impl ConsumerGroup {
         Ok(ConsumerStanding {
             member: id.clone(),
             epoch: current.epoch,
-            interval_ms: turn.settings.consumer.heartbeat_ms,
+            interval_ms: times.heartbeat_ms,
             assignment: tells.then(|| current.assigned.partitions()),
         })
     }
@@ -126,6 +127,7 @@ impl ConsumerGroup {
         let known = self.members.get(id).map(|member| member.metadata.clone());
         let is_new = known.is_none();
         let metadata = said(known.clone().unwrap_or_default(), request);
+        self.hear_software(id, &request.client_software);
         if known.as_ref() == Some(&metadata) {
             self.refresh(None, turn);
             return Ok(false);
@@ -133,6 +135,7 @@ impl ConsumerGroup {
         self.check_regex(&metadata.regex)?;
         let preferred = self.assignor(&turn.settings.consumer);
         let changed = self.set(id, known, metadata, turn);
+        self.hear_software(id, &request.client_software);
         let other = self.assignor(&turn.settings.consumer) != preferred;
         let cause = if is_new { Cause::Joined } else { Cause::Changed };
         let cause = self.who(id).filter(|_| changed || other).map(cause);

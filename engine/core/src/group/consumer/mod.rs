@@ -26,7 +26,7 @@ pub(crate) use classic::{join, leave_all};
 pub(crate) use convert::upgrade;
 pub(crate) use leave::{leave, remove};
 
-use crate::group::history::Who;
+use crate::group::history::{Client, Who};
 use crate::group::name::{Epoch, GroupId, InstanceId, MemberId};
 use crate::group::partitions::Partitions;
 use crate::group::record::{
@@ -42,6 +42,8 @@ use crate::id::Timestamp;
 pub(crate) struct Member {
     metadata: MemberMetadata,
     current: Current,
+    /// What it is and in which version. In no record: empty after a restart, until it is heard of.
+    software: Arc<str>,
 }
 
 impl Member {
@@ -188,8 +190,16 @@ impl ConsumerGroup {
 
     /// A member, for those who ask why something happened.
     fn who(&self, id: &MemberId) -> Option<Who> {
-        let told = &self.members.get(id)?.metadata;
-        Some(Who::new(id, told.instance.as_ref(), &told.client_id, &told.client_host))
+        let Member { metadata, software, .. } = &**self.members.get(id)?;
+        let (host, instance) = (&metadata.client_host, metadata.instance.as_ref());
+        Some(Who::new(id, instance, Client { id: &metadata.client_id, host, software }))
+    }
+
+    /// Learns what a member is.
+    fn hear_software(&mut self, id: &MemberId, software: &Arc<str>) {
+        if self.members.get(id).is_some_and(|member| member.software != *software) {
+            self.entry(id).software = software.clone();
+        }
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
@@ -280,9 +290,10 @@ impl ConsumerGroup {
     /// All records are read, or what was believed is taken back: members whose time does not run
     /// have it again from now on.
     pub(crate) fn resume(&self, turn: &mut Turn<'_>) {
+        let session_ms = turn.times(&self.id).session_ms;
         for (id, member) in &self.members {
             let own = member.metadata.classic.as_ref().map(|classic| classic.session_ms);
-            turn.ensure_session(&self.id, id, own.unwrap_or(turn.settings.consumer.session_ms));
+            turn.ensure_session(&self.id, id, own.unwrap_or(session_ms));
             if !turn.timers.is_set(&Timer::Revocation(self.id.clone(), id.clone())) {
                 self.time_revocation(id, member, turn);
             }

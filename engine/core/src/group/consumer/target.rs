@@ -10,7 +10,7 @@ use crate::group::partitions::Partitions;
 use crate::group::record::{Record, TargetEpoch};
 use crate::group::settings::ConsumerSettings;
 use crate::group::turn::Turn;
-use crate::id::{Now, TopicId};
+use crate::id::TopicId;
 use crate::metadata::Image;
 
 impl ConsumerGroup {
@@ -28,8 +28,7 @@ impl ConsumerGroup {
     /// Divides the work anew if the group has changed, and the last time was long enough ago
     /// (KIP-1263).
     pub(super) fn retarget(&mut self, turn: &mut Turn<'_>) {
-        if self.epoch <= self.target_epoch || !self.may_retarget(turn.now, &turn.settings.consumer)
-        {
+        if self.epoch <= self.target_epoch || !self.may_retarget(turn) {
             return;
         }
         let given = self.divide(turn.image, self.assignor(&turn.settings.consumer));
@@ -47,10 +46,11 @@ impl ConsumerGroup {
         self.write(Record::TargetEpoch(self.id.clone(), Some(value)), turn);
     }
 
-    fn may_retarget(&self, now: Now, settings: &ConsumerSettings) -> bool {
-        let since = now.wall.0 - self.target_time.0;
+    fn may_retarget(&self, turn: &Turn<'_>) -> bool {
+        let since = turn.now.wall.0 - self.target_time.0;
+        let interval = i64::from(turn.times(&self.id).assignment_interval_ms);
         // A clock that was set back holds nobody up.
-        self.target_time.0 == 0 || !(0..settings.assignment_interval_ms).contains(&since)
+        self.target_time.0 == 0 || !(0..interval).contains(&since)
     }
 
     fn divide(&self, image: &Image, assignor: Assignor) -> Vec<(MemberId, Partitions)> {

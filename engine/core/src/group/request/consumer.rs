@@ -38,6 +38,8 @@ pub struct ConsumerHeartbeat {
     pub client_id: Arc<str>,
     /// Where it connects from, as Java spells addresses.
     pub client_host: Arc<str>,
+    /// What it is and in which version (KIP-511); empty if it does not say.
+    pub client_software: Arc<str>,
     /// Something random, for an id that none has.
     pub fresh: [u8; 16],
     /// Whether members choose their ids themselves (from version 1).

@@ -35,6 +35,7 @@ impl Consumer {
                 owned: None,
                 client_id: "c".into(),
                 client_host: "/127.0.0.1".into(),
+                client_software: "".into(),
                 fresh: [7; 16],
                 names_itself: true,
             },
@@ -68,7 +69,7 @@ impl World {
     /// One without a wait between two assignments.
     pub(super) fn prompt() -> World {
         let mut settings = GroupSettings::default();
-        settings.consumer.assignment_interval_ms = 0;
+        settings.consumer.times.assignment_interval_ms = 0;
         World::with(settings)
     }
 
@@ -137,7 +138,7 @@ impl World {
         }
     }
 
-    fn state(&mut self) -> GroupState {
+    pub(super) fn state(&mut self) -> GroupState {
         self.described().expect("a group").state
     }
 }

@@ -166,6 +166,7 @@ fn a_group_says_why_it_has_rebalanced() {
     let mut world = World::prompt();
     world.topics.create("t", 3);
     let (mut a, mut b) = (Consumer::new("a"), Consumer::new("b"));
+    b.beat.client_software = "librdkafka 2.12".into();
     world.enters(&mut a, &["t"]);
     world.pass(1_000);
     world.enters(&mut b, &["t"]);
@@ -184,7 +185,10 @@ fn a_group_says_why_it_has_rebalanced() {
         .iter()
         .map(|one| (one.cause.to_string(), one.number, one.took_ms, one.moved))
         .collect();
-    let by = |member: &str, did: &str| format!("member {member} (client c at /127.0.0.1) {did}");
+    let by = |member: &str, did: &str| {
+        let software = if member == "b" { ", librdkafka 2.12" } else { "" };
+        format!("member {member} (client c at /127.0.0.1{software}) {did}")
+    };
     assert_eq!(
         told,
         [

@@ -6,6 +6,7 @@ mod consumer_chaos;
 mod consumer_rules;
 mod migration;
 mod offsets;
+mod own_times;
 mod restart;
 mod stat;
 mod topics;
@@ -303,6 +304,7 @@ impl Member {
                 instance: None,
                 client_id: client.into(),
                 client_host: "/127.0.0.1".into(),
+                client_software: "".into(),
                 session_ms: SESSION_MS,
                 rebalance_ms: REBALANCE_MS,
                 protocol_type: "consumer".into(),

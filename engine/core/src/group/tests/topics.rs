@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::id::{LeaderEpoch, PartitionIndex, TopicId};
 use crate::metadata::Image;
-use crate::metadata::record::{BrokerId, LeaderRecovery, PartitionRecord, Record};
+use crate::metadata::record::{
+    BrokerId, ConfigRecord, ConfigResource, LeaderRecovery, PartitionRecord, Record,
+};
 
 /// What there is to read, and how often topics were made.
 pub(super) struct Topics {
@@ -59,6 +61,16 @@ impl Topics {
                 last_eligible_leaders: None,
             }));
         }
+    }
+
+    /// Gives a group a config of its own.
+    pub(super) fn configure(&mut self, group: &str, name: &str, value: Option<&str>) {
+        self.replay(Record::Config(ConfigRecord {
+            resource: ConfigResource::Group,
+            resource_name: group.to_owned(),
+            name: name.to_owned(),
+            value: value.map(str::to_owned),
+        }));
     }
 
     pub(super) fn delete(&mut self, name: &str) {

@@ -15,10 +15,10 @@ use crate::metadata::record::{
 };
 use crate::metadata::refusal::*;
 
-const BROKER: Broker = Broker { id: BrokerId(7), directory: DirectoryId([9; 16]) };
+pub(super) const BROKER: Broker = Broker { id: BrokerId(7), directory: DirectoryId([9; 16]) };
 
 /// `plain` with two partitions, `a.b` with one, and some producer ids given away.
-fn controller() -> Controller {
+pub(super) fn controller() -> Controller {
     let mut controller = Controller::new(BROKER, Image::default());
     controller.replay(&Controller::bootstrap(&[("transaction.version", 2)])).unwrap();
     let topics = vec![topic("plain", 1).partitions(2), topic("a.b", 2)];
@@ -30,11 +30,11 @@ fn controller() -> Controller {
     controller
 }
 
-fn id(byte: u8) -> TopicId {
+pub(super) fn id(byte: u8) -> TopicId {
     TopicId([byte; 16])
 }
 
-fn topic(name: &str, id_byte: u8) -> NewTopic {
+pub(super) fn topic(name: &str, id_byte: u8) -> NewTopic {
     NewTopic {
         name: name.into(),
         id: id(id_byte),
@@ -63,6 +63,10 @@ impl NewTopic {
         NewTopic { assignments, partitions: -1, replication_factor: -1, ..self }
     }
 
+    pub(super) fn with_configs(self, configs: &[(&str, &str)]) -> NewTopic {
+        configs.iter().fold(self, |topic, (name, value)| topic.config(name, Some(value)))
+    }
+
     fn config(mut self, name: &str, value: Option<&str>) -> NewTopic {
         self.configs.insert(name.into(), value.map(str::to_owned));
         self
@@ -79,7 +83,7 @@ fn creation(topics: Vec<NewTopic>) -> CreateTopics {
     }
 }
 
-fn create(topics: Vec<NewTopic>) -> Command {
+pub(super) fn create(topics: Vec<NewTopic>) -> Command {
     Command::CreateTopics(creation(topics))
 }
 

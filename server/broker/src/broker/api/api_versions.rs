@@ -20,9 +20,14 @@ use crate::broker::node::Node;
 pub(crate) fn handle(call: &Call, request: ApiVersionsRequest) -> Handled<ApiVersionsResponse> {
     let named = is_software_name(&request.client_software_name)
         && is_software_name(&request.client_software_version);
-    if call.header.version >= 3 && !named {
-        let error_code = ErrorCode::InvalidRequest;
-        return Handled::Now(ApiVersionsResponse { error_code, ..ApiVersionsResponse::default() });
+    if call.header.version >= 3 {
+        if !named {
+            let error_code = ErrorCode::InvalidRequest;
+            let refused = ApiVersionsResponse { error_code, ..ApiVersionsResponse::default() };
+            return Handled::Now(refused);
+        }
+        let (name, version) = (&request.client_software_name, &request.client_software_version);
+        call.entrance.hear_software(name, version);
     }
     Handled::Now(answer(&call.node))
 }

@@ -66,6 +66,7 @@ fn question(call: &Call, request: ConsumerGroupHeartbeatRequest) -> ConsumerHear
         owned: request.topic_partitions.map(owned),
         client_id: (*call.header.client_id).into(),
         client_host: call.entrance.client_host.clone(),
+        client_software: call.entrance.software(),
         fresh: call.node.shard.random(),
         names_itself: call.header.version >= NAMES_ITSELF_FROM,
     }

@@ -1,4 +1,5 @@
-//! DescribeConfigs: settings of topics and of this broker, with where each value comes from.
+//! DescribeConfigs: settings of topics, of groups and of this broker, with where each value comes
+//! from.
 
 use corelog_engine::metadata::name;
 use corelog_wire::error_code::ErrorCode;
@@ -10,14 +11,11 @@ use corelog_wire::text::Str;
 
 use crate::broker::api::{Call, Handled};
 use crate::broker::node::Node;
+use crate::broker::resource::{BROKER, GROUP, TOPIC};
 use crate::broker::translate::Told;
 use crate::config::describe::{
-    Described, SynonymValue, describe_broker, describe_cluster, describe_topic,
+    Described, SynonymValue, describe_broker, describe_cluster, describe_group, describe_topic,
 };
-
-/// Kafka's `ConfigResource.Type`.
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
 
 pub(crate) fn handle(
     call: &Call,
@@ -46,6 +44,7 @@ fn find(node: &Node, resource: &DescribeConfigsResource) -> Result<Vec<Described
     match resource.resource_type {
         TOPIC => topic(node, &resource.resource_name),
         BROKER => broker(node, &resource.resource_name),
+        GROUP => group(node, &resource.resource_name),
         other => {
             let why = format!("Resources of type {other} have no settings on this broker.");
             Err(Told::new(ErrorCode::InvalidRequest, why))
@@ -59,6 +58,15 @@ fn topic(node: &Node, topic: &str) -> Result<Vec<Described>, Told> {
     let image = node.image();
     let topic = image.topic(topic).ok_or_else(|| Told::of(ErrorCode::UnknownTopicOrPartition))?;
     Ok(describe_topic(&node.config, &topic.configs))
+}
+
+/// What counts for a group of this name, whether there is one or not.
+fn group(node: &Node, group: &str) -> Result<Vec<Described>, Told> {
+    if group.is_empty() {
+        return Err(Told::new(ErrorCode::InvalidRequest, "Group name must not be empty"));
+    }
+    let own = node.image().group_configs(group).cloned().unwrap_or_default();
+    Ok(describe_group(&node.config, &own))
 }
 
 fn broker(node: &Node, name: &str) -> Result<Vec<Described>, Told> {

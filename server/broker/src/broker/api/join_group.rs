@@ -51,6 +51,7 @@ fn question(call: &Call, request: &JoinGroupRequest) -> Request {
         instance: request.group_instance_id.as_deref().map(Into::into),
         client_id: (*call.header.client_id).into(),
         client_host: call.entrance.client_host.clone(),
+        client_software: call.entrance.software(),
         session_ms: request.session_timeout_ms,
         rebalance_ms,
         protocol_type: (*request.protocol_type).into(),

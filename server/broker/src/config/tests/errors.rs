@@ -218,6 +218,32 @@ fn settings_that_do_not_go_together() {
 }
 
 #[test]
+fn times_of_groups_that_do_not_go_together() {
+    let table = [
+        (
+            "'group.consumer.session.timeout.ms' = '10s'",
+            "c.toml:1: group.consumer.session.timeout.ms is 10s, not from 45s to 1m \
+             (group.consumer.min.session.timeout.ms and group.consumer.max.session.timeout.ms); \
+             change it, or its bounds",
+        ),
+        (
+            "'group.consumer.min.heartbeat.interval.ms' = '6s'",
+            "c.toml:1: group.consumer.heartbeat.interval.ms is 5s, not from 6s to 15s \
+             (group.consumer.min.heartbeat.interval.ms and \
+             group.consumer.max.heartbeat.interval.ms); change it, or its bounds",
+        ),
+        (
+            "group.consumer.min.session.timeout.ms = 1\ngroup.consumer.session.timeout.ms = '5s'",
+            "c.toml:2: group.consumer.heartbeat.interval.ms is 5s, not less than \
+             group.consumer.session.timeout.ms (5s); lower the first or raise the second",
+        ),
+    ];
+    for (text, expected) in table {
+        assert_eq!(refused(loaded((Some(("c.toml", text)), &[], &[]))), expected, "{text}");
+    }
+}
+
+#[test]
 fn the_environment_and_flags() {
     type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a str);
     let table: [Row<'_>; 6] = [

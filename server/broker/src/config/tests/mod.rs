@@ -3,6 +3,7 @@
 mod describe;
 mod errors;
 mod facts;
+mod group;
 mod load;
 mod show;
 mod topic;

@@ -7,7 +7,10 @@ use super::loaded;
 #[test]
 fn the_list_for_programs_has_every_setting() {
     let rows: Vec<serde_json::Value> = serde_json::from_str(&list(ListFormat::Json)).unwrap();
-    assert_eq!(rows.len(), table::broker().count() + table::topic().count());
+    assert_eq!(
+        rows.len(),
+        table::broker().count() + table::topic().count() + table::group().count()
+    );
     let retention = rows.iter().find(|row| row["name"] == "retention.ms").unwrap();
     let expected = serde_json::json!({
         "name": "retention.ms",
