@@ -59,6 +59,33 @@ func (f *franz) configs(ctx context.Context, r request) (map[string]string, erro
 	return values, found[0].Err
 }
 
+func (f *franz) alter(ctx context.Context, r request) error {
+	change, configs := f.admin.AlterTopicConfigs, []kadm.AlterConfig{}
+	if r.Replacing {
+		change = f.admin.AlterTopicConfigsState
+	}
+	for name, value := range r.Changes {
+		config := kadm.AlterConfig{Op: kadm.SetConfig, Name: name, Value: value}
+		if value == nil {
+			config.Op = kadm.DeleteConfig
+		}
+		configs = append(configs, config)
+	}
+	done, err := change(ctx, configs, r.Name)
+	if err != nil {
+		return err
+	}
+	return done[0].Err
+}
+
+func (f *franz) grow(ctx context.Context, r request) error {
+	done, err := f.admin.UpdatePartitions(ctx, int(r.Partitions), r.Topic)
+	if err != nil {
+		return err
+	}
+	return done[r.Topic].Err
+}
+
 func (f *franz) offset(ctx context.Context, r request) (int64, error) {
 	partition := kmsg.NewListOffsetsRequestTopicPartition()
 	partition.Partition, partition.Timestamp = r.Partition, r.timestamp()

@@ -70,6 +70,55 @@ func (k *kafkaGo) configs(ctx context.Context, r request) (map[string]string, er
 	return values, found.Resources[0].Error
 }
 
+func (k *kafkaGo) alter(ctx context.Context, r request) error {
+	if r.Replacing {
+		return k.replace(ctx, r)
+	}
+	resource := kafkago.IncrementalAlterConfigsRequestResource{
+		ResourceType: kafkago.ResourceTypeTopic, ResourceName: r.Name}
+	for name, value := range r.Changes {
+		config := kafkago.IncrementalAlterConfigsRequestConfig{
+			Name: name, ConfigOperation: kafkago.ConfigOperationDelete}
+		if value != nil {
+			config.Value, config.ConfigOperation = *value, kafkago.ConfigOperationSet
+		}
+		resource.Configs = append(resource.Configs, config)
+	}
+	done, err := k.client().IncrementalAlterConfigs(ctx, &kafkago.IncrementalAlterConfigsRequest{
+		Resources: []kafkago.IncrementalAlterConfigsRequestResource{resource}})
+	if err != nil {
+		return err
+	}
+	return done.Resources[0].Error
+}
+
+func (k *kafkaGo) replace(ctx context.Context, r request) error {
+	resource := kafkago.AlterConfigRequestResource{
+		ResourceType: kafkago.ResourceTypeTopic, ResourceName: r.Name}
+	for name, value := range r.Changes {
+		resource.Configs = append(resource.Configs,
+			kafkago.AlterConfigRequestConfig{Name: name, Value: *value})
+	}
+	done, err := k.client().AlterConfigs(ctx, &kafkago.AlterConfigsRequest{
+		Resources: []kafkago.AlterConfigRequestResource{resource}})
+	if err != nil {
+		return err
+	}
+	for _, refused := range done.Errors {
+		err = errors.Join(err, refused)
+	}
+	return err
+}
+
+func (k *kafkaGo) grow(ctx context.Context, r request) error {
+	done, err := k.client().CreatePartitions(ctx, &kafkago.CreatePartitionsRequest{
+		Topics: []kafkago.TopicPartitionsConfig{{Name: r.Topic, Count: r.Partitions}}})
+	if err != nil {
+		return err
+	}
+	return done.Errors[r.Topic]
+}
+
 func (k *kafkaGo) offset(ctx context.Context, r request) (int64, error) {
 	at := kafkago.OffsetRequest{Partition: int(r.Partition), Timestamp: r.timestamp()}
 	found, err := k.client().ListOffsets(ctx, &kafkago.ListOffsetsRequest{

@@ -43,35 +43,39 @@ func (h *header) UnmarshalJSON(data []byte) error {
 
 // request holds the fields of every operation.
 type request struct {
-	Op          string            `json:"op"`
-	Topic       string            `json:"topic"`
-	Partitions  int32             `json:"partitions"`
-	Replication int16             `json:"replication"`
-	Configs     map[string]string `json:"configs"`
-	Partition   int32             `json:"partition"`
-	At          any               `json:"at"`
-	Records     []record          `json:"records"`
-	Codec       string            `json:"codec"`
-	Acks        string            `json:"acks"`
-	Idempotent  bool              `json:"idempotent"`
-	MaxBytes    int32             `json:"max_bytes"`
-	Start       [][2]int64        `json:"start"`
-	Count       int               `json:"count"`
-	Reset       string            `json:"reset"`
-	FetchBytes  int32             `json:"fetch_bytes"`
-	WaitMs      int               `json:"wait_ms"`
-	ID          string            `json:"id"`
-	IDs         []string          `json:"ids"`
-	Group       string            `json:"group"`
-	Topics      []string          `json:"topics"`
-	Pattern     *string           `json:"pattern"`
-	Protocol    string            `json:"protocol"`
-	Assignor    string            `json:"assignor"`
-	Instance    string            `json:"instance"`
-	SessionMs   int               `json:"session_ms"`
-	Ms          int               `json:"ms"`
-	Offsets     []groupOffset     `json:"offsets"`
-	Places      []place           `json:"places"`
+	Op          string             `json:"op"`
+	Topic       string             `json:"topic"`
+	Partitions  int32              `json:"partitions"`
+	Replication int16              `json:"replication"`
+	Configs     map[string]string  `json:"configs"`
+	Kind        string             `json:"kind"`
+	Name        string             `json:"name"`
+	Changes     map[string]*string `json:"changes"`
+	Replacing   bool               `json:"replacing"`
+	Partition   int32              `json:"partition"`
+	At          any                `json:"at"`
+	Records     []record           `json:"records"`
+	Codec       string             `json:"codec"`
+	Acks        string             `json:"acks"`
+	Idempotent  bool               `json:"idempotent"`
+	MaxBytes    int32              `json:"max_bytes"`
+	Start       [][2]int64         `json:"start"`
+	Count       int                `json:"count"`
+	Reset       string             `json:"reset"`
+	FetchBytes  int32              `json:"fetch_bytes"`
+	WaitMs      int                `json:"wait_ms"`
+	ID          string             `json:"id"`
+	IDs         []string           `json:"ids"`
+	Group       string             `json:"group"`
+	Topics      []string           `json:"topics"`
+	Pattern     *string            `json:"pattern"`
+	Protocol    string             `json:"protocol"`
+	Assignor    string             `json:"assignor"`
+	Instance    string             `json:"instance"`
+	SessionMs   int                `json:"session_ms"`
+	Ms          int                `json:"ms"`
+	Offsets     []groupOffset      `json:"offsets"`
+	Places      []place            `json:"places"`
 }
 
 type adapter interface {
@@ -79,6 +83,8 @@ type adapter interface {
 	delete(ctx context.Context, r request) error
 	partitions(ctx context.Context, r request) (int, error)
 	configs(ctx context.Context, r request) (map[string]string, error)
+	alter(ctx context.Context, r request) error
+	grow(ctx context.Context, r request) error
 	offset(ctx context.Context, r request) (int64, error)
 	produce(ctx context.Context, r request) ([]int64, error)
 	consume(ctx context.Context, r request) ([]record, error)
@@ -162,6 +168,13 @@ func perform(ctx context.Context, a adapter, r request) (any, error) {
 		return a.partitions(ctx, r)
 	case "configs":
 		return a.configs(ctx, r)
+	case "alter":
+		if r.Kind != "topic" {
+			return nil, unsupported(os.Args[1] + " has no configs of groups")
+		}
+		return nil, a.alter(ctx, r)
+	case "grow":
+		return nil, a.grow(ctx, r)
 	case "offset":
 		return a.offset(ctx, r)
 	case "produce":

@@ -63,6 +63,25 @@ func (s *saramaClient) configs(_ context.Context, r request) (map[string]string,
 	return values, err
 }
 
+func (s *saramaClient) alter(_ context.Context, r request) error {
+	if r.Replacing {
+		return s.admin.AlterConfig(sarama.TopicResource, r.Name, r.Changes, false)
+	}
+	entries := map[string]sarama.IncrementalAlterConfigsEntry{}
+	for name, value := range r.Changes {
+		operation := sarama.IncrementalAlterConfigsOperationSet
+		if value == nil {
+			operation = sarama.IncrementalAlterConfigsOperationDelete
+		}
+		entries[name] = sarama.IncrementalAlterConfigsEntry{Operation: operation, Value: value}
+	}
+	return s.admin.IncrementalAlterConfig(sarama.TopicResource, r.Name, entries, false)
+}
+
+func (s *saramaClient) grow(_ context.Context, r request) error {
+	return s.admin.CreatePartitions(r.Topic, r.Partitions, nil, false)
+}
+
 func (s *saramaClient) offset(_ context.Context, r request) (int64, error) {
 	if r.timestamp() == maxTimestamp {
 		return 0, unsupported("sarama has no look-up of the largest timestamp")

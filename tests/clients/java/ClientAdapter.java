@@ -28,6 +28,7 @@ public final class ClientAdapter {
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private final Topics topics;
+    private final Configs configs;
     private final Records records;
     private final Groups groups;
     private final GroupAdmin groupAdmin;
@@ -35,6 +36,7 @@ public final class ClientAdapter {
     private ClientAdapter(String groupProtocol, String bootstrap) {
         Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap));
         topics = new Topics(admin);
+        configs = new Configs(admin);
         records = new Records(bootstrap, groupProtocol);
         groups = new Groups(records);
         groupAdmin = new GroupAdmin(admin);
@@ -74,7 +76,9 @@ public final class ClientAdapter {
             case "create" -> topics.create(request);
             case "delete" -> topics.delete(request);
             case "partitions" -> topics.partitions(request.get("topic").asText());
-            case "configs" -> topics.configs(request);
+            case "configs" -> configs.ofTopic(request);
+            case "alter" -> configs.alter(request);
+            case "grow" -> topics.grow(request);
             case "offset" -> topics.offset(request);
             case "produce" -> records.produce(request);
             case "consume" -> records.consume(request);
@@ -88,6 +92,7 @@ public final class ClientAdapter {
             case "group_alter" -> groupAdmin.alter(request);
             case "group_forget" -> groupAdmin.forget(request);
             case "group_delete" -> groupAdmin.delete(request);
+            case "group_configs" -> configs.ofGroup(request);
             default -> throw new IllegalArgumentException("no such operation");
         };
     }

@@ -4,11 +4,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
 /** The operations of the admin client on topics. */
@@ -47,15 +46,10 @@ final class Topics {
         }
     }
 
-    Map<String, String> configs(JsonNode request) throws Exception {
-        ConfigResource resource = new ConfigResource(
-            ConfigResource.Type.TOPIC, request.get("topic").asText());
-        Map<String, String> values = new HashMap<>();
-        var found = admin.describeConfigs(List.of(resource)).all().get();
-        for (ConfigEntry entry : found.get(resource).entries()) {
-            values.put(entry.name(), entry.value());
-        }
-        return values;
+    Object grow(JsonNode request) throws Exception {
+        NewPartitions wanted = NewPartitions.increaseTo(request.get("partitions").asInt());
+        admin.createPartitions(Map.of(request.get("topic").asText(), wanted)).all().get();
+        return null;
     }
 
     long offset(JsonNode request) throws Exception {

@@ -19,7 +19,7 @@ class Topics {
         topic,
         numPartitions: partitions,
         replicationFactor: replication,
-        configEntries: Object.entries(configs).map(([name, value]) => ({ name, value })),
+        configEntries: entries(configs),
       }],
     })
     if (!made) throw new CodeError(TOPIC_ALREADY_EXISTS, 'kafkajs says that it made no topic')
@@ -46,6 +46,18 @@ class Topics {
     })
     return Object.fromEntries(resources[0].configEntries.map(
       ({ configName, configValue }) => [configName, configValue]))
+  }
+
+  async alter({ kind, name, changes, replacing }) {
+    if (kind !== 'topic') throw new Unsupported('kafkajs has no configs of groups')
+    if (!replacing) throw new Unsupported('kafkajs replaces all configs of a topic')
+    await this.admin.alterConfigs({
+      resources: [{ type: ConfigResourceTypes.TOPIC, name, configEntries: entries(changes) }],
+    })
+  }
+
+  async grow({ topic, partitions }) {
+    await this.admin.createPartitions({ topicPartitions: [{ topic, count: partitions }] })
   }
 
   async offset({ topic, partition, at }) {
@@ -78,6 +90,10 @@ class Topics {
   async consume() {
     throw new Unsupported('kafkajs reads as a member of a group only')
   }
+}
+
+function entries(configs) {
+  return Object.entries(configs).map(([name, value]) => ({ name, value }))
 }
 
 function message({ key, value, partition, timestamp, headers }) {

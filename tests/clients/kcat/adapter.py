@@ -33,7 +33,7 @@ class Kcat:
     def create(self, **_):
         raise Unsupported("kcat has no admin commands")
 
-    delete = configs = create
+    delete = configs = alter = grow = create
 
     def partitions(self, topic):
         topics = json.loads(self.run("-L", "-J"))["topics"]  # naming a missing one would create it

@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource
 from aiokafka.errors import BrokerResponseError, for_code
 
@@ -48,6 +48,19 @@ class Aiokafka(Groups):
         [(code, _, _, _, entries)] = response.resources
         raise_code(code)
         return {entry[0]: entry[1] for entry in entries}
+
+    async def alter(self, kind, name, changes, replacing):
+        if kind != "topic":
+            raise Unsupported("aiokafka has no configs of groups")
+        if not replacing:
+            raise Unsupported("aiokafka replaces all configs of a topic")
+        admin = await self.started_admin()
+        [response] = await admin.alter_configs([ConfigResource(kind, name, changes)])
+        raise_code(response.resources[0][0])
+
+    async def grow(self, topic, partitions):
+        admin = await self.started_admin()
+        await admin.create_partitions({topic: NewPartitions(partitions)})
 
     async def offset(self, topic, partition, at):
         if at == "max_timestamp":

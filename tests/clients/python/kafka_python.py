@@ -1,11 +1,12 @@
 """Adapter of kafka-python."""
 
+import re
 import sys
 import time
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource
-from kafka.errors import BrokerResponseError
+from kafka.errors import BrokerResponseError, for_code
 
 from kafka_python_groups import Groups
 from protocol import Record, Unsupported, serve
@@ -34,6 +35,18 @@ class KafkaPython(Groups):
     def configs(self, topic):
         found = self.admin.describe_configs([ConfigResource("topic", topic)], config_filter="all")
         return {name: entry["value"] for name, entry in found["topic"][topic].items()}
+
+    def alter(self, kind, name, changes, replacing):
+        if replacing:
+            raise Unsupported("kafka-python adds what is not named itself")
+        done = self.admin.alter_configs([ConfigResource(kind, name, {
+            config: ("DELETE" if value is None else "SET", value)
+            for config, value in changes.items()})], raise_on_unknown=False)
+        if (outcome := done[kind][name]) != "OK":
+            raise error_in(outcome)
+
+    def grow(self, topic, partitions):
+        self.admin.create_partitions({topic: partitions})
 
     def offset(self, topic, partition, at):
         where = TopicPartition(topic, partition)
@@ -75,6 +88,12 @@ class KafkaPython(Groups):
         finally:
             consumer.close()
         return found
+
+
+def error_in(outcome):
+    """The error whose text kafka-python returns instead of the error."""
+    code = re.match(r"\[Error (\d+)\]", outcome)
+    return for_code(int(code[1]))(outcome) if code else RuntimeError(outcome)
 
 
 def record_of(message):

@@ -4,6 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition, errors
+from kafka.admin import ConfigResource
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.structs import OffsetAndMetadata
@@ -110,6 +111,11 @@ class Groups:
 
     def group_forget(self, group, places):
         check(self.admin.delete_group_offsets(group, [TopicPartition(*place) for place in places]))
+
+    def group_configs(self, group):
+        resource = ConfigResource("group", group)
+        found = self.admin.describe_configs([resource], config_filter="all")["group"][group]
+        return {name: [entry["value"], entry["config_source"]] for name, entry in found.items()}
 
     def group_delete(self, group):
         outcome = self.admin.delete_groups([group])[group]

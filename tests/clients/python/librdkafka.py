@@ -7,7 +7,8 @@ from confluent_kafka import (
     Consumer, KafkaError, KafkaException, Producer,
     TopicCollection, TopicPartition)
 from confluent_kafka.admin import (
-    AdminClient, ConfigResource, NewPartitions, NewTopic, OffsetSpec)
+    AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ConfigSource, NewPartitions,
+    NewTopic, OffsetSpec)
 
 from librdkafka_groups import Groups
 from protocol import Record, Unsupported, serve
@@ -17,6 +18,8 @@ UNKNOWN_TOPIC = 3
 OFFSET_SPECS = {
     "earliest": OffsetSpec.earliest, "latest": OffsetSpec.latest,
     "max_timestamp": OffsetSpec.max_timestamp}
+
+KAFKAS_WORDS = {"GROUP_CONFIG": "DYNAMIC_GROUP_CONFIG"}  # for what librdkafka names otherwise
 
 
 class Librdkafka(Groups):
@@ -52,12 +55,28 @@ class Librdkafka(Groups):
         return len(found.partitions)
 
     def configs(self, topic, kind="topic"):
-        resource = ConfigResource(kind, topic)
-        entries = self.admin.describe_configs([resource])[resource].result(WAIT_S)
-        return {entry.name: entry.value for entry in entries.values()}
+        return {entry.name: entry.value for entry in self.described(kind, topic)}
+
+    def group_configs(self, group):
+        return {
+            entry.name: [entry.value, source_of(entry)]
+            for entry in self.described("group", group)}
 
     def broker_configs(self):
         return self.configs(str(min(self.admin.list_topics(timeout=WAIT_S).brokers)), "broker")
+
+    def described(self, kind, name):
+        resource = ConfigResource(kind, name)
+        return self.admin.describe_configs([resource])[resource].result(WAIT_S).values()
+
+    def alter(self, kind, name, changes, replacing):
+        if replacing:
+            change, resource = self.admin.alter_configs, ConfigResource(kind, name, changes)
+        else:
+            change = self.admin.incremental_alter_configs
+            resource = ConfigResource(kind, name, incremental_configs=[
+                entry(config, value) for config, value in changes.items()])
+        change([resource])[resource].result(WAIT_S)
 
     def ends(self, topic):
         found = self.admin.list_offsets({
@@ -108,6 +127,16 @@ class Librdkafka(Groups):
         finally:
             consumer.close()
         return found
+
+
+def entry(config, value):
+    operation = AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET
+    return ConfigEntry(config, value, incremental_operation=operation)
+
+
+def source_of(entry):
+    name = ConfigSource(entry.source).name
+    return KAFKAS_WORDS.get(name, name)
 
 
 def record_of(message):

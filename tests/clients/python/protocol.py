@@ -10,6 +10,11 @@ Operations, the same in every language:
   delete      topic
   partitions  topic                     how many, 0 when the topic does not exist
   configs     topic                     {name: value}
+  alter       kind, name, changes, replacing
+                                        kind: topic or group; changes: {config: value}, null for
+                                        its default; replacing: whether all that is not named goes
+                                        back to its default, too, and then nothing is null
+  grow        topic, partitions         to so many partitions
   offset      topic, partition, at      at: earliest, latest, max_timestamp or milliseconds;
                                         -1 when no record is that late
   produce     topic, records, codec, acks, idempotent, max_bytes
@@ -34,6 +39,8 @@ A place is [topic, partition], an offset [topic, partition, offset, metadata, le
   group_alter     group, offsets
   group_forget    group, places         deletes their offsets
   group_delete    group
+  group_configs   group                 {name: [value, source]}, a source in Kafka's words:
+                                        DYNAMIC_GROUP_CONFIG, DEFAULT_CONFIG and so on
 """
 
 import asyncio

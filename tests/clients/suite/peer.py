@@ -30,9 +30,8 @@ class Peer:
         self.owed = False  # an answer that nobody has read yet
 
     def create(self, topic, partitions=1, replication=1, **configs):
-        named = {name.replace("_", "."): value for name, value in configs.items()}
         self.call("create", topic=topic, partitions=partitions, replication=replication,
-                  configs=named)
+                  configs=dotted(configs))
 
     def delete(self, topic):
         self.call("delete", topic=topic)
@@ -42,6 +41,15 @@ class Peer:
 
     def configs(self, topic):
         return self.call("configs", topic=topic)
+
+    def alter(self, name, kind="topic", replacing=False, **changes):
+        """None puts a config back to its default."""
+        if replacing:
+            changes = {name: value for name, value in changes.items() if value is not None}
+        self.call("alter", kind=kind, name=name, changes=dotted(changes), replacing=replacing)
+
+    def grow(self, topic, partitions):
+        self.call("grow", topic=topic, partitions=partitions)
 
     def offset(self, topic, at, partition=0):
         return self.led("offset", topic=topic, partition=partition, at=at)
@@ -125,3 +133,7 @@ class Peer:
             with contextlib.suppress(BrokenPipeError), self.process:
                 pass  # leaving closes the pipes and waits
         self.process, self.owed = None, False
+
+
+def dotted(configs):
+    return {name.replace("_", "."): value for name, value in configs.items()}

@@ -128,6 +128,47 @@ def create_with_invalid_config(client, topic, variant):
     expect_code(INVALID_CONFIG, lambda: client.create(topic, 1, **configs))
 
 
+@scenario("incremental", "replacing")
+def altered_configs(client, topic, variant):
+    """What is not named stays, or goes back to its default, as the request has it."""
+    replacing = variant == "replacing"
+    alter = functools.partial(client.alter, topic, replacing=replacing)
+    default = client.configs(topic)
+
+    def await_configs(retention, policy, limit):
+        names = ("retention.ms", "cleanup.policy", "max.message.bytes")
+        eventually(lambda: [client.configs(topic)[name] for name in names],
+                   [retention, policy, limit], "configs")
+
+    alter(cleanup_policy="compact", max_message_bytes="54321")
+    await_configs(default["retention.ms"], "compact", "54321")
+    alter(cleanup_policy=None, retention_ms="12345678")
+    limit = default["max.message.bytes"] if replacing else "54321"
+    await_configs("12345678", "delete", limit)
+    expect_code(INVALID_CONFIG, lambda: alter(retention_ms="1", no_such_config="1"))
+    expect_code(INVALID_CONFIG, lambda: alter(cleanup_policy="compact", retention_ms="soon"))
+    expect_code(UNKNOWN_TOPIC_OR_PARTITION, lambda: client.alter(
+        f"{topic}-missing", replacing=replacing, retention_ms="1"))
+    await_configs("12345678", "delete", limit)
+
+
+@scenario(partitions=2)
+def grown_topic(client, topic):
+    def to_each(partitions, value):
+        return [Record(value, b"k", partition) for partition in range(partitions)]
+
+    client.produce(topic, to_each(2, b"before"))
+    client.grow(topic, 5)
+    eventually(lambda: client.partitions(topic), 5, "partitions after the growth")
+    eventually(lambda: client.helper.led("ends", topic=topic), [1, 1, 0, 0, 0], "ends")
+    client.produce(topic, to_each(5, b"after"))
+    expect(client.helper.led("ends", topic=topic), [2, 2, 1, 1, 1], "ends after writing to each")
+    for refused in (5, 2):
+        expect_code(INVALID_PARTITIONS, lambda: client.grow(topic, refused))
+    expect_code(UNKNOWN_TOPIC_OR_PARTITION, lambda: client.grow(f"{topic}-missing", 5))
+    expect(client.partitions(topic), 5, "partitions after the refusals")
+
+
 @scenario(partitions=0)
 def delete_what_is_missing(client, topic):
     expect_code(UNKNOWN_TOPIC_OR_PARTITION, lambda: client.delete(topic))
