@@ -7,7 +7,7 @@ from typing import Callable
 from members import Group, Member, places, span
 from protocol import Record, Unsupported
 from report import eventually, expect, expect_code
-from scenarios import make
+from scenarios import INVALID_CONFIG, make
 
 UNKNOWN_MEMBER_ID, NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND = 25, 68, 69
 GROUP_SUBSCRIBED_TO_TOPIC = 86
@@ -197,7 +197,7 @@ def growing_topic(stage):
     stage.open([topic])
     group.read(span(topic, 2, 0, 3))
     group.commit()
-    stage.helper.call("grow", topic=topic, partitions=4)
+    stage.helper.grow(topic, 4)
     group.settle(places(topic, 4))
     stage.fill(topic, 4, 3)
     group.read(span(topic, 2, 3, 6) + span(topic, range(2, 4), 0, 3))
@@ -286,6 +286,32 @@ def deleted_offsets(stage):
     expect(sorted(stage.offsets()), [(topic, 1)], "partitions with an offset")
     stage.open([topic])
     group.read([(topic, 0, offset) for offset in range(5)])
+
+
+@scenario()
+def altered_configs(stage):
+    """A member goes on reading while the group has configs of its own, and loses them."""
+    client, group = stage.client, stage.group
+    alter = functools.partial(client.alter, group.name, kind="group")
+
+    def interval():
+        return client.call("group_configs", group=group.name)["consumer.heartbeat.interval.ms"]
+
+    alter(consumer_heartbeat_interval_ms=None)
+    default, source = interval()
+    expect(source, "DEFAULT_CONFIG", "source of what nobody has set")
+    topic = stage.topic(2, records=3)
+    stage.open([topic])
+    group.read(span(topic, 2, 0, 3))
+    alter(consumer_heartbeat_interval_ms="7000")
+    eventually(interval, ["7000", "DYNAMIC_GROUP_CONFIG"], "interval after the change")
+    for refused in ({"consumer_heartbeat_interval_ms": "1"}, {"no_such_config": "1"}):
+        expect_code(INVALID_CONFIG, lambda: alter(**refused))
+    expect(interval(), ["7000", "DYNAMIC_GROUP_CONFIG"], "interval after the refusals")
+    stage.fill(topic, 2, 3)
+    group.read(span(topic, 2, 3, 6))
+    alter(consumer_heartbeat_interval_ms=None)
+    eventually(interval, [default, "DEFAULT_CONFIG"], "interval without a change")
 
 
 def runs(report, clients, helper, prefix):
