@@ -1,5 +1,6 @@
 """Kafka's own command line tools, each in a JVM of its own, as their scripts start them."""
 
+import functools
 import pathlib
 import re
 import subprocess
@@ -66,6 +67,15 @@ def contains(output, *parts):
             raise AssertionError(f"no {part!r} in the output: {output}")
 
 
+def refusal(run, *arguments):
+    """What a tool that must fail says."""
+    try:
+        run(*arguments)
+    except RuntimeError as failure:
+        return str(failure)
+    raise AssertionError(f"{arguments} succeeded")
+
+
 def ten_records(helper, topic):
     """Ten records, the newest in the middle."""
     make(helper, topic)
@@ -93,12 +103,7 @@ def kafka_topics_errors(tools, helper, topic):
     for arguments, wanted in (
             (("--create", "--topic", topic), "already exists"),
             (("--delete", "--topic", f"{topic}-3"), "does not exist")):
-        try:
-            tools.run(TOPICS, *arguments)
-        except RuntimeError as refusal:
-            contains(str(refusal), wanted)
-        else:
-            raise AssertionError(f"kafka-topics {arguments} succeeded")
+        contains(refusal(tools.run, TOPICS, *arguments), wanted)
 
 
 @tool_test
@@ -107,6 +112,60 @@ def kafka_configs(tools, helper, topic):
     found = tools.run(CONFIGS, "--describe", "--all", "--entity-type", "topics", "--entity-name",
                       topic)
     contains(found, "retention.ms=12345678", "cleanup.policy=delete", "segment.bytes=")
+
+
+@tool_test
+def kafka_configs_alters_topics(tools, helper, topic):
+    make(helper, topic)
+    change = altering(tools, "topics", topic)
+    contains(change("--add-config", "cleanup.policy=[compact,delete],retention.ms=12345678"),
+             f"Completed updating config for topic {topic}")
+    await_described(tools, "topics", topic, {
+        "cleanup.policy": "compact,delete", "retention.ms": "12345678"})
+    change("--delete-config", "cleanup.policy,no.such.config")  # the second is no error in Kafka
+    await_described(tools, "topics", topic, {"retention.ms": "12345678"})
+    for refused in ("retention.ms=soon", "no.such.config=1"):
+        contains(refusal(change, "--add-config", refused), "InvalidConfigurationException")
+    contains(refusal(altering(tools, "topics", f"{topic}-missing"), "--add-config",
+                     "retention.ms=1"), "UnknownTopicOrPartitionException")
+
+
+@tool_test
+def kafka_configs_alters_groups(tools, helper, group):
+    change = altering(tools, "groups", group)
+    change("--add-config", "consumer.heartbeat.interval.ms=7000,consumer.session.timeout.ms=50000")
+    await_described(tools, "groups", group, {
+        "consumer.heartbeat.interval.ms": "7000", "consumer.session.timeout.ms": "50000"})
+    contains(tools.run(CONFIGS, "--describe", "--entity-type", "groups"), f"group {group} are:")
+    contains(refusal(change, "--add-config", "consumer.session.timeout.ms=1"),
+             "InvalidConfigurationException")
+    change("--delete-config", "consumer.heartbeat.interval.ms,consumer.session.timeout.ms")
+    await_described(tools, "groups", group, {})
+
+
+def altering(tools, kind, name):
+    return functools.partial(
+        tools.run, CONFIGS, "--alter", "--entity-type", kind, "--entity-name", name)
+
+
+def await_described(tools, kind, name, wanted):
+    """Waits until these are the configs of its own that kafka-configs shows."""
+    def found():
+        output = tools.run(CONFIGS, "--describe", "--entity-type", kind, "--entity-name", name)
+        return dict(re.findall(r"^  (\S+?)=(\S*) sensitive=false", output, re.MULTILINE))
+
+    eventually(found, wanted, "configs that kafka-configs shows")
+
+
+@tool_test
+def kafka_topics_alters(tools, helper, topic):
+    make(helper, topic, 2)
+    grow = functools.partial(tools.run, TOPICS, "--alter", "--topic", topic, "--partitions")
+    grow("5")
+    contains(tools.run(TOPICS, "--describe", "--topic", topic), "PartitionCount: 5")
+    for partitions in ("5", "2"):
+        contains(refusal(grow, partitions), "InvalidPartitionsException")
+    eventually(lambda: helper.led("ends", topic=topic), [0] * 5, "ends after the growth")
 
 
 @tool_test
