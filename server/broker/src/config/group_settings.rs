@@ -4,7 +4,7 @@ use corelog_engine::group::settings::{
     ASSIGNMENT_INTERVAL_CONFIG, HEARTBEAT_CONFIG, SESSION_CONFIG,
 };
 
-use super::setting::{Effect, INT_MAX, Kind, Setting, Unit, group_row, int, same};
+use super::setting::{INT_MAX, Setting, Unit, group_row, int, same};
 
 /// Everything that a group may set.
 pub(super) const GROUP: &[Setting] = &[
@@ -15,10 +15,6 @@ pub(super) const GROUP: &[Setting] = &[
     )
     .default("1s")
     .doc("The least time between two assignments of the group (KIP-1263)."),
-    group_row("consumer.assignor.offload.enable", Kind::Bool, &[])
-        .default("true")
-        .effect(Effect::Never("a group is divided on the core that it belongs to"))
-        .doc("Whether another thread divides the group's work."),
     group_row(
         HEARTBEAT_CONFIG,
         int(1, INT_MAX).of(Unit::Millis),

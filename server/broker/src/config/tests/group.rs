@@ -7,7 +7,7 @@ use super::{map, properties, toml};
 
 #[test]
 fn what_a_group_may_not_set() {
-    let table: [(&[(&str, &str)], &str); 9] = [
+    let table: [(&[(&str, &str)], &str); 8] = [
         (
             &[("consumer.session.timeout", "1")],
             "Unknown group config name: consumer.session.timeout",
@@ -40,11 +40,6 @@ fn what_a_group_may_not_set() {
         (
             &[("consumer.session.timeout.ms", "-1")],
             "Invalid value -1 for configuration consumer.session.timeout.ms: must be at least 1ms",
-        ),
-        (
-            &[("consumer.assignor.offload.enable", "1")],
-            "Invalid value 1 for configuration consumer.assignor.offload.enable: expected true \
-             or false",
         ),
     ];
     for (overrides, expected) in table {
