@@ -159,10 +159,7 @@ impl Comparison<'_> {
     }
 
     fn round(&mut self, scenario: &Scenario, round: u32) -> Result<(), Failure> {
-        let echo = scenario.only_produces().then_some(ECHO);
-        let others = scenario.systems().iter().map(String::as_str).chain(echo);
-        let others = others.filter(|_| !self.args.quick);
-        for system in [OWN].into_iter().chain(others) {
+        for system in in_turn(self.contestants(scenario), round) {
             let Some(Some(rival)) = self.present.get(system) else { continue };
             println!("\nround {round}: {} ({}), {system}", scenario.title(), scenario.name);
             let failure = match self.measure(rival, scenario, round) {
@@ -183,6 +180,14 @@ impl Comparison<'_> {
             self.absent(system, Some(&scenario.name), Some(round), why)?;
         }
         Ok(())
+    }
+
+    /// Those who can be had of whom a scenario is run with.
+    fn contestants<'a>(&self, scenario: &'a Scenario) -> Vec<&'a str> {
+        let echo = scenario.only_produces().then_some(ECHO);
+        let others = scenario.systems().iter().map(String::as_str).chain(echo);
+        let all = [OWN].into_iter().chain(others.filter(|_| !self.args.quick));
+        all.filter(|system| matches!(self.present.get(*system), Some(Some(_)))).collect()
     }
 
     /// Runs a scenario on a new broker; what became of it where there is no result.
@@ -295,6 +300,14 @@ enum Outcome {
     Failed(String),
 }
 
+/// The order of a round: each begins with the next system, so that what the place in a round is
+/// worth is not always worth it to the same one.
+fn in_turn(mut systems: Vec<&str>, round: u32) -> Vec<&str> {
+    let first = round.saturating_sub(1) as usize % systems.len().max(1);
+    systems.rotate_left(first);
+    systems
+}
+
 fn own_program() -> Result<Command, Failure> {
     Ok(Command::new(own_path()?))
 }
@@ -326,6 +339,16 @@ mod tests {
             "why": "no network",
         });
         assert_eq!(value, expected);
+    }
+
+    #[test]
+    fn every_system_is_once_the_first() {
+        for (round, order) in
+            [(1, ["a", "b", "c"]), (2, ["b", "c", "a"]), (3, ["c", "a", "b"]), (4, ["a", "b", "c"])]
+        {
+            assert_eq!(in_turn(vec!["a", "b", "c"], round), order, "{round}");
+        }
+        assert!(in_turn(Vec::new(), 7).is_empty());
     }
 
     #[test]

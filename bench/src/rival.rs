@@ -104,7 +104,7 @@ impl Rival {
             title: "A broker that keeps nothing".to_owned(),
             protocol: Protocol::Kafka,
             durable: false,
-            note: "It answers at once: what client and sockets cost.".to_owned(),
+            note: "It answers at once: what client, sockets and codec cost.".to_owned(),
             topic_configs: Vec::new(),
         };
         Rival { name: ECHO.to_owned(), about, command }
