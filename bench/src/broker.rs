@@ -49,13 +49,6 @@ pub(crate) struct Timings {
     pub(crate) record: Duration,
 }
 
-impl Timings {
-    /// When it said that it is ready, or else, when it was.
-    pub(crate) fn ready(&self) -> Duration {
-        self.line.unwrap_or(self.answer)
-    }
-}
-
 /// A process that is killed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Broker {

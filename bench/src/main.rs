@@ -2,8 +2,7 @@
 //!
 //! From the top: [`compare`] starts a [`rival`] for a [`scenario`] that it has [`mod@run`]. That,
 //! or whoever writes it on a command line, is a command ([`closed`], [`open`], [`mod@fetch`],
-//! [`tail`], [`mixed`], [`ramp`], [`groups`], [`raw`], [`start`], [`figures`]) that reads its
-//! flags, lets
+//! [`tail`], [`mixed`], [`ramp`], [`groups`], [`raw`], [`start`]) that reads its flags, lets
 //! [`produce`] divide a topic among connections, each of which is a [`load`] that follows its
 //! [`pace`] with requests prepared by [`request`], and puts what was counted into a [`report`].
 //!
@@ -13,7 +12,6 @@ mod closed;
 mod compare;
 mod echo;
 mod fetch;
-mod figures;
 mod groups;
 mod mixed;
 mod open;
@@ -94,8 +92,6 @@ enum Command {
     Raw(raw::RawArgs),
     /// Start a broker, kill it, start it again, and see how long it takes
     Start(start::StartArgs),
-    /// Measure all that Corelog promises
-    Figures(figures::FiguresArgs),
     /// Be a broker that keeps nothing and answers at once, to see what a load itself costs
     Echo(echo::EchoArgs),
     /// Run a scenario against a broker
@@ -139,7 +135,6 @@ fn execute(command: &Command) -> Result<(), Failure> {
         Command::Groups(args) => groups::run(args),
         Command::Raw(args) => raw::run(args),
         Command::Start(args) => start::run(args),
-        Command::Figures(args) => figures::run(args),
         Command::Echo(args) => echo::run(args),
         Command::Run(args) => run::run(args),
         Command::Compare(args) => compare::run(args),
@@ -180,7 +175,6 @@ mod tests {
             ("raw --dir /tmp --rate 2000 --writes 100", true),
             ("start --broker corelog --dir d --fill 10GB --partitions 1000", true),
             ("start --dir d", false),
-            ("figures --broker corelog --parent /tmp --json f", true),
             ("fetch --warm-up 1s", false),
             ("fetch --seconds 3 --warm-up 1s --cold --data-dir d", true),
             ("fetch --cold", false),

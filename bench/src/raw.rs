@@ -75,7 +75,7 @@ pub(crate) fn run(args: &RawArgs) -> Result<(), Failure> {
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) fn durable_writes(
+fn durable_writes(
     dir: &Path,
     file_bytes: u64,
     writes: u64,
@@ -108,19 +108,19 @@ fn write_blocks(file: &File, blocks: u64, writes: u64, rate: Option<u32>) -> io:
 
 /// MB/s of a sequential write and read, with one and with four pieces under way.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bandwidth {
-    pub(crate) write: [f64; 2],
-    pub(crate) read: [f64; 2],
+struct Bandwidth {
+    write: [f64; 2],
+    read: [f64; 2],
 }
 
 impl Bandwidth {
     /// The most that was written.
-    pub(crate) fn best_write(&self) -> f64 {
+    fn best_write(&self) -> f64 {
         self.write[0].max(self.write[1])
     }
 
     /// The most that was read.
-    pub(crate) fn best_read(&self) -> f64 {
+    fn best_read(&self) -> f64 {
         self.read[0].max(self.read[1])
     }
 }
@@ -129,7 +129,7 @@ impl Bandwidth {
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) fn bandwidth(dir: &Path, bytes: u64) -> Result<Bandwidth, Failure> {
+fn bandwidth(dir: &Path, bytes: u64) -> Result<Bandwidth, Failure> {
     let scratch = Scratch::zeroed(dir, bytes.max(PIECE as u64))?;
     scratch.attempt(|| {
         let file = scratch.open(OFlags::DIRECT)?;

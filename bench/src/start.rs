@@ -17,12 +17,12 @@ use crate::topic::{Topic, TopicArgs};
 use crate::units;
 
 /// Time for a broker to come to rest.
-pub(crate) const SETTLE: Duration = Duration::from_secs(3);
+const SETTLE: Duration = Duration::from_secs(3);
 /// What is produced immediately before a broker is killed.
 const LAST_BYTES: u64 = 50_000_000;
 const PROBE_TOPIC: &str = "bench-start";
 /// The topic that is filled before a restart.
-pub(crate) const FILL_TOPIC: &str = "bench-fill";
+const FILL_TOPIC: &str = "bench-fill";
 
 /// Flags of `start`.
 #[derive(Args, Clone, Debug, Serialize)]
@@ -88,16 +88,12 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
 }
 
 /// The topic that a start is probed with.
-pub(crate) fn probe(address: &Address) -> TopicArgs {
+fn probe(address: &Address) -> TopicArgs {
     TopicArgs::of(address, PROBE_TOPIC, 1)
 }
 
 /// Makes a topic of so many partitions with so many bytes in them.
-pub(crate) fn fill_partitions(
-    address: &Address,
-    partitions: u32,
-    bytes: u64,
-) -> Result<(), Failure> {
+fn fill_partitions(address: &Address, partitions: u32, bytes: u64) -> Result<(), Failure> {
     let topic = Topic::prepare(&TopicArgs::of(address, FILL_TOPIC, partitions))?;
     let batch = BatchSpec::plain(1024, FILL_BATCH).build()?;
     fill(&topic, &batch, bytes).map(drop)
