@@ -28,6 +28,11 @@ pub(crate) enum Failure {
     Crc { partition: i32, offset: i64 },
     #[error("{count} batches were refused with {error}")]
     Refused { error: &'static str, count: u64 },
+    #[error(
+        "a connection has {there} partitions, which requests of {each} do not divide; choose \
+         --connections and --partitions-per-request so that each connection's partitions do"
+    )]
+    Remainder { there: usize, each: usize },
     #[error("a thread panicked")]
     Thread,
     #[error("the account of a process cannot be read: {0}")]

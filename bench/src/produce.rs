@@ -178,12 +178,14 @@ impl Plan<'_> {
     /// Connects, prepares, sends, and waits for all answers.
     ///
     /// # Errors
-    /// A connection fails, or there are fewer of them than leaders.
+    /// A connection fails, or there are fewer of them than leaders, or what each has does not make
+    /// whole requests.
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
         let shares = match self.supply {
             Supply::Same(_) => self.topic.shares(self.connections)?,
             Supply::Keyed(_) => self.topic.whole_shares(self.connections)?,
         };
+        shares.iter().try_for_each(|share| self.divides(share))?;
         let ready: Result<Vec<Ready>, ClientError> =
             shares.iter().map(|share| self.ready(share)).collect();
         let threads = u32::try_from(shares.len()).unwrap_or(u32::MAX);
@@ -226,6 +228,18 @@ impl Plan<'_> {
         }
     }
 
+    /// What each partition of a connection gets, if it gets anything.
+    fn parts<'a>(&'a self, share: &'a Share) -> Vec<(i32, &'a Batch)> {
+        let part = |&partition: &i32| self.supply.of(partition).map(|batch| (partition, batch));
+        share.partitions.iter().filter_map(part).collect()
+    }
+
+    /// A request with fewer partitions than the others would be a cheaper one.
+    fn divides(&self, share: &Share) -> Result<(), Failure> {
+        let (there, each) = (self.parts(share).len(), self.partitions_per_request.max(1));
+        if there.is_multiple_of(each) { Ok(()) } else { Err(Failure::Remainder { there, each }) }
+    }
+
     fn ready(&self, share: &Share) -> Result<Ready, ClientError> {
         let mut connection = Connection::open(&share.leader)?;
         let version = connection.version::<ProduceRequest>()?;
@@ -234,11 +248,7 @@ impl Plan<'_> {
             Identity::Idempotent => Stamp::Sequence(producer(&mut connection)?),
             Identity::Mark(marking) => Stamp::Mark(marking),
         };
-        let parts = share
-            .partitions
-            .iter()
-            .filter_map(|&partition| self.supply.of(partition).map(|batch| (partition, batch)));
-        let parts: Vec<_> = parts.collect();
+        let parts = self.parts(share);
         let requests = parts
             .chunks(self.partitions_per_request.max(1))
             .map(|some| Prepared::new(self.topic, version, self.acks, some, stamp));
@@ -287,7 +297,7 @@ impl Plan<'_> {
 
     /// Of one connection.
     fn requests_for(&self, bytes: u64) -> u64 {
-        let batches = self.partitions_per_request.min(self.topic.partitions()).max(1) as u64;
+        let batches = self.partitions_per_request.max(1) as u64;
         bytes.div_ceil((self.supply.batch_len() * batches * self.connections as u64).max(1))
     }
 }
@@ -340,4 +350,44 @@ fn producer(connection: &mut Connection) -> Result<Producer, ClientError> {
         accepted(ApiKey::InitProducerId, response.error_code).map(|()| response)
     })?;
     Ok(Producer { id: response.producer_id, epoch: response.producer_epoch })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_all_have_as_many_partitions() {
+        let topic = Topic::for_tests("t", 8);
+        let batch = BatchSpec::plain(10, Fill::Records(1)).build().expect("a batch");
+        let supply = Supply::Same(batch);
+        for (connections, partitions_per_request, expected) in [
+            (1, 8, None),
+            (4, 2, None),
+            (16, 1, None),
+            (4, 0, None),
+            (1, 3, Some((8, 3))),
+            (3, 3, Some((2, 3))),
+            (4, 8, Some((2, 8))),
+        ] {
+            let plan = Plan {
+                topic: &topic,
+                supply: &supply,
+                connections,
+                partitions_per_request,
+                acks: Acks::All,
+                identity: Identity::None,
+                pacing: Pacing::Closed { in_flight: 1, extent: Extent::Bytes(1) },
+                warm_up: Duration::ZERO,
+                broker: None,
+                progress: Progress::Quiet,
+            };
+            // Nobody listens, so a load without a remainder fails later.
+            let remainder = match plan.run() {
+                Err(Failure::Remainder { there, each }) => Some((there, each)),
+                _ => None,
+            };
+            assert_eq!(remainder, expected, "{connections} {partitions_per_request}");
+        }
+    }
 }
