@@ -24,7 +24,7 @@ use crate::topic::{Topic, TopicArgs};
 const START: Duration = Duration::from_secs(300);
 /// How long a clean stop may take before it is ended.
 const STOP: Duration = Duration::from_secs(60);
-/// How long the ready line may come after the first acknowledgement.
+/// How long the ready line may come after everything else.
 const LINE: Duration = Duration::from_secs(1);
 /// Between two attempts to connect.
 const ATTEMPT: Duration = Duration::from_millis(1);
@@ -41,8 +41,6 @@ pub(crate) struct Launch {
 /// When a start had come how far, counted from the start of the process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timings {
-    /// The first line on standard output.
-    pub(crate) line: Option<Duration>,
     /// The first request answered.
     pub(crate) answer: Duration,
     /// A record acknowledged; on a new topic its creation is part of it.
@@ -97,9 +95,7 @@ impl Launch {
         let answer = broker.started.elapsed();
         append(topic)?;
         let record = broker.started.elapsed();
-        let line = broker.line.recv_timeout(LINE).ok();
-        let line = line.map(|at| at.saturating_duration_since(broker.started));
-        Ok((broker, Timings { line, answer, record }))
+        Ok((broker, Timings { answer, record }))
     }
 
     /// Starts the broker, and does not wait for anything.
@@ -179,6 +175,13 @@ impl Broker {
     /// How long ago its process was started.
     pub(crate) fn since_start(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// When its first line on standard output came. It is waited for, so whoever measures something
+    /// else does that before.
+    pub(crate) fn first_line(&self) -> Option<Duration> {
+        let line = self.line.recv_timeout(LINE).ok();
+        line.map(|at| at.saturating_duration_since(self.started))
     }
 
     /// Waits until it gives a sign that it serves.

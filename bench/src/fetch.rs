@@ -20,7 +20,7 @@ use corelog_wire::messages::fetch::{
 use serde::Serialize;
 
 use crate::batch::BatchArgs;
-use crate::client::{ClientError, Connection, accepted};
+use crate::client::{ClientError, Connection, accepted, persist};
 use crate::failure::Failure;
 use crate::histogram::Latencies;
 use crate::memory::MemoryArgs;
@@ -391,6 +391,35 @@ pub(crate) fn request(
         topics: vec![topic],
         ..FetchRequest::default()
     }
+}
+
+/// Waits until each of the partitions answers a fetch from its end; not for records to come there.
+///
+/// # Errors
+/// A connection fails, or a partition does not answer in time.
+pub(crate) fn answer_fetches(topic: &Topic) -> Result<(), Failure> {
+    for share in topic.shares(topic.leaders())? {
+        let mut connection = Connection::open(&share.leader)?;
+        let ends = offsets(&mut connection, topic, &share.partitions, End::Last)?;
+        let place = |(&partition, fetch_offset)| FetchPartition {
+            partition,
+            fetch_offset,
+            partition_max_bytes: 1,
+            ..FetchPartition::default()
+        };
+        let places = share.partitions.iter().zip(ends).map(place).collect();
+        let request = FetchRequest { max_wait_ms: 0, ..request(topic, places, 1) };
+        persist(|| {
+            let response = connection.call(&request)?;
+            accepted(ApiKey::Fetch, response.error_code)?;
+            let parts = response.responses.iter().flat_map(|topic| &topic.partitions);
+            let codes: Vec<_> = parts.map(|part| part.error_code).collect();
+            codes.iter().try_for_each(|&code| accepted(ApiKey::Fetch, code))?;
+            let all = codes.len() == share.partitions.len();
+            if all { Ok(()) } else { Err(ClientError::Missing { api: ApiKey::Fetch }) }
+        })?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

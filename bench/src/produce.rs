@@ -26,7 +26,8 @@ use crate::topic::{Share, Topic, TopicArgs};
 use crate::units::{self, mb_per_second};
 
 /// What partitions are filled with.
-pub(crate) const FILL_BATCH: Fill = Fill::Bytes(100 << 10);
+pub(crate) const FILL_BATCH: Fill = Fill::Bytes(FILL_BYTES);
+pub(crate) const FILL_BYTES: u64 = 100 << 10;
 /// Where random orders begin.
 pub(crate) const SEED: u64 = 0x5eed;
 /// Time for all threads to be there when the clock starts, and more of it for each of them.

@@ -7,17 +7,20 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 
-use crate::batch::BatchSpec;
-use crate::broker::{Idle, Launch, Timings, is_empty};
+use crate::batch::{BatchSpec, Fill};
+use crate::broker::{Broker, Idle, Launch, Timings, is_empty};
 use crate::client::Address;
 use crate::failure::Failure;
-use crate::produce::{FILL_BATCH, fill};
+use crate::fetch::answer_fetches;
+use crate::produce::{FILL_BATCH, FILL_BYTES, fill};
 use crate::report::{Report, ResultArgs};
 use crate::topic::{Topic, TopicArgs};
 use crate::units;
 
 /// Time for a broker to come to rest.
 const SETTLE: Duration = Duration::from_secs(3);
+/// Bytes of the records that partitions are filled with.
+const RECORD: u64 = 1024;
 /// What is produced immediately before a broker is killed.
 const LAST_BYTES: u64 = 50_000_000;
 const PROBE_TOPIC: &str = "bench-start";
@@ -39,7 +42,7 @@ pub(crate) struct StartArgs {
     /// Partitions that there are at the restart
     #[arg(long, default_value_t = 1)]
     partitions: u32,
-    /// Bytes that are in them
+    /// Bytes that are in them; in each there is at least one record
     #[arg(long, default_value = "0", value_parser = units::bytes)]
     fill: u64,
     /// How long to watch the idle broker
@@ -62,24 +65,24 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     };
     let mut report = Report::new("start", args, &args.result);
     let (broker, timings) = launch.time(&probe)?;
-    told(&mut report, first, timings);
+    told(&mut report, first, &broker, timings);
     let idle = Idle::watch(broker.pid(), SETTLE, args.idle)?;
     idling(&mut report, ["first start: idle memory", "first start: idle cpu"], idle);
-    fill_partitions(&launch.address, args.partitions, args.fill)?;
+    let topic = TopicArgs::of(&launch.address, FILL_TOPIC, args.partitions);
+    fill_each(&Topic::prepare(&topic)?, args.fill)?;
     let filled = Idle::watch(broker.pid(), SETTLE, args.idle)?;
     idling(&mut report, ["filled: idle memory", "filled: idle cpu"], filled);
     let each = filled.resident.saturating_sub(idle.resident) / u64::from(args.partitions.max(1));
     report.reading("filled: memory per partition", each as f64 / 1024.0, "KiB");
     // The kill follows an acknowledgement at once.
-    fill_partitions(&launch.address, args.partitions, LAST_BYTES)?;
+    fill(&Topic::prepare(&topic)?, &BatchSpec::plain(RECORD, FILL_BATCH).build()?, LAST_BYTES)?;
     broker.kill();
 
     let (broker, timings) = launch.time(&probe)?;
     let names = ["kill -9: ready line", "kill -9: first answer", "kill -9: first record"];
-    told(&mut report, names, timings);
-    // It waits until every partition tells where it ends.
-    Topic::prepare(&TopicArgs::of(&launch.address, FILL_TOPIC, args.partitions))?;
+    answer_fetches(&Topic::prepare(&topic)?)?;
     let every = broker.since_start().as_secs_f64() * 1e3;
+    told(&mut report, names, &broker, timings);
     report.reading("kill -9: every partition", every, "ms");
     let idle = Idle::watch(broker.pid(), SETTLE, args.idle)?;
     idling(&mut report, ["restarted: idle memory", "restarted: idle cpu"], idle);
@@ -92,16 +95,23 @@ fn probe(address: &Address) -> TopicArgs {
     TopicArgs::of(address, PROBE_TOPIC, 1)
 }
 
-/// Makes a topic of so many partitions with so many bytes in them.
-fn fill_partitions(address: &Address, partitions: u32, bytes: u64) -> Result<(), Failure> {
-    let topic = Topic::prepare(&TopicArgs::of(address, FILL_TOPIC, partitions))?;
-    let batch = BatchSpec::plain(1024, FILL_BATCH).build()?;
-    fill(&topic, &batch, bytes).map(drop)
+/// Puts so many bytes into a topic's partitions, into each of them as many, and at least a record.
+fn fill_each(topic: &Topic, bytes: u64) -> Result<(), Failure> {
+    let partitions = topic.partitions().max(1) as u64;
+    let full = Fill::Bytes(FILL_BYTES.min(bytes / partitions));
+    let batch = BatchSpec::plain(RECORD, full).build()?;
+    let least = batch.bytes.len() as u64 * partitions;
+    fill(topic, &batch, bytes.max(least)).map(drop)
 }
 
-fn told(report: &mut Report, [line, answer, record]: [&'static str; 3], timings: Timings) {
+fn told(
+    report: &mut Report,
+    [line, answer, record]: [&'static str; 3],
+    broker: &Broker,
+    timings: Timings,
+) {
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    if let Some(time) = timings.line {
+    if let Some(time) = broker.first_line() {
         report.reading(line, ms(time), "ms");
     }
     report.reading(answer, ms(timings.answer), "ms");
