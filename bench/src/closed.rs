@@ -47,6 +47,6 @@ pub(crate) fn run(args: &ClosedArgs) -> Result<(), Failure> {
     report.footprint(outcome.usage, outcome.elapsed);
     report.latencies("answer", &tally.answers);
     report.timeline(outcome.timeline);
-    report.errors(tally.errors);
-    report.publish().map_err(Failure::Output)
+    report.errors(&tally.errors);
+    report.publish()
 }

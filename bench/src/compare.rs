@@ -249,7 +249,7 @@ impl Comparison<'_> {
         round: u32,
     ) -> Result<Command, Failure> {
         let (mut command, address) = match rival.about.protocol {
-            Protocol::Kafka => (self.own(rival, scenario, &launch.dir)?, "--bootstrap"),
+            Protocol::Kafka => (self.own(scenario, &launch.dir)?, "--bootstrap"),
             protocol => (streams(protocol, scenario)?, "--address"),
         };
         command.arg(address).arg(launch.address.to_string());
@@ -284,11 +284,9 @@ impl Comparison<'_> {
         if self.args.quick { Extent::Quick } else { Extent::Full }
     }
 
-    fn own(&self, rival: &Rival, scenario: &Scenario, dir: &Path) -> Result<Command, Failure> {
+    fn own(&self, scenario: &Scenario, dir: &Path) -> Result<Command, Failure> {
         let mut command = own_program()?;
         command.arg("run").arg(&scenario.path).arg("--data-dir").arg(dir);
-        let configs = rival.about.topic_configs.iter();
-        command.args(configs.map(|config| format!("--topic-config={config}")));
         command.args(self.args.quick.then_some("--quick"));
         Ok(command)
     }

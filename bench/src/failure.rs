@@ -26,7 +26,7 @@ pub(crate) enum Failure {
     SeveralLeaders(usize),
     #[error("the batch at offset {offset} of partition {partition} does not match its CRC")]
     Crc { partition: i32, offset: i64 },
-    #[error("{count} batches were refused with {error}")]
+    #[error("there were errors: {error}, {count} times")]
     Refused { error: &'static str, count: u64 },
     #[error(
         "a connection has {there} partitions, which requests of {each} do not divide; choose \

@@ -99,7 +99,7 @@ pub(crate) fn run(args: &FetchArgs) -> Result<(), Failure> {
     report.footprint(usage, elapsed);
     report.latencies("answer", &tally.answers);
     report.timeline(timeline);
-    report.publish().map_err(Failure::Output)
+    report.publish()
 }
 
 /// The largest responses, in bytes.

@@ -96,7 +96,7 @@ pub(crate) fn run(args: &GroupsArgs) -> Result<(), Failure> {
     report.latencies("commit", &commits.latencies);
     report.latencies("heartbeat", &beats.latencies);
     report.latencies("rebalance", &rebalances);
-    report.publish().map_err(Failure::Output)
+    report.publish()
 }
 
 fn open(

@@ -74,7 +74,9 @@ pub(crate) fn run(args: &MixedArgs) -> Result<(), Failure> {
     }
     let rate = match args.of_peak {
         Some(share) => {
-            let peak = args.peak(&topic, &supply)?;
+            let Outcome { tally, elapsed, .. } = args.peak(&topic, &supply)?;
+            report.errors(&tally.errors);
+            let peak = tally.requests as f64 / elapsed.as_secs_f64();
             report.reading("peak", peak, "/s");
             // A rate of less than one is none.
             (peak * share).max(1.0) as u32
@@ -91,36 +93,35 @@ pub(crate) fn run(args: &MixedArgs) -> Result<(), Failure> {
     }
     if let Some(alone) = alone {
         let p99 = |latencies: &Latencies| latencies.at(0.99).as_secs_f64();
-        report.latencies("answer alone", &alone);
-        let rise = p99(&outcome.tally.answers) / p99(&alone);
+        report.errors(&alone.tally.errors);
+        report.latencies("answer alone", &alone.tally.answers);
+        let rise = p99(&outcome.tally.answers) / p99(&alone.tally.answers);
         report.reading("rise of answer p99", rise, "x");
     }
     if args.tails > 0 {
         let measured = received.measured(outcome.measure_from);
         let due = outcome.tally.batches * args.tails as u64;
         let lost = due.saturating_sub(measured.summary().count);
-        report.reading("acknowledged, not received", lost as f64, "");
+        report.lost(lost);
         report.latencies("receipt", &measured);
     }
     tell(&mut report, outcome);
-    report.publish().map_err(Failure::Output)
+    report.publish()
 }
 
 impl MixedArgs {
-    /// Requests per second that the producers reach alone.
-    fn peak(&self, topic: &Topic, supply: &Supply) -> Result<f64, Failure> {
+    /// What the producers reach alone.
+    fn peak(&self, topic: &Topic, supply: &Supply) -> Result<Outcome, Failure> {
         let extent = Extent::Time(PEAK_TIME);
         let pacing = Pacing::Closed { in_flight: PEAK_IN_FLIGHT, extent };
         let plan = self.produce.plan(topic, supply, pacing);
-        let outcome = Plan { progress: Progress::Quiet, ..plan }.run()?;
-        Ok(outcome.tally.requests as f64 / outcome.elapsed.as_secs_f64())
+        Plan { progress: Progress::Quiet, ..plan }.run()
     }
 
     /// What the producers wait for when nobody reads.
-    fn alone(&self, topic: &Topic, supply: &Supply, rate: u32) -> Result<Latencies, Failure> {
+    fn alone(&self, topic: &Topic, supply: &Supply, rate: u32) -> Result<Outcome, Failure> {
         let plan = self.produce.plan(topic, supply, self.pacing(rate));
-        let outcome = Plan { progress: Progress::Quiet, ..plan }.run()?;
-        Ok(outcome.tally.answers)
+        Plan { progress: Progress::Quiet, ..plan }.run()
     }
 
     fn pacing(&self, rate: u32) -> Pacing {

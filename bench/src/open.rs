@@ -56,7 +56,7 @@ pub(crate) fn run(args: &OpenArgs) -> Result<(), Failure> {
     let outcome = args.produce.run(BATCH, pacing)?;
     report.reading("intended rate", f64::from(args.rate), "/s");
     tell(&mut report, outcome);
-    report.publish().map_err(Failure::Output)
+    report.publish()
 }
 
 /// What is told of an open loop.
@@ -71,5 +71,5 @@ pub(crate) fn tell(report: &mut Report, outcome: Outcome) {
     report.latencies("answer", &tally.answers);
     report.latencies("sending lag", &tally.lags);
     report.timeline(timeline);
-    report.errors(tally.errors);
+    report.errors(&tally.errors);
 }

@@ -66,7 +66,7 @@ pub(crate) fn run(args: &RampArgs) -> Result<(), Failure> {
     if let Some(outcome) = best {
         tell(&mut report, outcome);
     }
-    report.publish().map_err(Failure::Output)
+    report.publish()
 }
 
 fn holds(outcome: &Outcome, rate: u32, bound: Duration) -> bool {

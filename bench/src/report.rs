@@ -11,6 +11,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::failure::Failure;
 use crate::histogram::{Latencies, Summary};
 use crate::process::{Pid, Usage};
 use crate::timeline::Point;
@@ -18,6 +19,10 @@ use crate::units::mb_per_second;
 
 /// How often each kind of error was answered, by Kafka's name of it.
 pub(crate) type Errors = BTreeMap<&'static str, u64>;
+
+/// The error where there is nothing to divide by.
+const NOTHING: &str = "nothing was answered";
+const LOST: &str = "acknowledged, not received";
 
 /// Whose result it is and where it goes: flags of every test.
 #[derive(Args, Clone, Debug, Default, Serialize)]
@@ -28,6 +33,9 @@ pub(crate) struct ResultArgs {
     /// Append the result to this file as a line of JSON
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Fail if anything was answered with an error
+    #[arg(long)]
+    no_errors: bool,
     #[command(flatten)]
     #[serde(skip)]
     labels: Labels,
@@ -104,8 +112,12 @@ impl Report {
         }
     }
 
+    /// A number, or, where it is none because it would be a share of nothing, an error.
     pub(crate) fn reading(&mut self, name: &'static str, value: f64, unit: &'static str) {
-        self.readings.push(Reading { name, value, unit });
+        match value.is_finite() {
+            true => self.readings.push(Reading { name, value, unit }),
+            false => drop(self.errors.insert(NOTHING, 1)),
+        }
     }
 
     pub(crate) fn latencies(&mut self, name: &'static str, latencies: &Latencies) {
@@ -116,8 +128,19 @@ impl Report {
         self.timeline = timeline;
     }
 
-    pub(crate) fn errors(&mut self, errors: Errors) {
-        self.errors = errors;
+    /// Adds errors to those that are told already.
+    pub(crate) fn errors(&mut self, errors: &Errors) {
+        for (name, count) in errors {
+            *self.errors.entry(name).or_default() += count;
+        }
+    }
+
+    /// How many records were acknowledged and did not come: an error, unless there are none.
+    pub(crate) fn lost(&mut self, records: u64) {
+        self.reading(LOST, records as f64, "");
+        if records > 0 {
+            self.errors(&Errors::from([(LOST, records)]));
+        }
     }
 
     /// Bytes per second, and the processor time that a gigabyte of them took.
@@ -170,10 +193,16 @@ impl Report {
     /// Prints the text, and appends a line to the JSON file if there is one.
     ///
     /// # Errors
-    /// What writing says.
-    pub(crate) fn publish(&self) -> io::Result<()> {
-        io::stdout().write_all(self.to_string().as_bytes())?;
-        self.result.json.as_deref().map_or(Ok(()), |path| append_json(path, self))
+    /// It cannot be written, or there were errors and there should be none.
+    pub(crate) fn publish(&self) -> Result<(), Failure> {
+        io::stdout().write_all(self.to_string().as_bytes()).map_err(Failure::Output)?;
+        if let Some(path) = &self.result.json {
+            append_json(path, self).map_err(Failure::Output)?;
+        }
+        match self.errors.first_key_value().filter(|_| self.result.no_errors) {
+            Some((&error, &count)) => Err(Failure::Refused { error, count }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -222,7 +251,8 @@ mod tests {
     fn report() -> Report {
         let labels =
             Labels { scenario: Some("s".into()), system: Some("x".into()), round: Some(2) };
-        let result = ResultArgs { broker_pid: Some(Pid::own().0), json: None, labels };
+        let broker_pid = Some(Pid::own().0);
+        let result = ResultArgs { broker_pid, labels, ..ResultArgs::default() };
         let mut report = Report::new("produce", &BTreeMap::from([("acks", 1)]), &result);
         let taken = |millis| Taken { cpu: Duration::from_millis(millis), switches: millis };
         let usage = Usage { client: taken(1000), broker: Some(taken(500)) };
@@ -232,7 +262,8 @@ mod tests {
         let mut latencies = Latencies::new();
         latencies.record(Duration::from_micros(10));
         report.latencies("ack", &latencies);
-        report.errors(Errors::from([("NOT_LEADER_OR_FOLLOWER", 3)]));
+        report.errors(&Errors::from([("NOT_LEADER_OR_FOLLOWER", 1)]));
+        report.errors(&Errors::from([("NOT_LEADER_OR_FOLLOWER", 2)]));
         report
     }
 
@@ -260,6 +291,25 @@ mod tests {
             "error NOT_LEADER_OR_FOLLOWER: 3",
         ] {
             assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_and_what_is_lost_are_errors() {
+        type Tell = fn(&mut Report);
+        for (tell, errors, readings) in [
+            ((|report| report.reading("x", 0.0, "x")) as Tell, None, 1),
+            (|report| report.reading("x", f64::NAN, "x"), Some((NOTHING, 1)), 0),
+            (|report| report.rate("x", 7, Duration::ZERO), Some((NOTHING, 1)), 0),
+            (|report| report.lost(0), None, 1),
+            (|report| report.lost(5), Some((LOST, 5)), 1),
+        ] {
+            let result = ResultArgs { no_errors: true, ..ResultArgs::default() };
+            let mut report = Report::new("tail", &(), &result);
+            tell(&mut report);
+            assert_eq!(report.errors, errors.into_iter().collect());
+            assert_eq!(report.readings.len(), readings);
+            assert_eq!(report.publish().is_ok(), errors.is_none(), "{errors:?}");
         }
     }
 

@@ -37,9 +37,6 @@ pub(crate) struct About {
     pub(crate) durable: bool,
     /// How it is configured, and why.
     pub(crate) note: String,
-    /// Settings of topics that belong to the configuration that is compared.
-    #[serde(default)]
-    pub(crate) topic_configs: Vec<String>,
 }
 
 impl About {
@@ -105,7 +102,6 @@ impl Rival {
             protocol: Protocol::Kafka,
             durable: false,
             note: "It answers at once: what client, sockets and codec cost.".to_owned(),
-            topic_configs: Vec::new(),
         };
         Rival { name: ECHO.to_owned(), about, command }
     }
@@ -189,12 +185,10 @@ mod tests {
 
     #[test]
     fn folders_say_how_to_speak_to_them() {
-        let about: About = toml::from_str(
-            "title = \"\"\nprotocol = \"kafka\"\ndurable = true\nnote = \"\"\n\
-             topic-configs = [\"a=1\"]",
-        )
-        .expect("a rival");
-        assert_eq!((about.protocol.name(), about.topic_configs.len()), ("kafka", 1));
+        let about: About =
+            toml::from_str("title = \"\"\nprotocol = \"kafka\"\ndurable = true\nnote = \"\"")
+                .expect("a rival");
+        assert_eq!(about.protocol.name(), "kafka");
         assert!(toml::from_str::<About>("protocol = \"smtp\"").is_err());
     }
 }

@@ -20,9 +20,6 @@ pub(crate) struct RunArgs {
     /// The broker's data directory, for loads that ask for it
     #[arg(long)]
     data_dir: Option<PathBuf>,
-    /// Settings of the topic beside those of the scenario, as name=value
-    #[arg(long = "topic-config")]
-    configs: Vec<String>,
     /// Name of what is measured, for the result
     #[arg(long)]
     system: Option<String>,
@@ -83,6 +80,10 @@ fn command(words: &Words, path: &std::path::Path) -> Result<crate::Command, Fail
 impl RunArgs {
     /// Adds what only the run knows.
     fn complete(&self, words: &mut Words, part: Part, name: &str) {
+        // A load on what the setup did not do is another load.
+        if part == Part::Setup && has_flag(&words.command, "no-errors") {
+            words.flags.push("--no-errors".to_owned());
+        }
         let mut add = |flag: &str, value: Option<String>| {
             if let Some(value) = value.filter(|_| has_flag(&words.command, flag)) {
                 words.flags.push(format!("--{flag}={value}"));
@@ -91,7 +92,6 @@ impl RunArgs {
         let path = |path: &PathBuf| path.to_string_lossy().into_owned();
         add("bootstrap", Some(self.bootstrap.to_string()));
         add("data-dir", self.data_dir.as_ref().map(path));
-        self.configs.iter().for_each(|config| add("topic-config", Some(config.clone())));
         if part == Part::Load {
             add("scenario", Some(name.to_owned()));
             add("system", self.system.clone());
@@ -112,8 +112,7 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenario");
         let scenarios = Scenario::all(&folder, &[]).expect("scenarios");
         assert!(!scenarios.is_empty());
-        let line = "corelog-bench run f --data-dir d --system s --round 1 --json j --broker-pid 7 \
-                    --topic-config a=1";
+        let line = "corelog-bench run f --data-dir d --system s --round 1 --json j --broker-pid 7";
         let cli = Cli::try_parse_from(line.split_whitespace()).expect("a command line");
         let crate::Command::Run(args) = cli.command else { panic!("it is `run`") };
         for scenario in scenarios.iter().filter(|scenario| !scenario.starts_brokers()) {

@@ -87,7 +87,7 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     let idle = Idle::watch(broker.pid(), SETTLE, args.idle)?;
     idling(&mut report, ["restarted: idle memory", "restarted: idle cpu"], idle);
     report.reading("clean stop", broker.stop().as_secs_f64() * 1e3, "ms");
-    report.publish().map_err(Failure::Output)
+    report.publish()
 }
 
 /// The topic that a start is probed with.

@@ -73,15 +73,15 @@ pub(crate) fn run(args: &TailArgs) -> Result<(), Failure> {
     report.rate("achieved rate", outcome.tally.requests, outcome.elapsed);
     report.throughput(outcome.tally.bytes, outcome.elapsed, outcome.usage);
     let lost = outcome.tally.batches.saturating_sub(measured.summary().count);
-    report.reading("acknowledged, not received", lost as f64, "");
+    report.lost(lost);
     report.request_cost(outcome.usage, outcome.tally.requests);
     report.footprint(outcome.usage, outcome.elapsed);
     report.latencies("receipt", &measured);
     report.latencies("answer", &outcome.tally.answers);
     report.latencies("sending lag", &outcome.tally.lags);
     report.timeline(outcome.timeline);
-    report.errors(outcome.tally.errors);
-    report.publish().map_err(Failure::Output)
+    report.errors(&outcome.tally.errors);
+    report.publish()
 }
 
 impl TailArgs {

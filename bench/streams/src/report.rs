@@ -35,6 +35,8 @@ impl Origin {
     }
 }
 
+const LOST: &str = "acknowledged, not received";
+
 /// The result of one run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
@@ -129,6 +131,14 @@ impl Report {
 
     pub(crate) fn reading(&mut self, name: &'static str, value: f64, unit: &'static str) {
         self.readings.push(Reading { name, value, unit });
+    }
+
+    /// How many messages were acknowledged and did not come: an error, unless there are none.
+    pub(crate) fn lost(&mut self, messages: u64) {
+        self.reading(LOST, messages as f64, "");
+        if messages > 0 {
+            self.errors.insert(LOST.to_owned(), messages);
+        }
     }
 
     pub(crate) fn latencies(&mut self, name: &'static str, latencies: &Latencies) {

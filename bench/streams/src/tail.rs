@@ -50,7 +50,7 @@ pub(crate) async fn report<S: System>(
     let receipts = consumer.rest(from, acknowledged).await;
     let mut report = Report::new(origin, run.plan, &outcome);
     let lost = acknowledged.saturating_sub(receipts.count());
-    report.reading("acknowledged, not received", lost as f64, "");
+    report.lost(lost);
     report.latencies("receipt", &receipts);
     Ok(report)
 }
