@@ -33,6 +33,8 @@ pub(crate) enum Failure {
          --connections and --partitions-per-request so that each connection's partitions do"
     )]
     Remainder { there: usize, each: usize },
+    #[error("a thread for each member cannot be started: {0}; take fewer of them")]
+    Spawn(io::Error),
     #[error("a thread panicked")]
     Thread,
     #[error("the account of a process cannot be read: {0}")]

@@ -7,7 +7,7 @@
 
 mod member;
 
-use std::sync::Barrier;
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -84,9 +84,7 @@ pub(crate) fn run(args: &GroupsArgs) -> Result<(), Failure> {
     settle(&mut members)?;
     let mut rebalances = Latencies::new();
     for _ in 0..args.rebalances {
-        let start = Instant::now();
-        settle(&mut members)?;
-        rebalances.record(start.elapsed());
+        rebalances.record(settle(&mut members)?);
     }
     report.rate("commits", commits.latencies.summary().count, commits.elapsed);
     report.rate("heartbeats", beats.latencies.summary().count, beats.elapsed);
@@ -117,9 +115,10 @@ fn open(
     Ok((0..count).map(member).collect::<Result<_, _>>()?)
 }
 
-/// All join, and have their parts.
-fn settle(members: &mut [Member]) -> Result<(), Failure> {
-    each(members, |member| member.join())
+/// All join, and have their parts; how long that took.
+fn settle(members: &mut [Member]) -> Result<Duration, Failure> {
+    let start = each(members, |member| member.join(), Instant::now)?;
+    Ok(start.elapsed())
 }
 
 fn work(
@@ -131,12 +130,8 @@ fn work(
     let from = Instant::now() + args.warm_up;
     let until = from + args.seconds;
     let partitions = topic.partitions() as i32;
-    let before = std::sync::OnceLock::new();
-    let count = members.len();
-    let done = std::sync::Mutex::new(Latencies::new());
-    let barrier = Barrier::new(count);
-    each(members, |member| {
-        barrier.wait();
+    let done = Mutex::new(Latencies::new());
+    let act = |member: &mut Member| {
         let mut latencies = Latencies::new();
         let mut next = 0i64;
         while Instant::now() < until {
@@ -145,47 +140,54 @@ fn work(
                 Work::Commit => member.commit(topic, next as i32 % partitions, next)?,
                 Work::Heartbeat => member.heartbeat()?,
             }
+            let latency = start.elapsed();
             next += 1;
             if start >= from {
-                before.get_or_init(|| Usage::now(args.result.broker()));
-                latencies.record(start.elapsed());
+                latencies.record(latency);
             }
         }
         if let Ok(mut all) = done.lock() {
             all.merge(&latencies);
         }
         Ok(())
+    };
+    let before = each(members, act, || {
+        thread::sleep(from.saturating_duration_since(Instant::now()));
+        Usage::now(args.result.broker())
     })?;
     let elapsed = Instant::now().duration_since(from);
     let usage = Usage::now(args.result.broker()).map_err(Failure::Account)?;
-    let before = match before.into_inner() {
-        Some(before) => before.map_err(Failure::Account)?,
-        None => usage,
-    };
+    let before = before.map_err(Failure::Account)?;
     let latencies = done.into_inner().map_err(|_| Failure::Thread)?;
     Ok(Done { latencies, elapsed, usage: usage.since(before) })
 }
 
-/// Has every member do something at the same time.
-fn each(
+/// Has every member do something, all from the same time on, and something else be done beside
+/// them, whose result it returns.
+fn each<T>(
     members: &mut [Member],
     act: impl Fn(&mut Member) -> Result<(), ClientError> + Sync,
-) -> Result<(), Failure> {
+    beside: impl FnOnce() -> T,
+) -> Result<T, Failure> {
+    // Whether all threads are there. Those that wait for it go home if one could not be started.
+    let complete = OnceLock::new();
     thread::scope(|scope| {
-        let mut threads = Vec::with_capacity(members.len());
-        for member in members {
-            let act = &act;
+        let start = |member| {
+            let (act, complete) = (&act, &complete);
             let run = move || {
-                let result = act(member);
+                let result = if *complete.wait() { act(member) } else { Ok(()) };
                 thread_ends();
                 result
             };
-            let thread = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run);
-            threads.push(thread.map_err(Failure::Account)?);
-        }
+            thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run)
+        };
+        let threads: Result<Vec<_>, _> = members.iter_mut().map(start).collect();
+        complete.get_or_init(|| threads.is_ok());
+        let threads = threads.map_err(Failure::Spawn)?;
+        let beside = beside();
         for thread in threads {
             thread.join().map_err(|_| Failure::Thread)??;
         }
-        Ok(())
+        Ok(beside)
     })
 }
