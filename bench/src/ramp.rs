@@ -75,23 +75,29 @@ fn holds(outcome: &Outcome, rate: u32, bound: Duration) -> bool {
     errors && achieved >= f64::from(rate) * ACHIEVED && outcome.tally.answers.at(0.99) <= bound
 }
 
-/// Doubles while rates hold, halves while none does, then halves the distance between the two.
+/// Doubles while rates hold, halves while none does, then halves the distance between the two. The
+/// first rate is tried once more if it does not hold: it meets a system that is cold.
 #[derive(Clone, Copy, Debug)]
 struct Search {
     held: u32,
     broken: Option<u32>,
     halvings: u32,
+    /// Whether the first rate has another try.
+    again: bool,
     /// The rate to be tried.
     next: Option<u32>,
 }
 
 impl Search {
     fn new(first: u32, halvings: u32) -> Search {
-        Search { held: 0, broken: None, halvings, next: Some(first) }
+        Search { held: 0, broken: None, halvings, again: true, next: Some(first) }
     }
 
     /// Rates that hold are tried in rising order, so the last one is the highest.
     fn tried(&mut self, rate: u32, holds: bool) {
+        if std::mem::take(&mut self.again) && !holds {
+            return;
+        }
         match holds {
             true => self.held = rate,
             false => self.broken = Some(rate),
@@ -124,13 +130,24 @@ mod tests {
     }
 
     #[test]
+    fn only_the_first_rate_is_tried_again() {
+        let mut search = Search::new(1000, 1);
+        let told = [(false, Some(1000)), (true, Some(2000)), (false, Some(1500)), (false, None)];
+        for (holds, next) in told {
+            search.tried(search.next.unwrap_or_default(), holds);
+            assert_eq!(search.next, next);
+        }
+        assert_eq!(search.held, 1000);
+    }
+
+    #[test]
     fn the_highest_rate_that_holds_is_found() {
         for (first, halvings, limit, tried, found) in [
             (1000, 2, 3500, vec![1000, 2000, 4000, 3000, 3500], 3500),
             (1000, 3, 3100, vec![1000, 2000, 4000, 3000, 3500, 3250], 3000),
             (1000, 0, 3500, vec![1000, 2000, 4000], 2000),
-            (1000, 1, 300, vec![1000, 500, 250, 375], 250),
-            (500, 9, 0, vec![500, 250, 125], 0),
+            (1000, 1, 300, vec![1000, 1000, 500, 250, 375], 250),
+            (500, 9, 0, vec![500, 500, 250, 125], 0),
             (1, 9, 2, vec![1, 2, 4, 3], 2),
             (1 << 31, 4, u32::MAX, vec![1 << 31], 1 << 31),
         ] {
