@@ -1,42 +1,57 @@
 //! What the scenario files claim, beside the loads that they describe.
 
-use std::ffi::OsStr;
-use std::fs;
-use std::path::Path;
-
 use serde::Deserialize;
 
-use crate::failure::Failure;
-
 /// What a scenario is to show.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Claim {
     /// The scenario's name: that of its file.
-    #[serde(skip)]
     pub(crate) name: String,
     pub(crate) title: String,
     pub(crate) claim: String,
-    #[serde(default)]
     pub(crate) systems: Vec<String>,
-    #[serde(default, rename = "goal")]
     pub(crate) goals: Vec<Goal>,
 }
 
 /// What Corelog is to reach: so much of what a rival reaches, or, without a rival, of the limit;
 /// without either, a number.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(try_from = "Keys")]
 pub(crate) struct Goal {
     pub(crate) metric: String,
     pub(crate) against: Option<String>,
-    #[serde(flatten)]
     pub(crate) bound: Bound,
     /// What the machine allows: enough where a rival would demand more.
     pub(crate) limit: Option<Limit>,
 }
 
+/// A goal as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    metric: String,
+    against: Option<String>,
+    at_least: Option<f64>,
+    at_most: Option<f64>,
+    limit: Option<Limit>,
+}
+
+impl TryFrom<Keys> for Goal {
+    type Error = &'static str;
+
+    fn try_from(keys: Keys) -> Result<Goal, &'static str> {
+        let Keys { metric, against, at_least, at_most, limit } = keys;
+        let bound = match (at_least, at_most) {
+            (Some(bound), None) => Bound::AtLeast(bound),
+            (None, Some(bound)) => Bound::AtMost(bound),
+            _ => return Err("a goal has either `at_least` or `at_most`"),
+        };
+        Ok(Goal { metric, against, bound, limit })
+    }
+}
+
 /// On which side of the goal is the good one, and where it begins.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Bound {
     AtLeast(f64),
     AtMost(f64),
@@ -89,6 +104,8 @@ pub(crate) enum Yardstick {
     DiskLatency,
     /// The same metric of the broker that does nothing.
     Echo,
+    /// The cores of the machine.
+    Cores,
     /// Requests a second of one client that waits for the disk and for the broker that does
     /// nothing, one after the other.
     RoundTrip,
@@ -101,6 +118,7 @@ impl Yardstick {
             Yardstick::DiskRead => "the disk's reading",
             Yardstick::DiskLatency => "the disk's median",
             Yardstick::Echo => "echo",
+            Yardstick::Cores => "the cores",
             Yardstick::RoundTrip => "1 / (the disk's median + echo's)",
         }
     }
@@ -110,49 +128,22 @@ fn once() -> f64 {
     1.0
 }
 
-/// Reads the claims of all scenario files of a folder, by name.
-///
-/// # Errors
-/// The folder or a file cannot be read, or a file is no scenario.
-pub(crate) fn read(folder: &Path) -> Result<Vec<Claim>, Failure> {
-    let failed = |path: &Path, source| Failure::File { path: path.to_owned(), source };
-    let mut claims = Vec::new();
-    for entry in fs::read_dir(folder).map_err(|error| failed(folder, error))? {
-        let path = entry.map_err(|error| failed(folder, error))?.path();
-        if path.extension() == Some(OsStr::new("toml")) {
-            let text = fs::read_to_string(&path).map_err(|error| failed(&path, error))?;
-            let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            let broken = |source| Failure::Claim { path: path.clone(), source: Box::new(source) };
-            claims.push(parse(&name, &text).map_err(broken)?);
-        }
-    }
-    claims.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(claims)
-}
-
-/// The claim of a scenario file.
-pub(crate) fn parse(name: &str, text: &str) -> Result<Claim, toml::de::Error> {
-    Ok(Claim { name: name.to_owned(), ..toml::from_str(text)? })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn goals_have_one_bound() {
-        let scenario = |goal: &str| {
-            let head = "title = \"T\"\nclaim = \"C\"\n[[goal]]\nmetric = \"m\"\n";
-            parse("n", &format!("{head}{goal}\n[load]\ncommand = \"produce\"")).ok()
-        };
         for (goal, expected) in [
             ("at_least = 1.5", Some(Bound::AtLeast(1.5))),
             ("at_most = 1", Some(Bound::AtMost(1.0))),
             ("at_least = \"much\"", None),
             ("", None),
+            ("at_least = 1\nat_most = 2", None),
+            ("at_most = 1\nagains = \"kafka\"", None),
         ] {
-            let bound = scenario(goal).map(|claim| claim.goals[0].bound);
-            assert_eq!(bound, expected, "{goal}");
+            let goal = toml::from_str(&format!("metric = \"m\"\n{goal}"));
+            assert_eq!(goal.ok().map(|goal: Goal| goal.bound), expected);
         }
     }
 
@@ -185,24 +176,5 @@ mod tests {
         ] {
             assert_eq!(bound.holds(number, bound.value()), holds, "{bound:?} {number}");
         }
-    }
-
-    #[test]
-    fn files_are_read_by_name_and_others_passed_over() {
-        let folder = std::env::temp_dir().join(format!("corelog-claims-{}", std::process::id()));
-        fs::create_dir(&folder).expect("a folder");
-        for (file, text) in [
-            ("b.toml", "title = \"B\"\nclaim = \"\""),
-            ("a.toml", "title = \"A\"\nclaim = \"\""),
-            ("notes.md", "# no scenario"),
-        ] {
-            fs::write(folder.join(file), text).expect("a file");
-        }
-        let names = read(&folder).map(|claims| claims.into_iter().map(|c| c.name).collect());
-        fs::write(folder.join("c.toml"), "title = 1").expect("a file");
-        let broken = read(&folder).err().map(|failure| failure.to_string());
-        fs::remove_dir_all(&folder).expect("removed");
-        assert_eq!(names.ok(), Some(vec!["a".to_owned(), "b".to_owned()]));
-        assert!(broken.is_some_and(|text| text.contains("c.toml")));
     }
 }

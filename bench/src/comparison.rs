@@ -260,7 +260,7 @@ impl Contest {
         let own = self.system(OWN).into_iter().flat_map(|own| &own.runs);
         own.filter_map(|run| {
             let number = run.number(&goal.metric)?;
-            let limit = goal.limit.and_then(|limit| self.limit(goal, limit, run.round));
+            let limit = goal.limit.and_then(|limit| self.limit(goal, limit, run));
             let basis = match (&goal.against, goal.limit) {
                 (Some(rival), _) => self.system(rival)?.run(run.round)?.number(&goal.metric)?,
                 (None, Some(_)) => limit?,
@@ -275,14 +275,16 @@ impl Contest {
         })
     }
 
-    fn limit(&self, goal: &Goal, limit: Limit, round: Option<u32>) -> Option<f64> {
-        let disk = |name| self.machine.run(round)?.number(name);
-        let echo = |name| self.system(ECHO)?.run(round)?.number(name);
+    /// What the machine allows in the round of a run of Corelog.
+    fn limit(&self, goal: &Goal, limit: Limit, own: &Line) -> Option<f64> {
+        let disk = |name| self.machine.run(own.round)?.number(name);
+        let echo = |name| self.system(ECHO)?.run(own.round)?.number(name);
         let number = match limit.of {
             Yardstick::DiskWrite => disk("sequential write")?,
             Yardstick::DiskRead => disk("sequential read")?,
             Yardstick::DiskLatency => disk("durable write p50")?,
             Yardstick::Echo => echo(&goal.metric)?,
+            Yardstick::Cores => own.cores? as f64,
             Yardstick::RoundTrip => 1e6 / (disk("durable write p50")? + echo("answer p50")?),
         };
         Some(number * limit.times + limit.plus)

@@ -63,8 +63,6 @@ pub(crate) enum Failure {
     Unready(u64),
     #[error("{}:{line}: {source}", path.display())]
     Line { path: PathBuf, line: usize, source: serde_json::Error },
-    #[error("{}: {source}", path.display())]
-    Claim { path: PathBuf, source: Box<toml::de::Error> },
     #[error(transparent)]
     Results(#[from] ComparisonError),
 }

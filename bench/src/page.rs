@@ -20,7 +20,7 @@ use markup::Element;
 use plots::{Colours, Plot, plots};
 
 /// How many colours `style.css` has.
-const COLOURS: usize = 8;
+const COLOURS: usize = 10;
 const STYLE: &str = include_str!("page/style.css");
 
 /// Flags of `page`.

@@ -7,9 +7,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use toml::{Spanned, Value};
 
+use crate::claims::{Claim, Goal};
 use crate::failure::Failure;
 use crate::units;
 
@@ -33,16 +33,15 @@ pub(crate) struct Scenario {
 #[serde(deny_unknown_fields)]
 struct Content {
     title: String,
-    #[serde(rename = "claim")]
-    _claim: String,
+    claim: String,
     #[serde(default)]
     systems: Vec<String>,
     /// Whether it is among those that tell quickly that everything works.
     #[serde(default)]
     quick: bool,
     /// For those who judge results.
-    #[serde(rename = "goal")]
-    _goals: Option<IgnoredAny>,
+    #[serde(default, rename = "goal")]
+    goals: Vec<Goal>,
     load: Load,
     setup: Option<Load>,
 }
@@ -81,12 +80,22 @@ impl Scenario {
     pub(crate) fn read(path: &Path) -> Result<Scenario, Failure> {
         let text = fs::read_to_string(path)
             .map_err(|source| Failure::File { path: path.to_owned(), source })?;
+        Scenario::parse(path, text)
+    }
+
+    /// The scenario that is written in a file of that name.
+    ///
+    /// # Errors
+    /// It is none, or is to be better than a system that it is not run with.
+    pub(crate) fn parse(path: &Path, text: String) -> Result<Scenario, Failure> {
+        let wrong = |what| Failure::Scenario { path: path.to_owned(), what };
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let content = toml::from_str(&text).map_err(|error| Failure::Scenario {
-            path: path.to_owned(),
-            what: error.to_string(),
-        })?;
-        Ok(Scenario { name, path: path.to_owned(), text, content })
+        let content: Content = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let mut against = content.goals.iter().filter_map(|goal| goal.against.as_ref());
+        match against.find(|rival| !content.systems.contains(rival)) {
+            Some(rival) => Err(wrong(format!("a goal is against `{rival}`, none of `systems`"))),
+            None => Ok(Scenario { name, path: path.to_owned(), text, content }),
+        }
     }
 
     /// Reads the files of a folder in the order of their names; of these only, if there are any.
@@ -104,6 +113,12 @@ impl Scenario {
             paths.sort();
         }
         paths.iter().map(|path| Scenario::read(path)).collect()
+    }
+
+    /// What it is to show.
+    pub(crate) fn claim(self) -> Claim {
+        let Content { title, claim, systems, goals, .. } = self.content;
+        Claim { name: self.name, title, claim, systems, goals }
     }
 
     pub(crate) fn title(&self) -> &str {
@@ -221,6 +236,7 @@ fn texts(value: &Value) -> Option<Vec<Option<String>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::held::Temporary;
 
     fn scenario(loads: &str) -> Result<Scenario, Failure> {
         let path = std::env::temp_dir().join(format!(
@@ -243,6 +259,24 @@ mod tests {
         let words = scenario(loads).and_then(|scenario| scenario.words(part, extent, known));
         let words = words.map_err(|failure| failure.to_string())?;
         Ok(words.map_or(String::new(), |w| format!("{} {}", w.command, w.flags.join(" "))))
+    }
+
+    #[test]
+    fn files_are_read_by_name_and_others_passed_over() {
+        let folder = std::env::temp_dir().join(format!("corelog-scenarios-{}", std::process::id()));
+        let folder = Temporary::new(folder);
+        fs::create_dir(folder.path()).expect("a folder");
+        let text = "title = \"T\"\nclaim = \"C\"\n[load]\ncommand = \"produce\"";
+        for file in ["b.toml", "a.toml", "notes.md"] {
+            fs::write(folder.path().join(file), text).expect("a file");
+        }
+        let names = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let all = Scenario::all(folder.path(), &names).ok()?;
+            Some(all.into_iter().map(|scenario| scenario.name).collect::<Vec<_>>().concat())
+        };
+        let told = [names(&[]), names(&["b"]), names(&["c"])];
+        assert_eq!(told.each_ref().map(Option::as_deref), [Some("ab"), Some("b"), None]);
     }
 
     #[test]
@@ -277,6 +311,11 @@ mod tests {
             ("[load]\ncommand = \"compare\"", "line 4: `command` is one of"),
             ("[load]\ncommand = \"produce\"\nacks = { a = 1 }", "line 5: --acks cannot"),
             ("[load]\nacks = 1", "no `command`"),
+            (
+                "[[goal]]\nmetric = \"m\"\nat_most = 1\nagainst = \"k\"\n[load]",
+                "a goal is against `k`",
+            ),
+            ("[[goal]]\nmetric = \"m\"\nat_mots = 1\n[load]", "unknown field `at_mots`"),
             ("loads = 1\n[load]\ncommand = \"produce\"", "loads"),
             ("", "load"),
         ] {

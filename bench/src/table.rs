@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Args;
 
-use crate::claims::{self, Bound, Goal, Limit};
+use crate::claims::{Bound, Goal, Limit};
 use crate::comparison::{
     Absence, Comparison, Contest, Judgement, Metric, OWN, Spread, System, Verdict,
 };
@@ -16,6 +16,7 @@ use crate::grid::{Grid, escaped};
 use crate::results;
 use crate::rival::About;
 use crate::scale::{Scale, digits};
+use crate::scenario::Scenario;
 
 /// Flags of `table`.
 #[derive(Args, Clone, Debug)]
@@ -48,7 +49,9 @@ impl Sources {
     /// One of them cannot be read, or they do not belong together.
     pub(crate) fn read(&self) -> Result<Comparison, Failure> {
         let lines = results::read(&self.results)?;
-        let mut comparison = Comparison::new(lines, claims::read(&self.scenarios)?)?;
+        let scenarios = Scenario::all(&self.scenarios, &[])?;
+        let mut comparison =
+            Comparison::new(lines, scenarios.into_iter().map(Scenario::claim).collect())?;
         if let Some(rivals) = &self.rivals {
             comparison.describe(rivals)?;
         }

@@ -1,8 +1,8 @@
 //! Small comparisons whose outcome is known.
 
 use super::*;
-use crate::claims;
 use crate::results;
+use crate::scenario::Scenario;
 
 const SCENARIO: &str = r#"
 title = "T"
@@ -16,6 +16,8 @@ at_least = 1.5
 metric = "answer p99"
 against = "nats"
 at_most = 0.5
+[load]
+command = "produce"
 "#;
 
 fn line(system: &str, round: u32, throughput: f64) -> String {
@@ -27,8 +29,9 @@ fn line(system: &str, round: u32, throughput: f64) -> String {
 }
 
 fn compare(lines: &[String]) -> Result<Comparison, ComparisonError> {
-    let claim = claims::parse("s", SCENARIO).expect("a scenario");
-    Comparison::new(results::parse(&lines.join("\n")).expect("lines"), vec![claim])
+    let scenario = Scenario::parse("s.toml".as_ref(), SCENARIO.to_owned()).expect("a scenario");
+    let lines = results::parse(&lines.join("\n")).expect("lines");
+    Comparison::new(lines, vec![scenario.claim()])
 }
 
 #[test]
@@ -111,6 +114,12 @@ fn limits_help_where_a_rival_demands_too_much() {
         ("at_least = 0.6\nlimit = { of = \"disk-write\" }", Verdict::Met, 0.6, Some(0.6)),
         ("at_most = 5", Verdict::Missed, 6.0, None),
         (
+            "at_most = 1\nlimit = { of = \"cores\", times = 1, plus = 2 }",
+            Verdict::Missed,
+            1.5,
+            Some(1.5),
+        ),
+        (
             "against = \"kafka\"\nat_most = 1\n\
              limit = { of = \"disk-latency\", times = 0.01, plus = 4 }",
             Verdict::Met,
@@ -118,7 +127,8 @@ fn limits_help_where_a_rival_demands_too_much() {
             Some(1.0),
         ),
     ] {
-        let lines = [raw.clone(), line("corelog", 1, 6.0), kafka.clone(), echo.clone()];
+        let own = line("corelog", 1, 6.0).replace("\"round\"", "\"cores\":2,\"round\"");
+        let lines = [raw.clone(), own, kafka.clone(), echo.clone()];
         let compared = compare(&lines).expect("comparable");
         let judgement = compared.contests[0].judge(&goal(text).expect("a goal"));
         let median = |spread: Option<Spread>| spread.map(|spread| spread.median);

@@ -1,7 +1,12 @@
 //! The page of a comparison with everything in it.
 
 use super::*;
+use crate::comparison::OWN;
+use crate::rival::ECHO;
+use crate::scenario::Scenario;
 use crate::table::tests::comparison;
+use std::collections::BTreeSet;
+use std::path::Path;
 
 #[test]
 fn the_page_needs_nothing_else_and_its_elements_end() {
@@ -42,6 +47,17 @@ fn the_page_shows_claims_verdicts_and_plots() {
     }
     assert_eq!(html.matches("<svg").count(), 4);
     assert_eq!(html.matches("class=\"thin c0\"").count(), 4, "two rounds in two plots");
+}
+
+#[test]
+fn every_system_has_a_colour_of_its_own() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenario");
+    let scenarios = Scenario::all(&folder, &[]).expect("scenarios");
+    let named = scenarios.iter().flat_map(|scenario| scenario.systems());
+    let systems: BTreeSet<&str> = named.map(String::as_str).chain([OWN, ECHO]).collect();
+    assert!(systems.len() <= COLOURS, "{systems:?}");
+    let last = format!(".c{} {{", COLOURS - 1);
+    assert!(STYLE.contains(&last), "{last}");
 }
 
 #[test]

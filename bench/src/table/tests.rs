@@ -1,6 +1,7 @@
 //! A comparison with everything in it, as text and as Markdown.
 
 use super::*;
+use crate::claims::Claim;
 
 const SCENARIO: &str = r#"
 title = "One partition"
@@ -19,7 +20,14 @@ at_most = 0.5
 metric = "throughput"
 against = "nats"
 at_least = 2
+[load]
+command = "produce"
 "#;
+
+fn claim() -> Claim {
+    let scenario = Scenario::parse("one.toml".as_ref(), SCENARIO.to_owned());
+    scenario.expect("a scenario").claim()
+}
 
 /// A comparison of two rounds in which a rival is absent.
 pub(crate) fn comparison() -> Comparison {
@@ -48,8 +56,7 @@ pub(crate) fn comparison() -> Comparison {
             .replace('\n', " "),
     ];
     let lines = results::parse(&lines.join("\n")).expect("lines");
-    Comparison::new(lines, vec![claims::parse("one", SCENARIO).expect("a scenario")])
-        .expect("comparable")
+    Comparison::new(lines, vec![claim()]).expect("comparable")
 }
 
 fn shown(style: &Style) -> String {
@@ -98,8 +105,7 @@ fn markdown_has_the_same_numbers() {
 
 #[test]
 fn a_scenario_without_results_says_so() {
-    let claim = claims::parse("one", SCENARIO).expect("a scenario");
-    let comparison = Comparison::new(Vec::new(), vec![claim]).expect("comparable");
+    let comparison = Comparison::new(Vec::new(), vec![claim()]).expect("comparable");
     let text: String = blocks(&comparison).iter().map(|b| Style::Text.show(b)).collect();
     assert!(text.contains("Not measured: one.") && !text.contains("throughput"), "{text}");
 }
