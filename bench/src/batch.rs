@@ -12,6 +12,7 @@ use corelog_engine::record::builder::BatchTooLarge;
 use corelog_engine::record::{BatchBuilder, Codec, NewRecord};
 use serde::Serialize;
 
+use crate::random::xorshift;
 use crate::units;
 
 // Places in a v2 batch, as `corelog_engine::record::batch` draws it.
@@ -155,7 +156,7 @@ fn now() -> Timestamp {
     Timestamp(since.as_millis() as i64)
 }
 
-/// Pseudo-random hexadecimal digits, the same ones in every run (xorshift64).
+/// Pseudo-random hexadecimal digits, the same ones in every run.
 #[derive(Debug)]
 struct Digits {
     state: u64,
@@ -173,9 +174,7 @@ impl Iterator for Digits {
 
     fn next(&mut self) -> Option<u8> {
         if self.left == 0 {
-            self.state ^= self.state << 13;
-            self.state ^= self.state >> 7;
-            self.state ^= self.state << 17;
+            xorshift(&mut self.state);
             self.left = 16;
         }
         self.left -= 1;

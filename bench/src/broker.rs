@@ -29,11 +29,10 @@ const LINE: Duration = Duration::from_secs(1);
 /// Between two attempts to connect.
 const ATTEMPT: Duration = Duration::from_millis(1);
 
-/// How a broker is started. In the command `{dir}`, `{address}` and `{port}` are replaced; its
-/// words are divided by blanks, nothing is quoted.
+/// How a broker is started. In its command's words `{dir}`, `{address}` and `{port}` are replaced.
 #[derive(Clone, Debug)]
 pub(crate) struct Launch {
-    pub(crate) command: String,
+    pub(crate) words: Vec<String>,
     pub(crate) dir: PathBuf,
     pub(crate) address: Address,
 }
@@ -63,26 +62,27 @@ impl Launch {
     /// # Errors
     /// It does not, or there is none.
     pub(crate) fn new(
-        command: &str,
+        words: Vec<String>,
         dir: &Path,
         address: Option<&Address>,
     ) -> Result<Launch, Failure> {
-        let takes_over = command.contains("{port}") || command.contains("{address}");
+        let asks = |word: &String| word.contains("{port}") || word.contains("{address}");
+        let takes_over = words.iter().any(asks);
         let address = match address {
             Some(address) => address.clone(),
             None if takes_over => free_port(0).map_err(Failure::NoPort)?,
             None => return Err(Failure::NoAddress),
         };
-        Ok(Launch { command: command.to_owned(), dir: dir.to_owned(), address })
+        Ok(Launch { words, dir: dir.to_owned(), address })
     }
 
-    fn words(&self) -> Vec<String> {
-        let replaced = |word: &str| {
+    fn command(&self) -> Vec<String> {
+        let replaced = |word: &String| {
             word.replace("{dir}", &self.dir.to_string_lossy())
                 .replace("{address}", &self.address.to_string())
                 .replace("{port}", &self.address.port.to_string())
         };
-        self.command.split_whitespace().map(replaced).collect()
+        self.words.iter().map(replaced).collect()
     }
 
     /// Starts the broker and measures until it has acknowledged a record of `topic`.
@@ -103,10 +103,10 @@ impl Launch {
     /// # Errors
     /// The command cannot be started.
     pub(crate) fn start(&self) -> Result<Broker, Failure> {
-        let failed = |source| Failure::Start { command: self.command.clone(), source };
+        let failed = |source| Failure::Start { command: self.words.join(" "), source };
         let log = log_of(&self.dir);
         let errors = OpenOptions::new().append(true).create(true).open(&log).map_err(failed)?;
-        let words = self.words();
+        let words = self.command();
         let (program, arguments) =
             words.split_first().ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
         let mut command = Command::new(program);
@@ -119,6 +119,11 @@ impl Launch {
         }
         Ok(Broker { group, started, line, log })
     }
+}
+
+/// The words of a command as somebody types it: blanks divide them, nothing is quoted.
+pub(crate) fn typed(command: &str) -> Vec<String> {
+    command.split_whitespace().map(str::to_owned).collect()
 }
 
 /// Where the standard error of a broker with that data directory goes.
@@ -276,13 +281,16 @@ mod tests {
 
     fn launch(command: &str) -> Launch {
         let dir = std::env::temp_dir().join(format!("corelog-bench-{}", std::process::id()));
-        Launch { command: command.to_owned(), dir, address: "127.0.0.1:1".parse().expect("valid") }
+        Launch { words: typed(command), dir, address: "127.0.0.1:1".parse().expect("valid") }
     }
 
     #[test]
     fn commands_are_told_where_to_work() {
         let launch = Launch { dir: "/d".into(), ..launch("x  --dir={dir} {address} -p {port}") };
-        assert_eq!(launch.words(), ["x", "--dir=/d", "127.0.0.1:1", "-p", "1"]);
+        assert_eq!(launch.command(), ["x", "--dir=/d", "127.0.0.1:1", "-p", "1"]);
+        let blank =
+            Launch { words: vec!["a b".into(), "{dir}".into()], dir: "c d".into(), ..launch };
+        assert_eq!(blank.command(), ["a b", "c d"]);
     }
 
     #[test]
@@ -293,10 +301,10 @@ mod tests {
             ("x {port}", Some(&address), Some(7)),
             ("x", None, None),
         ] {
-            let launch = Launch::new(command, Path::new("/d"), address);
+            let launch = Launch::new(typed(command), Path::new("/d"), address);
             assert_eq!(launch.ok().map(|launch| launch.address.port), port, "{command}");
         }
-        assert!(Launch::new("x {address}", Path::new("/d"), None).is_ok());
+        assert!(Launch::new(typed("x {address}"), Path::new("/d"), None).is_ok());
     }
 
     #[test]

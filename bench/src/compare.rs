@@ -14,15 +14,15 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::broker::{Broker, Launch, log_of};
+use crate::comparison::OWN;
 use crate::failure::Failure;
 use crate::held::{Group, Temporary};
 use crate::report::{append_json, now_ms};
+use crate::results::{ABSENT, RAW};
 use crate::rival::{ECHO, Protocol, Rival};
 use crate::run::has_flag;
 use crate::scenario::{Extent, Part, Scenario};
 
-/// The system that the others are held against.
-const OWN: &str = "corelog";
 /// Those whose protocol is another one are driven by this program, which lies beside this one.
 const STREAMS: &str = "corelog-bench-streams";
 /// How that program says that it cannot run a scenario.
@@ -46,7 +46,7 @@ pub(crate) struct CompareArgs {
     #[arg(long)]
     json: PathBuf,
     /// How often everything is repeated
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Corelog alone, one round, a quarter of the times and bytes
     #[arg(long)]
@@ -70,7 +70,8 @@ struct Absent<'a> {
 /// Compares, and prints results as they come.
 ///
 /// # Errors
-/// A scenario cannot be read, the disk not be measured; or, in the end, a measurement failed.
+/// A scenario cannot be read, Corelog not be built, the disk not be measured; or, in the end, a
+/// measurement failed.
 pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
     let mut scenarios = Scenario::all(&args.scenarios, &args.names)?;
     if args.quick && args.names.is_empty() {
@@ -78,8 +79,9 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Failure> {
     }
     let mut comparison = Comparison { args, present: BTreeMap::new(), failed: 0 };
     comparison.fetch(OWN)?;
-    // Without it there is nothing that the others are held against.
-    comparison.failed += comparison.present.values().filter(|rival| rival.is_none()).count();
+    if !comparison.has(OWN) {
+        return Err(Failure::NothingToCompare);
+    }
     for system in scenarios.iter().flat_map(|scenario| scenario.systems()) {
         if !args.quick {
             comparison.fetch(system)?;
@@ -131,14 +133,14 @@ impl Comparison<'_> {
         why: String,
     ) -> Result<(), Failure> {
         println!("{system} is absent: {why}");
-        let absent = Absent { test: "absent", system, scenario, round, started_ms: now_ms(), why };
+        let absent = Absent { test: ABSENT, system, scenario, round, started_ms: now_ms(), why };
         append_json(&self.args.json, &absent).map_err(Failure::Output)
     }
 
     fn disk(&self, round: u32) -> Result<(), Failure> {
         println!("\nround {round}: the disk");
         let mut command = own_program()?;
-        command.arg("raw").arg("--dir").arg(&self.args.parent).args(["--system", "raw"]);
+        command.arg("raw").arg("--dir").arg(&self.args.parent).args(["--system", RAW]);
         command.args(["--round", &round.to_string()]).arg("--json").arg(&self.args.json);
         if self.args.quick {
             command.args(["--writes", "4000", "--sequential-bytes", "512MiB"]);
@@ -187,7 +189,11 @@ impl Comparison<'_> {
         let echo = scenario.only_produces().then_some(ECHO);
         let others = scenario.systems().iter().map(String::as_str).chain(echo);
         let all = [OWN].into_iter().chain(others.filter(|_| !self.args.quick));
-        all.filter(|system| matches!(self.present.get(*system), Some(Some(_)))).collect()
+        all.filter(|system| self.has(system)).collect()
+    }
+
+    fn has(&self, system: &str) -> bool {
+        matches!(self.present.get(system), Some(Some(_)))
     }
 
     /// Runs a scenario on a new broker; what became of it where there is no result.
@@ -272,7 +278,8 @@ impl Comparison<'_> {
         if let Some(words) = scenario.words(Part::Load, self.extent(), has_flag)? {
             command.arg(words.command).args(words.flags);
         }
-        command.arg("--broker").arg(&launch.command).arg("--dir").arg(dir);
+        command.args(launch.words.iter().map(|word| format!("--broker={word}")));
+        command.arg("--dir").arg(dir);
         command.arg("--bootstrap").arg(launch.address.to_string());
         command.args(["--scenario", &scenario.name]);
         command.args(["--system", &rival.name, "--round", &round.to_string()]);
@@ -329,8 +336,7 @@ mod tests {
     fn programs_read_who_is_absent_and_why() {
         let why = "no network".to_owned();
         let (scenario, round) = (Some("tail"), Some(2));
-        let absent =
-            Absent { test: "absent", system: "kafka", scenario, round, started_ms: 1, why };
+        let absent = Absent { test: ABSENT, system: "kafka", scenario, round, started_ms: 1, why };
         let value = serde_json::to_value(absent).expect("JSON");
         let expected = serde_json::json!({
             "test": "absent", "system": "kafka", "scenario": "tail", "round": 2, "started_ms": 1,

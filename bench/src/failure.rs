@@ -47,6 +47,8 @@ pub(crate) enum Failure {
     Scenario { path: PathBuf, what: String },
     #[error("the disk below {} could not be measured", .0.display())]
     Disk(PathBuf),
+    #[error("Corelog is absent, and without it there is nothing that others are held against")]
+    NothingToCompare,
     #[error("{0} measurements failed")]
     Comparison(usize),
     #[error("signals cannot be waited for: {0}")]

@@ -13,14 +13,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, WaitOptions, kill_process, kill_process_group, waitpgid};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::process::Pid;
 
 static HELD: Mutex<Vec<Held>> = Mutex::new(Vec::new());
-/// How long processes may take to stop after a signal came.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long processes may take to stop after a signal came, unless they end others.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 const GLANCE: Duration = Duration::from_millis(2);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,16 +39,19 @@ fn release(held: &Held) {
     list().retain(|other| other != held);
 }
 
-/// Lets SIGINT and SIGTERM end all that is held, and then this process.
+/// Lets SIGINT, SIGTERM and SIGHUP end all that is held, which may take so long, and then this
+/// process.
 ///
 /// # Errors
 /// The signals cannot be waited for.
-pub(crate) fn end_on_signals() -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+pub(crate) fn end_on_signals(patience: Duration) -> io::Result<()> {
+    // Who starts this with `nohup` wants it to go on without a terminal.
+    let hang_up = (!is_ignored(SIGHUP)).then_some(SIGHUP);
+    let mut signals = Signals::new([SIGINT, SIGTERM].into_iter().chain(hang_up))?;
     thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             let held = list();
-            end(&held);
+            end(&held, patience);
             // As a shell says it.
             std::process::exit(128 + signal);
         }
@@ -56,7 +59,15 @@ pub(crate) fn end_on_signals() -> io::Result<()> {
     Ok(())
 }
 
-fn end(held: &[Held]) {
+/// Whether this process was started with a signal ignored.
+fn is_ignored(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+fn end(held: &[Held], patience: Duration) {
     let groups = || {
         held.iter().filter_map(|held| match held {
             Held::Group(leader) => Some(*leader),
@@ -67,7 +78,7 @@ fn end(held: &[Held]) {
     for leader in groups() {
         let _ = kill_process(leader, Signal::TERM);
     }
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     for leader in groups() {
         while matches!(waitpgid(leader, WaitOptions::NOHANG), Ok(None)) && Instant::now() < deadline
         {
@@ -231,7 +242,7 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("corelog-bench-end-{}", std::process::id()));
         fs::create_dir_all(dir.join("inner")).expect("a directory");
         let group = shell("trap '' TERM; exec sleep 0.2");
-        end(&[Held::Group(group.leader()), Held::Path(dir.clone())]);
+        end(&[Held::Group(group.leader()), Held::Path(dir.clone())], PATIENCE);
         assert!(!dir.exists());
     }
 }

@@ -24,6 +24,7 @@ use rustix::thread::set_current_timer_slack;
 use crate::client::{CLIENT_ID, ClientError, MAX_RESPONSE, PATIENCE, read_error};
 use crate::histogram::Latencies;
 use crate::pace::{Pace, Turn};
+use crate::random::xorshift;
 use crate::report::Errors;
 use crate::request::{Acks, MAX_SLICES, Prepared, Stamp};
 use crate::timeline::Recorder;
@@ -48,12 +49,7 @@ impl Order {
     fn next(&mut self, number: u64, requests: usize) -> usize {
         let draw = match self {
             Order::InTurn => number,
-            Order::Random(state) => {
-                *state ^= *state << 13;
-                *state ^= *state >> 7;
-                *state ^= *state << 17;
-                *state
-            }
+            Order::Random(state) => xorshift(state),
         };
         (draw % requests as u64) as usize
     }

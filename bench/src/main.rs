@@ -31,6 +31,7 @@ mod pace;
 
 mod batch;
 mod keys;
+mod random;
 mod request;
 mod supply;
 
@@ -106,7 +107,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    match prepare().and_then(|()| execute(&command)) {
+    match prepare(&command).and_then(|()| execute(&command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("corelog-bench: {failure}");
@@ -116,8 +117,13 @@ fn main() -> ExitCode {
 }
 
 /// Lets signals end what is started, and allows as many connections as the system does.
-fn prepare() -> Result<(), Failure> {
-    held::end_on_signals().map_err(Failure::Signals)?;
+fn prepare(command: &Command) -> Result<(), Failure> {
+    let patience = match command {
+        // What it starts ends brokers itself, which takes as long as that is given.
+        Command::Compare(_) => held::PATIENCE * 2,
+        _ => held::PATIENCE,
+    };
+    held::end_on_signals(patience).map_err(Failure::Signals)?;
     let limit = getrlimit(Resource::Nofile);
     // Where it stays lower, connections fail and say so.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
@@ -174,6 +180,7 @@ mod tests {
             ("groups --members 50 --groups 5 --rebalancing 10 --rebalances 3 --seconds 1s", true),
             ("raw --dir /tmp --rate 2000 --writes 100", true),
             ("start --broker corelog --dir d --fill 10GB --partitions 1000", true),
+            ("start --broker=a --broker={port} --dir d", true),
             ("start --dir d", false),
             ("fetch --warm-up 1s", false),
             ("fetch --seconds 3 --warm-up 1s --cold --data-dir d", true),
@@ -184,6 +191,7 @@ mod tests {
             ("run f.toml --system kafka --round 2 --quick", true),
             ("compare --parent p --json f --quick open-16 tail", true),
             ("compare --json f", false),
+            ("compare --parent p --json f --rounds 0", false),
             ("table --results f --scenarios d --markdown", true),
             ("table --results f", false),
             ("page --results f --scenarios d --out f.html", true),

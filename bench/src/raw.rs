@@ -22,7 +22,9 @@ use crate::failure::Failure;
 use crate::held::Temporary;
 use crate::histogram::Latencies;
 use crate::pace::Schedule;
+use crate::random::xorshift;
 use crate::report::{Report, ResultArgs};
+use crate::results::RAW;
 use crate::units::{self, mb_per_second};
 
 /// What O_DIRECT asks of memory, positions and lengths.
@@ -57,7 +59,7 @@ pub(crate) struct RawArgs {
 /// # Errors
 /// A file cannot be written there, or not with O_DIRECT.
 pub(crate) fn run(args: &RawArgs) -> Result<(), Failure> {
-    let mut report = Report::new("raw", args, &args.result);
+    let mut report = Report::new(RAW, args, &args.result);
     let durable = durable_writes(&args.dir, args.file_bytes, args.writes, args.rate)?;
     report.latencies("4 KiB durable write", &durable);
     report.reading("durable write p50", durable.at(0.5).as_nanos() as f64 / 1e3, "us");
@@ -189,13 +191,7 @@ impl Aligned {
     /// `len` bytes that no device can compress.
     fn noise(len: usize) -> Aligned {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut noise = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state as u8
-        };
-        let memory: Vec<u8> = (0..len + BLOCK).map(|_| noise()).collect();
+        let memory: Vec<u8> = (0..len + BLOCK).map(|_| xorshift(&mut state) as u8).collect();
         let start = memory.as_ptr().align_offset(BLOCK);
         Aligned { memory, start, len }
     }

@@ -21,7 +21,7 @@ pub(crate) struct Rival {
     pub(crate) name: String,
     pub(crate) about: About,
     /// See [`Launch`].
-    command: String,
+    words: Vec<String>,
 }
 
 /// The name of the system that is this program itself.
@@ -90,20 +90,22 @@ impl Rival {
         if let Some(why) = why {
             return Ok(Err(why));
         }
-        let command = format!("{} {{port}} {{dir}}", folder.join("start").display());
-        Ok(Ok(Rival { name: name.to_owned(), about, command }))
+        let start = folder.join("start").to_string_lossy().into_owned();
+        let words = vec![start, "{port}".to_owned(), "{dir}".to_owned()];
+        Ok(Ok(Rival { name: name.to_owned(), about, words }))
     }
 
     /// The broker that keeps nothing, see [`crate::echo`]; `program` is this one.
     pub(crate) fn echo(program: &Path) -> Rival {
-        let command = format!("{} echo --listen {{address}}", program.display());
+        let program = program.to_string_lossy().into_owned();
+        let words = [program.as_str(), "echo", "--listen", "{address}"].map(str::to_owned).to_vec();
         let about = About {
             title: "A broker that keeps nothing".to_owned(),
             protocol: Protocol::Kafka,
             durable: false,
             note: "It answers at once: what client, sockets and codec cost.".to_owned(),
         };
-        Rival { name: ECHO.to_owned(), about, command }
+        Rival { name: ECHO.to_owned(), about, words }
     }
 
     /// How it is started with data in `dir`, on ports that are free.
@@ -112,7 +114,7 @@ impl Rival {
     /// There are none.
     pub(crate) fn launch(&self, dir: &Path) -> Result<Launch, Failure> {
         let address = free_port(FURTHER_PORTS).map_err(Failure::NoPort)?;
-        Launch::new(&self.command, dir, Some(&address))
+        Launch::new(self.words.clone(), dir, Some(&address))
     }
 
     /// Starts it with data in `dir`, and waits until it serves.

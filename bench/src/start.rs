@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::batch::{BatchSpec, Fill};
-use crate::broker::{Broker, Idle, Launch, Timings, is_empty};
+use crate::broker::{Broker, Idle, Launch, Timings, is_empty, typed};
 use crate::client::Address;
 use crate::failure::Failure;
 use crate::fetch::answer_fetches;
@@ -30,9 +30,10 @@ const FILL_TOPIC: &str = "bench-fill";
 /// Flags of `start`.
 #[derive(Args, Clone, Debug, Serialize)]
 pub(crate) struct StartArgs {
-    /// The broker's command; {dir}, {address} and {port} are replaced, blanks divide its words
-    #[arg(long)]
-    broker: String,
+    /// The broker's command; {dir}, {address} and {port} are replaced. Blanks divide its words; or
+    /// each is told with a flag of its own
+    #[arg(long, required = true)]
+    broker: Vec<String>,
     /// The broker's data directory; its log goes beside it
     #[arg(long)]
     dir: PathBuf,
@@ -57,7 +58,11 @@ pub(crate) struct StartArgs {
 /// # Errors
 /// The broker does not serve.
 pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
-    let launch = Launch::new(&args.broker, &args.dir, args.bootstrap.as_ref())?;
+    let words = match args.broker.as_slice() {
+        [command] => typed(command),
+        words => words.to_vec(),
+    };
+    let launch = Launch::new(words, &args.dir, args.bootstrap.as_ref())?;
     let probe = probe(&launch.address);
     let first = match is_empty(&args.dir)? {
         true => ["empty: ready line", "empty: first answer", "empty: first record"],
