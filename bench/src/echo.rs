@@ -1,6 +1,6 @@
 //! `echo`: a broker that keeps nothing and answers at once. What a load reaches with it is what the
-//! client, the sockets, a thread for each connection and Corelog's codec cost. It is a yardstick, no
-//! bound: a broker that does with fewer threads, or decodes less, could be beyond it.
+//! client, the sockets, a thread for each connection and Corelog's codec cost. It is a yardstick,
+//! no bound: a broker that does with fewer threads, or decodes less, could be beyond it.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
