@@ -7,7 +7,8 @@
 
 mod member;
 
-use std::sync::{Mutex, OnceLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -82,10 +83,7 @@ pub(crate) fn run(args: &GroupsArgs) -> Result<(), Failure> {
 
     let mut members = open(args, "bench-rebalance", args.rebalancing, 1)?;
     settle(&mut members)?;
-    let mut rebalances = Latencies::new();
-    for _ in 0..args.rebalances {
-        rebalances.record(settle(&mut members)?);
-    }
+    let rebalances = rebalance(&mut members, args.rebalances)?;
     report.rate("commits", commits.latencies.summary().count, commits.elapsed);
     report.rate("heartbeats", beats.latencies.summary().count, beats.elapsed);
     report.reading("rebalance", rebalances.at(0.5).as_secs_f64() * 1e3, "ms");
@@ -115,10 +113,51 @@ fn open(
     Ok((0..count).map(member).collect::<Result<_, _>>()?)
 }
 
-/// All join, and have their parts; how long that took.
-fn settle(members: &mut [Member]) -> Result<Duration, Failure> {
-    let start = each(members, |member| member.join(), Instant::now)?;
-    Ok(start.elapsed())
+/// All join, and have their parts.
+fn settle(members: &mut [Member]) -> Result<(), Failure> {
+    each(members, |member| member.join(), || ())
+}
+
+/// All join anew so often; how long it took each time from the first one's asking until the last
+/// one had its part.
+fn rebalance(members: &mut [Member], times: usize) -> Result<Latencies, Failure> {
+    let barrier = Barrier::new(members.len());
+    let failed_in = AtomicUsize::new(times);
+    let spans: Vec<Mutex<Option<Span>>> = (0..times).map(|_| Mutex::new(None)).collect();
+    let act = |member: &mut Member| {
+        let mut joined = Ok(());
+        for (nth, span) in spans.iter().enumerate() {
+            barrier.wait();
+            // Nobody goes on without one who cannot: all would wait for it.
+            if failed_in.load(Ordering::Relaxed) < nth {
+                break;
+            }
+            let start = Instant::now();
+            joined = member.join();
+            let end = Instant::now();
+            if joined.is_err() {
+                failed_in.fetch_min(nth, Ordering::Relaxed);
+            } else if let Ok(mut span) = span.lock() {
+                let all = span.unwrap_or(Span { start, end });
+                *span = Some(Span { start: all.start.min(start), end: all.end.max(end) });
+            }
+        }
+        joined
+    };
+    each(members, act, || ())?;
+    let mut latencies = Latencies::new();
+    for span in spans {
+        let span = span.into_inner().map_err(|_| Failure::Thread)?;
+        span.iter().for_each(|span| latencies.record(span.end.duration_since(span.start)));
+    }
+    Ok(latencies)
+}
+
+/// From when to when.
+#[derive(Clone, Copy)]
+struct Span {
+    start: Instant,
+    end: Instant,
 }
 
 fn work(
