@@ -1,5 +1,5 @@
-//! Creates and deletes topics all the time. Names come from a small set, so that a deleted topic's
-//! name is soon another topic's.
+//! Creates, changes and deletes topics all the time. Names come from a small set, so that a
+//! deleted topic's name is soon another topic's.
 
 use std::net::SocketAddr;
 use std::thread::sleep;
@@ -23,6 +23,8 @@ const CONFIGS: [&[(&str, &str)]; 2] = [
     &[("file.delete.delay.ms", "100")],
 ];
 
+const SEGMENT_BYTES: [&str; 3] = ["1048576", "4194304", "1073741824"];
+
 /// Works until the broker is killed or told to drain.
 pub(crate) fn run(address: SocketAddr, world: &World, seed: &mut Seed) {
     let done = Client::connect(address, PATIENCE)
@@ -38,10 +40,11 @@ pub(crate) fn run(address: SocketAddr, world: &World, seed: &mut Seed) {
 fn work(client: &mut Client, world: &World, seed: &mut Seed) -> Result<(), CallError> {
     while world.phase() == Phase::Load {
         let too_few = world.topics().by_id.len() < TOPICS_MIN;
-        if too_few || seed.one_in(2) {
-            create(client, world, seed)?;
-        } else {
-            delete(client, world, seed)?;
+        match seed.below(5) {
+            drawn if too_few || drawn < 2 => create(client, world, seed)?,
+            2 => grow(client, world, seed)?,
+            3 => alter(client, world, seed)?,
+            _ => delete(client, world, seed)?,
         }
         if !too_few {
             sleep(Duration::from_millis(seed.below(PAUSE_MS_MAX) as u64));
@@ -85,4 +88,36 @@ fn delete(client: &mut Client, world: &World, seed: &mut Seed) -> Result<(), Cal
         Err(error) => return Err(error),
     }
     Ok(())
+}
+
+fn grow(client: &mut Client, world: &World, seed: &mut Seed) -> Result<(), CallError> {
+    let growing = {
+        let mut topics = world.topics();
+        let id = topics.pick_topic(0, seed);
+        id.and_then(|id| Some((id, topics.growing(id)?)))
+    };
+    let Some((id, (name, partitions))) = growing else { return Ok(()) };
+    match calls::grow_topic(client, &name, partitions as i32) {
+        Ok(()) => world.topics().grown(id),
+        Err(CallError::Refused(code)) => world.fault(format!("topic {name} not grown: {code}")),
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// Changes when segments roll, while batches come in.
+fn alter(client: &mut Client, world: &World, seed: &mut Seed) -> Result<(), CallError> {
+    let name = {
+        let topics = world.topics();
+        topics.pick_topic(0, seed).and_then(|id| Some(topics.by_id.get(&id)?.name.clone()))
+    };
+    let Some(name) = name else { return Ok(()) };
+    let config = ("segment.bytes", SEGMENT_BYTES[seed.below(SEGMENT_BYTES.len())]);
+    match calls::alter_topic(client, &name, config) {
+        Err(CallError::Refused(code)) => {
+            world.fault(format!("topic {name} not altered: {code}"));
+            Ok(())
+        }
+        done => done,
+    }
 }

@@ -44,6 +44,8 @@ pub(crate) struct Topic {
     pub(crate) name: String,
     state: TopicState,
     pub(crate) partitions: Vec<Ledger>,
+    /// How many partitions were asked for last, while there is no answer.
+    growing: Option<usize>,
 }
 
 /// Topics by id, and what else is known of them.
@@ -198,8 +200,23 @@ impl Topics {
     pub(crate) fn created(&mut self, name: &str, id: Uuid, partitions: usize) {
         self.creating.remove(name);
         let partitions = (0..partitions).map(|_| Ledger::default()).collect();
-        let topic = Topic { name: name.to_owned(), state: TopicState::Live, partitions };
-        self.by_id.insert(id, topic);
+        let (name, state) = (name.to_owned(), TopicState::Live);
+        self.by_id.insert(id, Topic { name, state, partitions, growing: None });
+    }
+
+    /// A topic is to get one more partition: its name, and how many it is to have.
+    pub(crate) fn growing(&mut self, id: Uuid) -> Option<(String, usize)> {
+        let topic = self.by_id.get_mut(&id)?;
+        let partitions = topic.partitions.len() + 1;
+        topic.growing = Some(partitions);
+        Some((topic.name.clone(), partitions))
+    }
+
+    /// It has as many as were asked for.
+    pub(crate) fn grown(&mut self, id: Uuid) {
+        let Some(topic) = self.by_id.get_mut(&id) else { return };
+        let partitions = topic.growing.take().unwrap_or(topic.partitions.len());
+        topic.partitions.resize_with(partitions, Ledger::default);
     }
 
     pub(crate) fn not_created(&mut self, name: &str) {
@@ -232,7 +249,10 @@ impl Topics {
             let partitions = topic.partitions.len();
             if self.deleted.contains(&topic.topic_id) {
                 faults.push(format!("deleted topic {name} is back"));
-            } else if let Some(known) = self.by_id.get(&topic.topic_id) {
+            } else if let Some(known) = self.by_id.get_mut(&topic.topic_id) {
+                if known.growing == Some(partitions) {
+                    known.partitions.resize_with(partitions, Ledger::default);
+                }
                 if (known.name.as_str(), known.partitions.len()) != (name, partitions) {
                     faults.push(format!("topic {} is now {name} x {partitions}", known.name));
                 }
@@ -256,8 +276,10 @@ impl Topics {
                 Topic { state: TopicState::Deleting, .. } => self.deleted(id),
             }
         }
-        // What was to be deleted and is there lives on.
-        self.by_id.values_mut().for_each(|topic| topic.state = TopicState::Live);
+        // What was to be deleted and is there lives on, and what did not grow stays as it is.
+        for topic in self.by_id.values_mut() {
+            (topic.state, topic.growing) = (TopicState::Live, None);
+        }
         faults
     }
 }
@@ -282,7 +304,7 @@ mod tests {
         }
     }
 
-    /// `a` lives, `b` is being deleted, `c` is deleted, `d` is being created.
+    /// `a` lives, `b` is being deleted, `c` is deleted, `d` is being created, `e` grows.
     fn topics() -> Topics {
         let mut topics =
             Topics { by_id: BTreeMap::new(), deleted: BTreeSet::new(), creating: BTreeSet::new() };
@@ -292,6 +314,8 @@ mod tests {
         topics.deleting(Uuid([2; 16]));
         topics.deleted(Uuid([3; 16]));
         topics.creating("d");
+        topics.created("e", Uuid([6; 16]), 2);
+        topics.growing(Uuid([6; 16]));
         topics
     }
 
@@ -302,16 +326,19 @@ mod tests {
             ..MetadataResponsePartition::default()
         };
         let ill = MetadataResponseTopic { partitions: vec![ill.clone(), ill], ..found("a", 1, 2) };
+        let e = || found("e", 6, 2);
         for (broker, faults, live) in [
-            (vec![found("a", 1, 2)], 0, &[1][..]),
-            (vec![found("a", 1, 2), found("b", 2, 2)], 0, &[1, 2]),
-            (vec![found("a", 1, 2), found("d", 4, 1)], 0, &[1, 4]),
-            (vec![], 1, &[1]),
-            (vec![found("a", 1, 3)], 1, &[1]),
-            (vec![found("x", 1, 2)], 1, &[1]),
-            (vec![found("a", 1, 2), found("c", 3, 2)], 1, &[1]),
-            (vec![found("a", 1, 2), found("c", 5, 2)], 1, &[1]),
-            (vec![ill], 2, &[1]),
+            (vec![found("a", 1, 2), e()], 0, &[1, 6][..]),
+            (vec![found("a", 1, 2), found("e", 6, 3)], 0, &[1, 6]),
+            (vec![found("a", 1, 2), found("e", 6, 4)], 1, &[1, 6]),
+            (vec![found("a", 1, 2), found("b", 2, 2), e()], 0, &[1, 2, 6]),
+            (vec![found("a", 1, 2), found("d", 4, 1), e()], 0, &[1, 4, 6]),
+            (vec![e()], 1, &[1, 6]),
+            (vec![found("a", 1, 3), e()], 1, &[1, 6]),
+            (vec![found("x", 1, 2), e()], 1, &[1, 6]),
+            (vec![found("a", 1, 2), found("c", 3, 2), e()], 1, &[1, 6]),
+            (vec![found("a", 1, 2), found("c", 5, 2), e()], 1, &[1, 6]),
+            (vec![ill, e()], 2, &[1, 6]),
         ] {
             let mut topics = topics();
             let said = topics.reconcile(&broker);

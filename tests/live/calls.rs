@@ -7,11 +7,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use corelog_engine::record::FrameError as BatchFrameError;
 use corelog_wire::error_code::ErrorCode;
+use corelog_wire::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic};
 use corelog_wire::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
 use corelog_wire::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
 use corelog_wire::messages::fetch::{FetchPartition, FetchRequest, FetchTopic, PartitionData};
+use corelog_wire::messages::incremental_alter_configs::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+};
 use corelog_wire::messages::init_producer_id::InitProducerIdRequest;
 use corelog_wire::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
@@ -36,6 +40,10 @@ const CREATE_TOPICS: i16 = 7;
 const DELETE_TOPICS: i16 = 6;
 const LIST_OFFSETS: i16 = 7;
 const INIT_PRODUCER_ID: i16 = 4;
+const CREATE_PARTITIONS: i16 = 3;
+const INCREMENTAL_ALTER_CONFIGS: i16 = 1;
+/// Kafka's number for topics among the resources that have configs.
+const TOPIC: i8 = 2;
 
 /// The time at which `ListOffsets` gives the first offset.
 pub const EARLIEST: i64 = -2;
@@ -167,6 +175,42 @@ pub fn delete_topic(client: &mut Client, topic_id: Uuid) -> Result<(), CallError
     let request =
         DeleteTopicsRequest { topics, timeout_ms: TIMEOUT_MS, ..DeleteTopicsRequest::default() };
     let response = client.call(DELETE_TOPICS, &request)?;
+    accepted(response.responses.first().ok_or(CallError::Missing)?.error_code)
+}
+
+/// Gives a topic so many partitions.
+///
+/// # Errors
+/// No response, or it is an error.
+pub fn grow_topic(client: &mut Client, topic: &str, partitions: i32) -> Result<(), CallError> {
+    let topic = CreatePartitionsTopic { name: topic.into(), count: partitions, assignments: None };
+    let request = CreatePartitionsRequest {
+        topics: vec![topic],
+        timeout_ms: TIMEOUT_MS,
+        validate_only: false,
+    };
+    let response = client.call(CREATE_PARTITIONS, &request)?;
+    accepted(response.results.first().ok_or(CallError::Missing)?.error_code)
+}
+
+/// Sets a config of a topic.
+///
+/// # Errors
+/// No response, or it is an error.
+pub fn alter_topic(
+    client: &mut Client,
+    topic: &str,
+    (name, value): (&str, &str),
+) -> Result<(), CallError> {
+    let (name, value) = (name.into(), Some(value.into()));
+    let resource = AlterConfigsResource {
+        resource_type: TOPIC,
+        resource_name: topic.into(),
+        configs: vec![AlterableConfig { name, value, ..AlterableConfig::default() }],
+    };
+    let request =
+        IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
+    let response = client.call(INCREMENTAL_ALTER_CONFIGS, &request)?;
     accepted(response.responses.first().ok_or(CallError::Missing)?.error_code)
 }
 
