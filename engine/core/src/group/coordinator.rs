@@ -88,7 +88,8 @@ impl Coordinator {
         }
     }
 
-    /// Takes note of the topics that there are; older news than what is known is passed over.
+    /// Takes note of the topics that there are and of groups' own times; older news than what is
+    /// known is passed over.
     pub fn learn(&mut self, image: &Arc<Image>) {
         if image.version() >= self.image.version() {
             self.image = image.clone();

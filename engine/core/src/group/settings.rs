@@ -81,7 +81,7 @@ impl ConsumerSettings {
     pub(crate) fn times(&self, configs: Option<&Configs>) -> ConsumerTimes {
         let Some(configs) = configs else { return self.times };
         let own = |name: &str, bounds: &RangeInclusive<i32>, other: i32| {
-            let own = configs.get(name).and_then(|value| value.parse::<i32>().ok());
+            let own = configs.get(name).and_then(|value| value.trim().parse::<i32>().ok());
             own.map_or(other, |own| own.max(*bounds.start()).min(*bounds.end()))
         };
         let ConsumerSettings { times, bounds, .. } = self;

@@ -44,7 +44,7 @@ impl Before {
 pub(crate) struct Turn<'a> {
     pub(crate) now: Now,
     pub(crate) settings: &'a GroupSettings,
-    /// The topics that there are.
+    /// The topics that there are, and groups' own times.
     pub(crate) image: &'a Arc<Image>,
     pub(crate) timers: &'a mut Timers,
     /// To be appended as one batch.

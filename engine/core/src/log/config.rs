@@ -47,14 +47,15 @@ impl Default for LogConfig {
 }
 
 impl LogConfig {
-    /// These defaults with a topic's own settings over them. The settings were checked when the
-    /// topic was created; one that does not parse keeps the default.
+    /// These defaults with a topic's own settings over them. The settings were checked when they
+    /// were given; one that does not parse keeps the default.
     #[must_use]
     pub fn with(&self, topic: &BTreeMap<String, String>) -> LogConfig {
         let number = |key: &str, default| {
             topic.get(key).and_then(|value| value.trim().parse().ok()).unwrap_or(default)
         };
-        let acknowledge = match topic.get("write.caching").map(|value| value.trim()) {
+        let caching = topic.get("write.caching").map(|value| value.trim().to_ascii_lowercase());
+        let acknowledge = match caching.as_deref() {
             Some("true") => Acknowledge::Cached,
             Some("false") => Acknowledge::Durable,
             _ => self.acknowledge,

@@ -2,7 +2,9 @@
 //! `ConfigurationControlManager`, but that the new configs are made and checked by the caller, who
 //! knows what each config means: they hold only if nobody else has changed them meanwhile.
 
-use crate::metadata::command::{AlterConfigs, Alteration, Mode};
+use std::sync::Arc;
+
+use crate::metadata::command::{AlterConfigs, Alteration, Altered, Configured};
 use crate::metadata::image::{Configs, Image};
 use crate::metadata::record::{ConfigRecord, ConfigResource, MAX_STRING, Record};
 use crate::metadata::refusal::AlterRefusal;
@@ -11,49 +13,60 @@ use crate::metadata::refusal::AlterRefusal;
 pub(super) fn decide(
     image: &Image,
     command: &AlterConfigs,
-) -> (Vec<Record>, Vec<Result<(), AlterRefusal>>) {
+) -> (Vec<Record>, Vec<Result<Altered, AlterRefusal>>) {
     let mut records = Vec::new();
+    // Those that have configs, with those that get their first ones here.
+    let mut groups = image.configured_groups().count();
     let results = command.alterations.iter().map(|alteration| {
-        check(image, alteration)?;
-        if command.mode == Mode::Apply {
-            records.extend(changes(alteration));
+        check_lengths(&alteration.to)?;
+        if *alteration.from != *present(image, &alteration.of)? {
+            return Ok(Altered::Overtaken);
         }
-        Ok(())
+        if is_new_group(alteration) {
+            groups += 1;
+            if groups > command.max_groups {
+                return Err(AlterRefusal::TooManyGroups(command.max_groups));
+            }
+        }
+        records.extend(changes(alteration));
+        Ok(Altered::Done)
     });
     let results = results.collect();
     (records, results)
 }
 
-fn check(image: &Image, alteration: &Alteration) -> Result<(), AlterRefusal> {
-    if *alteration.from != *present(image, alteration)? {
-        return Err(AlterRefusal::Overtaken);
-    }
-    let lengths = alteration.to.iter().map(|(name, value)| name.len().max(value.len()));
+fn check_lengths(configs: &Configs) -> Result<(), AlterRefusal> {
+    let lengths = configs.iter().map(|(name, value)| name.len().max(value.len()));
     match lengths.max() {
         Some(length) if length > MAX_STRING => Err(AlterRefusal::TooLong { length }),
         _ => Ok(()),
     }
 }
 
-fn present(image: &Image, alteration: &Alteration) -> Result<Configs, AlterRefusal> {
-    let name = &alteration.name;
-    match alteration.resource {
-        ConfigResource::Topic => match image.topic(name) {
+fn present(image: &Image, of: &Configured) -> Result<Configs, AlterRefusal> {
+    match of {
+        Configured::Topic(name) => match image.topic(name) {
             Some(topic) => Ok(topic.configs.clone()),
             None => Err(AlterRefusal::UnknownTopic(name.clone())),
         },
-        ConfigResource::Group => Ok(image.group_configs(name).cloned().unwrap_or_default()),
-        other => Err(AlterRefusal::Resource(other)),
+        Configured::Group(name) => Ok(image.group_configs(name).cloned().unwrap_or_default()),
     }
 }
 
+fn is_new_group(Alteration { of, from, to }: &Alteration) -> bool {
+    matches!(of, Configured::Group(_)) && from.is_empty() && !to.is_empty()
+}
+
 /// A record for each config that becomes another or goes.
-fn changes(alteration: &Alteration) -> impl Iterator<Item = Record> {
-    let Alteration { resource, name, from, to } = alteration;
-    let record = |config: &String, value: Option<&String>| {
+fn changes(Alteration { of, from, to }: &Alteration) -> impl Iterator<Item = Record> {
+    let (resource, resource_name): (_, &Arc<str>) = match of {
+        Configured::Topic(name) => (ConfigResource::Topic, name),
+        Configured::Group(name) => (ConfigResource::Group, name),
+    };
+    let record = move |config: &String, value: Option<&String>| {
         Record::Config(ConfigRecord {
-            resource: *resource,
-            resource_name: name.to_string(),
+            resource,
+            resource_name: resource_name.to_string(),
             name: config.clone(),
             value: value.cloned(),
         })

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::id::{ProducerId, TopicId};
 use crate::metadata::image::Configs;
-use crate::metadata::record::{BrokerId, ConfigResource};
+use crate::metadata::record::BrokerId;
 use crate::metadata::refusal::{AlterRefusal, CreateRefusal, DeleteRefusal, GrowRefusal};
 
 /// The number of producer ids that Kafka hands to a broker at once.
@@ -33,6 +33,21 @@ pub enum Command {
     },
     /// Finalize a feature at a level.
     SetFeature(SetFeature),
+}
+
+impl Command {
+    /// Whether it shall change anything.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        match self {
+            Command::CreateTopics(command) => command.mode,
+            Command::CreatePartitions(command) => command.mode,
+            Command::AlterConfigs(command) => command.mode,
+            Command::DeleteTopics(_)
+            | Command::AllocateProducerIds { .. }
+            | Command::SetFeature(_) => Mode::Apply,
+        }
+    }
 }
 
 /// A request to create topics.
@@ -141,19 +156,37 @@ pub struct AlterConfigs {
     pub alterations: Vec<Alteration>,
     /// Whether to do it or only to say what would become of it.
     pub mode: Mode,
+    /// The most groups that may have configs of their own.
+    pub max_groups: usize,
 }
 
 /// New configs of a topic or group, found valid by the caller.
 #[derive(Clone, Debug)]
 pub struct Alteration {
-    /// Which kind of thing: a topic or a group.
-    pub resource: ConfigResource,
-    /// Which one.
-    pub name: Arc<str>,
+    /// What they are of.
+    pub of: Configured,
     /// The configs that the caller made the new ones of. Nothing changes if they are others now.
     pub from: Configs,
     /// The configs that it is to have.
     pub to: Configs,
+}
+
+/// What has configs that can be altered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Configured {
+    /// The topic of this name.
+    Topic(Arc<str>),
+    /// The group of this name, whether there is one or not.
+    Group(Arc<str>),
+}
+
+/// Whether new configs hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Altered {
+    /// They do.
+    Done,
+    /// Somebody else was faster: the new ones are to be made anew, of those that there are now.
+    Overtaken,
 }
 
 /// How a client names a topic.
@@ -198,7 +231,7 @@ pub enum Outcome {
     /// To `CreatePartitions`: what became of each topic, in the order asked for.
     Grown(Vec<Result<(), GrowRefusal>>),
     /// To `AlterConfigs`: what became of each resource, in the order asked for.
-    Altered(Vec<Result<(), AlterRefusal>>),
+    Altered(Vec<Result<Altered, AlterRefusal>>),
     /// To `AllocateProducerIds`.
     ProducerIds(ProducerIdBlock),
     /// To `SetFeature`: it is at the level wanted.

@@ -6,7 +6,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::id::ProducerId;
-use crate::metadata::command::{Command, FeatureChange, Outcome, ProducerIdBlock, SetFeature};
+use crate::metadata::command::{
+    Command, FeatureChange, Mode, Outcome, ProducerIdBlock, SetFeature,
+};
 use crate::metadata::delta::Delta;
 use crate::metadata::image::{
     Image, KRAFT_VERSION, METADATA_VERSION, METADATA_VERSIONS, ReplayError,
@@ -128,7 +130,7 @@ fn try_decide(
     image: &Image,
     command: &Command,
 ) -> Result<(Vec<Record>, Outcome), Refusal> {
-    let (records, outcome) = match command {
+    let (mut records, outcome) = match command {
         Command::CreateTopics(command) => {
             let (records, results) = create::decide(broker, image, command)?;
             (records, Outcome::Topics(results))
@@ -150,6 +152,9 @@ fn try_decide(
     };
     if records.len() > MAX_RECORDS {
         return Err(Refusal::RecordsPerCommand(MAX_RECORDS));
+    }
+    if command.mode() == Mode::ValidateOnly {
+        records.clear();
     }
     Ok((records, outcome))
 }

@@ -6,9 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::id::{LeaderEpoch, PartitionIndex, TopicId};
-use crate::metadata::command::{
-    Assignment, Clamp, CreateResult, CreateTopics, Created, Mode, NewTopic,
-};
+use crate::metadata::command::{Assignment, Clamp, CreateResult, CreateTopics, Created, NewTopic};
 use crate::metadata::controller::Broker;
 use crate::metadata::image::{Configs, Image};
 use crate::metadata::name::{self, CLUSTER_METADATA};
@@ -44,10 +42,7 @@ pub(super) fn decide(
         results.push(CreateResult { name: topic.name.clone(), result: creation.create(topic) });
     }
     results.extend(refused_by_name(&command.topics, &named));
-    match command.mode {
-        Mode::Apply => Ok((creation.records, results)),
-        Mode::ValidateOnly => Ok((Vec::new(), results)),
-    }
+    Ok((creation.records, results))
 }
 
 /// Bounds the partitions of a request before memory is spent on them.

@@ -3,7 +3,7 @@
 //! them, and loses what they keep.
 
 use crate::id::PartitionIndex;
-use crate::metadata::command::{Assignment, CreatePartitions, Growth, Mode};
+use crate::metadata::command::{Assignment, CreatePartitions, Growth};
 use crate::metadata::controller::{Broker, MAX_RECORDS};
 use crate::metadata::create::{check_assignments, first_state};
 use crate::metadata::image::Image;
@@ -23,9 +23,6 @@ pub(super) fn decide(
         Ok(())
     };
     let results = command.topics.iter().map(grow).collect();
-    if command.mode == Mode::ValidateOnly {
-        records.clear();
-    }
     (records, results)
 }
 

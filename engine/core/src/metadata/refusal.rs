@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::id::{ProducerId, TopicId};
 use crate::metadata::name::{CLUSTER_METADATA, NameFault};
-use crate::metadata::record::{BrokerId, ConfigResource, MAX_STRING};
+use crate::metadata::record::{BrokerId, MAX_STRING};
 
 /// Why a whole command was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,10 +188,8 @@ pub enum AlterRefusal {
         /// Bytes of the longer of the two.
         length: usize,
     },
-    /// `INVALID_REQUEST`: things of this kind have no configs that could be altered.
-    Resource(ConfigResource),
-    /// Not for clients: somebody else has altered them meanwhile. The caller begins anew.
-    Overtaken,
+    /// `POLICY_VIOLATION`: so many groups have configs of their own, and no more may.
+    TooManyGroups(usize),
 }
 
 impl fmt::Display for Refusal {
@@ -372,10 +370,10 @@ impl fmt::Display for AlterRefusal {
             AlterRefusal::TooLong { length } => {
                 write!(f, "a config of {length} bytes; names and values have at most {MAX_STRING}")
             }
-            AlterRefusal::Resource(resource) => {
-                write!(f, "{resource:?} has no configs that could be altered")
-            }
-            AlterRefusal::Overtaken => write!(f, "the configs have changed meanwhile; try again"),
+            AlterRefusal::TooManyGroups(limit) => write!(
+                f,
+                "{limit} groups have configs of their own, the most that may; delete those of some"
+            ),
         }
     }
 }

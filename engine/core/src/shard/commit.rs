@@ -266,7 +266,13 @@ impl Shard {
 
     fn commit_durable(&mut self, now: Now, slot: Slot, boundary: Boundary, fx: &mut Effects) {
         let Some(partition) = self.partitions.get_mut(&slot) else { return };
+        let before = partition.log.high_watermark().offset;
         partition.log.committed(boundary);
+        // Not only if somebody waits for an answer: what was cached when it was answered may have
+        // become unreadable since, because its topic asks for more now.
+        if partition.log.high_watermark().offset > before {
+            self.wakes.append(&mut partition.watchers);
+        }
         if partition.log.flushable() >= crate::limits::WORTH_FLUSHING {
             self.flusher.worth_flushing(slot);
         }

@@ -18,8 +18,9 @@ use crate::shard::message::{Answer, CallId, Message};
 use crate::shard::partition::{OwnerCall, Waiter};
 use crate::shard::request::{Append, AppendError, MetadataError};
 
-/// Records of several commands that become one batch.
-const RECORDS_TOGETHER: usize = 1000;
+/// Bytes of the records of several commands that become one batch. What one alone needs beyond
+/// that goes alone: if it is too much for the journal, only that one is refused.
+const BYTES_TOGETHER: usize = 64 << 10;
 
 /// A decided command, to be answered when its records are durable and published.
 #[derive(Debug)]
@@ -57,19 +58,19 @@ impl ControllerSeat {
         ControllerSeat { controller, waiting: VecDeque::new(), stage: Stage::Idle }
     }
 
-    /// Decides the commands that wait, as many as make no more records than go together; the others
-    /// wait for the next time.
+    /// Decides the commands that wait, as many as make no more records than go together; the
+    /// others wait for the next time.
     fn take_decided(&mut self) -> Vec<(OwnerCall, metadata::Decision)> {
         let commands: Vec<Command> = self.waiting.iter().map(|(_, c)| c.clone()).collect();
         let decided = match self.controller.decide_all(&commands) {
             Ok(decided) => decided,
             Err(error) => unreachable!("decisions are replayable: {error}"),
         };
-        let mut records = 0;
+        let mut bytes = 0;
         let together = decided.iter().take_while(|decision| {
-            let first = records == 0;
-            records += decision.records.len();
-            first || records <= RECORDS_TOGETHER
+            let first = bytes == 0;
+            bytes += decision.records.iter().map(|record| record.encode().len()).sum::<usize>();
+            first || bytes <= BYTES_TOGETHER
         });
         let count = together.count();
         let calls = self.waiting.drain(..count).map(|(call, _)| call);

@@ -8,10 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use corelog_engine::metadata::command::{AlterConfigs, Alteration, Mode};
+use corelog_engine::metadata::command::{AlterConfigs, Alteration, Altered, Configured, Mode};
 use corelog_engine::metadata::image::Configs;
-use corelog_engine::metadata::record::ConfigResource;
-use corelog_engine::metadata::refusal::AlterRefusal;
 use corelog_engine::metadata::{Command, Image, Outcome, name};
 use corelog_engine::shard::request::{Reply, Request};
 use corelog_wire::error_code::ErrorCode;
@@ -23,8 +21,11 @@ use crate::broker::resource::{BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, TOPI
 use crate::broker::translate::{self, Told};
 use crate::config::alteration::{self, Change};
 use crate::config::setting::Setting;
-use crate::config::topic::TopicConfig;
+use crate::config::topic::{self, TopicConfig};
 use crate::config::{group, table};
+
+/// The most groups that may have settings of their own: nothing else bounds their names.
+const GROUPS: usize = 100_000;
 
 /// A resource, and what it is to become.
 pub(crate) struct Wanted {
@@ -43,7 +44,7 @@ pub(crate) enum Changes {
 }
 
 /// What became of one resource.
-pub(crate) type Altered = Result<(), Told>;
+pub(crate) type Verdict = Result<(), Told>;
 
 /// Alters what can be altered, and says what became of each.
 pub(crate) async fn alter(
@@ -57,7 +58,7 @@ pub(crate) async fn alter(
         true => Some(Err(invalid("Each resource must appear at most once."))),
         false => check(&node, one).err().map(Err),
     };
-    let mut results: Vec<Option<Altered>> = wanted.iter().map(check).collect();
+    let mut results: Vec<Option<Verdict>> = wanted.iter().map(check).collect();
     while results.iter().any(Option::is_none) {
         attempt(&node, &wanted, mode, &mut results).await;
     }
@@ -79,7 +80,7 @@ fn named_twice(wanted: &[Wanted]) -> BTreeSet<(i8, Str)> {
 }
 
 /// Says which settings have no value where they need one.
-pub(crate) fn refuse_nulls(names: &[&str]) -> Altered {
+pub(crate) fn refuse_nulls(names: &[&str]) -> Verdict {
     match names {
         [] => Ok(()),
         names => Err(invalid(format!("Null value not supported for : {}", names.join(", ")))),
@@ -87,7 +88,7 @@ pub(crate) fn refuse_nulls(names: &[&str]) -> Altered {
 }
 
 /// What is wrong with a request whatever is set now.
-fn check(node: &Node, wanted: &Wanted) -> Altered {
+fn check(node: &Node, wanted: &Wanted) -> Verdict {
     let names: Vec<&str> = match wanted.changes.as_ref().map_err(Told::clone)? {
         Changes::Some(changes) => changes.iter().map(|(name, _)| name.as_str()).collect(),
         Changes::All(configs) => configs.iter().map(|(name, _)| name.as_str()).collect(),
@@ -118,7 +119,7 @@ fn check(node: &Node, wanted: &Wanted) -> Altered {
 
 /// Alters those that have no result yet, against the image as it is now. Those that somebody else
 /// has altered meanwhile have none after that either.
-async fn attempt(node: &Node, wanted: &[Wanted], mode: Mode, results: &mut [Option<Altered>]) {
+async fn attempt(node: &Node, wanted: &[Wanted], mode: Mode, results: &mut [Option<Verdict>]) {
     let image = node.image();
     let (mut places, mut alterations) = (Vec::new(), Vec::new());
     for (place, one) in wanted.iter().enumerate() {
@@ -136,13 +137,14 @@ async fn attempt(node: &Node, wanted: &[Wanted], mode: Mode, results: &mut [Opti
     if places.is_empty() {
         return;
     }
-    let command = Command::AlterConfigs(AlterConfigs { alterations, mode });
+    let command = AlterConfigs { alterations, mode, max_groups: GROUPS };
+    let command = Command::AlterConfigs(command);
     match node.shard.submit(Request::Metadata(command)).await {
         Reply::Metadata(Ok(Outcome::Altered(altered))) => {
             for (place, altered) in places.into_iter().zip(altered) {
                 results[place] = match altered {
-                    Ok(()) => Some(Ok(())),
-                    Err(AlterRefusal::Overtaken) => None,
+                    Ok(Altered::Done) => Some(Ok(())),
+                    Ok(Altered::Overtaken) => None,
                     Err(refusal) => Some(Err(translate::alter(&refusal))),
                 };
             }
@@ -161,20 +163,23 @@ async fn attempt(node: &Node, wanted: &[Wanted], mode: Mode, results: &mut [Opti
 fn alteration(node: &Node, image: &Image, wanted: &Wanted) -> Result<Alteration, Told> {
     let name: Arc<str> = Arc::from(&wanted.resource_name[..]);
     let changes = wanted.changes.as_ref().map_err(Told::clone)?;
+    let config = &node.config;
     let refused = |why: String| Told::new(ErrorCode::InvalidConfig, why);
-    let (resource, from, to) = if wanted.resource_type == GROUP {
+    let (of, from, to) = if wanted.resource_type == GROUP {
         let from = image.group_configs(&name).cloned().unwrap_or_default();
         let to = after(table::find_group, &from, changes)?;
-        group::validate(&node.config, &to).map_err(|error| refused(error.to_string()))?;
-        (ConfigResource::Group, from, to)
+        let counting = counting(&to, changes, |name, value| group::accepts(config, name, value));
+        group::validate(config, &counting).map_err(|error| refused(error.to_string()))?;
+        (Configured::Group(name), from, to)
     } else {
         // That there is no such topic is said by the controller, after what is wrong with configs.
         let from = image.topic(&name).map(|topic| topic.configs.clone()).unwrap_or_default();
         let to = after(table::find_topic, &from, changes)?;
-        TopicConfig::validate(&node.config, &to).map_err(|error| refused(error.to_string()))?;
-        (ConfigResource::Topic, from, to)
+        let counting = counting(&to, changes, |name, value| topic::accepts(config, name, value));
+        TopicConfig::validate(config, &counting).map_err(|error| refused(error.to_string()))?;
+        (Configured::Topic(name), from, to)
     };
-    Ok(Alteration { resource, name, from, to: Arc::new(to) })
+    Ok(Alteration { of, from, to: Arc::new(to) })
 }
 
 fn after(
@@ -189,7 +194,23 @@ fn after(
     }
 }
 
-fn response(wanted: Wanted, result: Altered) -> AlterConfigsResourceResponse {
+/// What is to be checked: without what was accepted once, by this program or another, would not be
+/// now, and is not touched. It does not count, and must not keep anything else from being altered.
+fn counting(
+    to: &BTreeMap<String, String>,
+    changes: &Changes,
+    accepts: impl Fn(&str, &str) -> bool,
+) -> BTreeMap<String, String> {
+    let is_touched = |name: &str| match changes {
+        Changes::Some(changes) => changes.iter().any(|(changed, _)| changed == name),
+        Changes::All(_) => true,
+    };
+    let counts = |name: &str, value: &str| is_touched(name) || accepts(name, value);
+    let pairs = to.iter().filter(|(name, value)| counts(name, value));
+    pairs.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn response(wanted: Wanted, result: Verdict) -> AlterConfigsResourceResponse {
     let told = result.err();
     AlterConfigsResourceResponse {
         error_code: told.as_ref().map_or(ErrorCode::None, |told| told.code),

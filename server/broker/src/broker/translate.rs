@@ -8,6 +8,10 @@ use corelog_engine::shard::request::{AppendError, MetadataError, ReadError};
 use corelog_wire::error_code::ErrorCode;
 use corelog_wire::text::Str;
 
+/// Bytes of a message, more or less: it may repeat what a client sent, and a response's strings
+/// have an end.
+const MESSAGE: usize = 2000;
+
 /// A code with what a client should be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Told {
@@ -17,7 +21,12 @@ pub(crate) struct Told {
 
 impl Told {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Told {
-        Told { code, message: Some(Str::from(message.into())) }
+        let mut message: String = message.into();
+        if message.len() > MESSAGE {
+            message.truncate(message.floor_char_boundary(MESSAGE));
+            message.push('…');
+        }
+        Told { code, message: Some(Str::from(message)) }
     }
 
     /// A code whose cause and remedy are always the same.
@@ -141,6 +150,10 @@ pub(crate) fn read(error: ReadError) -> ErrorCode {
 pub(crate) fn metadata(error: &MetadataError) -> Told {
     match error {
         MetadataError::Refused(refusal) => command(refusal),
+        MetadataError::Unwritten(AppendError::TooLarge { max }) => Told::new(
+            ErrorCode::PolicyViolation,
+            format!("This needs more than {max} bytes of metadata at once; ask in several steps."),
+        ),
         MetadataError::Unwritten(error) => append(error),
     }
 }
@@ -201,8 +214,7 @@ pub(crate) fn alter(refusal: &AlterRefusal) -> Told {
     let code = match refusal {
         AlterRefusal::UnknownTopic(_) => ErrorCode::UnknownTopicOrPartition,
         AlterRefusal::TooLong { .. } => ErrorCode::InvalidConfig,
-        AlterRefusal::Resource(_) => ErrorCode::InvalidRequest,
-        AlterRefusal::Overtaken => ErrorCode::UnknownServerError,
+        AlterRefusal::TooManyGroups(_) => ErrorCode::PolicyViolation,
     };
     Told::new(code, refusal.to_string())
 }

@@ -218,16 +218,28 @@ const GROUPS: &[Setting] = &[
         .doc("How often members of consumer groups are told to send heartbeats."),
     row("group.consumer.min.session.timeout.ms", int(1, INT_MAX).of(Unit::Millis))
         .default("45s")
-        .doc("The least `consumer.session.timeout.ms` that a group may have of its own."),
+        .doc(
+            "The least `group.consumer.session.timeout.ms`, and the least \
+             `consumer.session.timeout.ms` of a group's own.",
+        ),
     row("group.consumer.max.session.timeout.ms", int(1, INT_MAX).of(Unit::Millis))
         .default("1m")
-        .doc("The greatest `consumer.session.timeout.ms` that a group may have of its own."),
+        .doc(
+            "The greatest `group.consumer.session.timeout.ms`, and the greatest \
+             `consumer.session.timeout.ms` of a group's own.",
+        ),
     row("group.consumer.min.heartbeat.interval.ms", int(1, INT_MAX).of(Unit::Millis))
         .default("5s")
-        .doc("The least `consumer.heartbeat.interval.ms` that a group may have of its own."),
+        .doc(
+            "The least `group.consumer.heartbeat.interval.ms`, and the least \
+             `consumer.heartbeat.interval.ms` of a group's own.",
+        ),
     row("group.consumer.max.heartbeat.interval.ms", int(1, INT_MAX).of(Unit::Millis))
         .default("15s")
-        .doc("The greatest `consumer.heartbeat.interval.ms` that a group may have of its own."),
+        .doc(
+            "The greatest `group.consumer.heartbeat.interval.ms`, and the greatest \
+             `consumer.heartbeat.interval.ms` of a group's own.",
+        ),
     row("group.consumer.max.size", int(1, INT_MAX).of(Unit::Count))
         .default("2147483647")
         .doc("The most members of a consumer group."),
@@ -249,10 +261,16 @@ const GROUPS: &[Setting] = &[
         .doc("The least time between two assignments of a consumer group (KIP-1263)."),
     row("group.consumer.min.assignment.interval.ms", int(0, INT_MAX).of(Unit::Millis))
         .default("0")
-        .doc("The least `consumer.assignment.interval.ms` that a group may have of its own."),
+        .doc(
+            "The least `group.consumer.assignment.interval.ms`, and the least \
+             `consumer.assignment.interval.ms` of a group's own.",
+        ),
     row("group.consumer.max.assignment.interval.ms", int(0, INT_MAX).of(Unit::Millis))
         .default("15s")
-        .doc("The greatest `consumer.assignment.interval.ms` that a group may have of its own."),
+        .doc(
+            "The greatest `group.consumer.assignment.interval.ms`, and the greatest \
+             `consumer.assignment.interval.ms` of a group's own.",
+        ),
     row("offset.metadata.max.bytes", int(0, INT_MAX).of(Unit::Bytes))
         .default("4KiB")
         .doc("The longest text that may be committed with an offset."),

@@ -65,34 +65,49 @@ pub(crate) fn validate(
 ) -> Result<(), GroupConfigError> {
     let mut own = BTreeMap::new();
     for (name, text) in overrides {
-        let setting = table::find_group(name);
-        let setting = setting.ok_or_else(|| GroupConfigError::UnknownName(name.clone()))?;
-        own.insert(setting.name, parse(setting, text)?);
+        own.insert(name.as_str(), checked(config, name, text)?);
     }
-    let settings = &config.groups.coordinator.consumer;
     let time = |name: &str| match own.get(name) {
         Some(Value::Number(value)) => Some(*value),
         _ => None,
     };
-    for (name, bounds) in [
-        (SESSION_CONFIG, &settings.bounds.session),
-        (HEARTBEAT_CONFIG, &settings.bounds.heartbeat),
-        (ASSIGNMENT_INTERVAL_CONFIG, &settings.bounds.assignment_interval),
-    ] {
-        let allowed = i64::from(*bounds.start())..=i64::from(*bounds.end());
-        if let Some(value) = time(name).filter(|value| !allowed.contains(value)) {
-            return Err(GroupConfigError::OutOfBounds { name, value, bounds: bounds.clone() });
-        }
-    }
     let (session, heartbeat) = (time(SESSION_CONFIG), time(HEARTBEAT_CONFIG));
     if session.is_none() && heartbeat.is_none() {
         return Ok(());
     }
-    let session = session.unwrap_or(settings.times.session_ms.into());
-    let heartbeat = heartbeat.unwrap_or(settings.times.heartbeat_ms.into());
+    let times = &config.groups.coordinator.consumer.times;
+    let session = session.unwrap_or(times.session_ms.into());
+    let heartbeat = heartbeat.unwrap_or(times.heartbeat_ms.into());
     match heartbeat < session {
         true => Ok(()),
         false => Err(GroupConfigError::BeatsTooSlow { heartbeat, session }),
+    }
+}
+
+/// Whether a group may set this, as far as one value alone can tell.
+#[must_use]
+pub(crate) fn accepts(config: &Config, name: &str, text: &str) -> bool {
+    checked(config, name, text).is_ok()
+}
+
+fn checked(config: &Config, name: &str, text: &str) -> Result<Value, GroupConfigError> {
+    let setting = table::find_group(name);
+    let setting = setting.ok_or_else(|| GroupConfigError::UnknownName(name.to_owned()))?;
+    let value = parse(setting, text)?;
+    let bounds = &config.groups.coordinator.consumer.bounds;
+    let bounds = match setting.name {
+        SESSION_CONFIG => &bounds.session,
+        HEARTBEAT_CONFIG => &bounds.heartbeat,
+        ASSIGNMENT_INTERVAL_CONFIG => &bounds.assignment_interval,
+        _ => return Ok(value),
+    };
+    let allowed = i64::from(*bounds.start())..=i64::from(*bounds.end());
+    match value {
+        Value::Number(value) if !allowed.contains(&value) => {
+            let (name, bounds) = (setting.name, bounds.clone());
+            Err(GroupConfigError::OutOfBounds { name, value, bounds })
+        }
+        value => Ok(value),
     }
 }
 

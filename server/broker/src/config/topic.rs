@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::broker::Config;
 use super::conflict::BatchLimit;
 use super::table;
-use super::topic_values::TopicValues;
+use super::topic_values::{TopicValues, own_value};
 use super::value::{Invalid, Value};
 
 /// What a topic's settings mean. Those that have no effect are not here.
@@ -203,6 +203,12 @@ impl TopicConfig {
         let (values, errors) = TopicValues::new(config.settings(), overrides);
         (values.typed(), errors)
     }
+}
+
+/// Whether a topic may set this, as far as one value alone can tell.
+#[must_use]
+pub(crate) fn accepts(config: &Config, name: &str, text: &str) -> bool {
+    own_value(config.settings(), name, text).is_ok()
 }
 
 /// The entries of a request, or the names of those that have no value.

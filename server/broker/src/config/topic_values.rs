@@ -79,7 +79,7 @@ pub(super) fn inherited(settings: &Settings, setting: &Setting) -> Option<Value>
     setting.default_value()
 }
 
-fn own_value(
+pub(super) fn own_value(
     settings: &Settings,
     name: &str,
     text: &str,

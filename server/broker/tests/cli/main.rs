@@ -1,8 +1,10 @@
 //! The binary as people use it: started, asked, stopped, and told wrong things.
 
 mod broker;
+mod configs;
 mod groups;
 mod member;
+mod wire;
 
 use std::fs;
 use std::net::TcpListener;

@@ -1,22 +1,19 @@
 //! A member of a group: a connection that joins, and leaves when it is told to.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
-use corelog_wire::api::Request;
 use corelog_wire::error_code::ErrorCode;
-use corelog_wire::header::{decode_response, encode_request};
 use corelog_wire::messages::consumer_group_heartbeat::ConsumerGroupHeartbeatRequest;
 use corelog_wire::messages::find_coordinator::FindCoordinatorRequest;
 use corelog_wire::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
 use corelog_wire::messages::leave_group::LeaveGroupRequest;
 use corelog_wire::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
 
+use crate::wire::Connection;
+
 /// Longer than any test.
 const PATIENCE_MS: i32 = 300_000;
 
 pub(crate) struct Member {
-    stream: TcpStream,
+    connection: Connection,
     group: &'static str,
     pub(crate) id: String,
     is_classic: bool,
@@ -28,7 +25,7 @@ impl Member {
         let mut member = Member::connect(address, group, true);
         // No topics of its own, no user data.
         let metadata = b"\0\0\0\0\0\0\xff\xff\xff\xff";
-        let joined = member.call(
+        let joined = member.connection.call(
             3,
             &JoinGroupRequest {
                 group_id: group.into(),
@@ -44,7 +41,7 @@ impl Member {
         );
         assert_eq!(joined.error_code, ErrorCode::None);
         member.id = joined.member_id.to_string();
-        let synced = member.call(
+        let synced = member.connection.call(
             2,
             &SyncGroupRequest {
                 group_id: group.into(),
@@ -81,16 +78,16 @@ impl Member {
         }
         let (group_id, member_id) = (self.group.into(), self.id.as_str().into());
         let leaves = LeaveGroupRequest { group_id, member_id, ..Default::default() };
-        assert_eq!(self.call(1, &leaves).error_code, ErrorCode::None);
+        assert_eq!(self.connection.call(1, &leaves).error_code, ErrorCode::None);
     }
 
     fn connect(address: &str, group: &'static str, is_classic: bool) -> Member {
-        let stream = TcpStream::connect(address).expect("a broker");
-        let mut member = Member { stream, group, id: String::new(), is_classic };
+        let connection = Connection::open(address);
+        let mut member = Member { connection, group, id: String::new(), is_classic };
         // Makes the topic that keeps groups, if there is none yet.
         let coordinator_keys = vec![group.into()];
         let finds = FindCoordinatorRequest { coordinator_keys, ..Default::default() };
-        assert_eq!(member.call(4, &finds).coordinators[0].error_code, ErrorCode::None);
+        assert_eq!(member.connection.call(4, &finds).coordinators[0].error_code, ErrorCode::None);
         member
     }
 
@@ -98,18 +95,7 @@ impl Member {
         let (group_id, member_id) = (self.group.into(), self.id.as_str().into());
         let request =
             ConsumerGroupHeartbeatRequest { group_id, member_id, member_epoch, ..request };
-        let answer = self.call(1, &request);
+        let answer = self.connection.call(1, &request);
         assert_eq!(answer.error_code, ErrorCode::None, "{answer:?}");
-    }
-
-    fn call<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
-        let frame = encode_request(version, 0, Some("test"), request).expect("encodes");
-        let bytes = frame.into_bytes().expect("no holes");
-        self.stream.write_all(&bytes).expect("a reader");
-        let mut size = [0; 4];
-        self.stream.read_exact(&mut size).expect("a frame");
-        let mut frame = vec![0; u32::from_be_bytes(size) as usize];
-        self.stream.read_exact(&mut frame).expect("a whole frame");
-        decode_response(frame.into(), version).expect("a response").1
     }
 }

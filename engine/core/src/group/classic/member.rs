@@ -49,7 +49,10 @@ impl Member {
 
     /// Takes over what a member says of itself when it joins again.
     pub(crate) fn update(&mut self, request: &JoinRequest) {
-        self.client_software.clone_from(&request.client_software);
+        // The rest of who it is stays as it was, as in Kafka: a static member that comes back from
+        // elsewhere is not told to be both.
+        let same = self.client_id == request.client_id && self.client_host == request.client_host;
+        self.client_software = if same { request.client_software.clone() } else { "".into() };
         self.protocols.clone_from(&request.protocols);
         self.session_ms = request.session_ms;
         self.rebalance_ms = request.rebalance_ms;

@@ -10,6 +10,7 @@ fn a_groups_own_times_count_within_the_brokers_bounds() {
     let table = [
         // The config, its value, then session, heartbeat and interval.
         (SESSION_CONFIG, "50000", (50_000, 5_000, 0)),
+        (SESSION_CONFIG, " 50000 ", (50_000, 5_000, 0)),
         (SESSION_CONFIG, "10", (45_000, 5_000, 0)),
         (SESSION_CONFIG, "60001", (60_000, 5_000, 0)),
         (HEARTBEAT_CONFIG, "6000", (45_000, 6_000, 0)),

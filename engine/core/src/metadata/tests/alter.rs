@@ -7,7 +7,7 @@ use super::decide::{controller, create, topic};
 use crate::metadata::command::*;
 use crate::metadata::controller::Controller;
 use crate::metadata::image::Configs;
-use crate::metadata::record::{ConfigResource, MAX_STRING, Record};
+use crate::metadata::record::{MAX_STRING, Record};
 use crate::metadata::refusal::AlterRefusal;
 
 fn configs(pairs: &[(&str, &str)]) -> Configs {
@@ -17,15 +17,19 @@ fn configs(pairs: &[(&str, &str)]) -> Configs {
 
 type Pairs<'a> = &'a [(&'a str, &'a str)];
 
-fn alteration(resource: ConfigResource, name: &str, from: Pairs<'_>, to: Pairs<'_>) -> Alteration {
-    Alteration { resource, name: name.into(), from: configs(from), to: configs(to) }
+fn topic_to(name: &str, from: Pairs<'_>, to: Pairs<'_>) -> Alteration {
+    Alteration { of: Configured::Topic(name.into()), from: configs(from), to: configs(to) }
+}
+
+fn group_to(name: &str, from: Pairs<'_>, to: Pairs<'_>) -> Alteration {
+    Alteration { of: Configured::Group(name.into()), from: configs(from), to: configs(to) }
 }
 
 fn alter(alterations: Vec<Alteration>, mode: Mode) -> Command {
-    Command::AlterConfigs(AlterConfigs { alterations, mode })
+    Command::AlterConfigs(AlterConfigs { alterations, mode, max_groups: 3 })
 }
 
-fn apply(controller: &mut Controller, alteration: Alteration) -> Result<(), AlterRefusal> {
+fn apply(controller: &mut Controller, alteration: Alteration) -> Result<Altered, AlterRefusal> {
     let decision = controller.decide(&alter(vec![alteration], Mode::Apply));
     controller.replay(&decision.records).unwrap();
     match decision.outcome {
@@ -37,26 +41,26 @@ fn apply(controller: &mut Controller, alteration: Alteration) -> Result<(), Alte
 #[test]
 fn only_who_knows_what_is_set_may_change_it() {
     let long = "v".repeat(MAX_STRING + 1);
-    let (topic, group) = (ConfigResource::Topic, ConfigResource::Group);
     let length = MAX_STRING + 1;
     let table = [
-        (alteration(topic, "plain", &[], &[("a", "1")]), Ok(())),
-        (alteration(topic, "plain", &[("a", "1")], &[]), Err(AlterRefusal::Overtaken)),
-        (alteration(topic, "none", &[], &[]), Err(AlterRefusal::UnknownTopic("none".into()))),
-        (alteration(topic, "plain", &[], &[("a", &long)]), Err(AlterRefusal::TooLong { length })),
-        (alteration(group, "g", &[], &[("a", "1")]), Ok(())),
-        (alteration(group, "g", &[("a", "1")], &[]), Err(AlterRefusal::Overtaken)),
-        (
-            alteration(ConfigResource::Broker, "7", &[], &[]),
-            Err(AlterRefusal::Resource(ConfigResource::Broker)),
-        ),
+        (topic_to("plain", &[], &[("a", "1")]), Ok(Altered::Done)),
+        (topic_to("plain", &[("a", "1")], &[]), Ok(Altered::Overtaken)),
+        (topic_to("none", &[], &[]), Err(AlterRefusal::UnknownTopic("none".into()))),
+        (topic_to("none", &[], &[("a", &long)]), Err(AlterRefusal::TooLong { length })),
+        (topic_to("plain", &[], &[(&long, "1")]), Err(AlterRefusal::TooLong { length })),
+        (group_to("g", &[], &[("a", "1")]), Ok(Altered::Done)),
+        (group_to("g", &[("a", "1")], &[]), Ok(Altered::Overtaken)),
     ];
     for (alteration, expected) in table {
         let controller = controller();
         let decision = controller.decide(&alter(vec![alteration.clone()], Mode::Apply));
         let outcome = Ok(Outcome::Altered(vec![expected.clone()]));
         assert_eq!(decision.outcome, outcome, "{alteration:?}");
-        assert_eq!(decision.records.len(), usize::from(expected.is_ok()), "{alteration:?}");
+        assert_eq!(
+            decision.records.len(),
+            usize::from(expected == Ok(Altered::Done)),
+            "{alteration:?}"
+        );
         let dry = controller.decide(&alter(vec![alteration], Mode::ValidateOnly));
         assert_eq!((dry.outcome, dry.records), (outcome, Vec::new()));
     }
@@ -66,13 +70,12 @@ fn only_who_knows_what_is_set_may_change_it() {
 #[test]
 fn of_two_at_once_the_second_begins_anew() {
     let controller = controller();
-    let commands = ["a", "b"].map(|name| {
-        alter(vec![alteration(ConfigResource::Group, "g", &[], &[(name, "1")])], Mode::Apply)
-    });
+    let commands =
+        ["a", "b"].map(|name| alter(vec![group_to("g", &[], &[(name, "1")])], Mode::Apply));
     let decisions = controller.decide_all(&commands).unwrap();
     let outcomes: Vec<_> = decisions.into_iter().map(|decision| decision.outcome).collect();
     let altered = |result| Ok(Outcome::Altered(vec![result]));
-    assert_eq!(outcomes, [altered(Ok(())), altered(Err(AlterRefusal::Overtaken))]);
+    assert_eq!(outcomes, [altered(Ok(Altered::Done)), altered(Ok(Altered::Overtaken))]);
 }
 
 #[test]
@@ -83,7 +86,7 @@ fn what_changes_is_recorded_and_what_stays_is_not() {
     controller.replay(&decision.records).unwrap();
     let from = [("keep", "1"), ("drop", "2"), ("change", "3")];
     let to = [("keep", "1"), ("change", "4"), ("add", "5")];
-    let alteration = alteration(ConfigResource::Topic, "t", &from, &to);
+    let alteration = topic_to("t", &from, &to);
     let decision = controller.decide(&alter(vec![alteration], Mode::Apply));
     let told: Vec<_> = decision
         .records
@@ -105,9 +108,8 @@ fn what_changes_is_recorded_and_what_stays_is_not() {
 fn groups_have_configs() {
     let mut controller = controller();
     let topics_version = controller.image().topics_version();
-    let kind = ConfigResource::Group;
     for name in ["c", "a", "b"] {
-        apply(&mut controller, alteration(kind, name, &[], &[("x", name)])).unwrap();
+        apply(&mut controller, group_to(name, &[], &[("x", name)])).unwrap();
     }
     for name in ["a", "b", "c"] {
         assert_eq!(controller.image().group_configs(name), Some(&configs(&[("x", name)])));
@@ -115,8 +117,23 @@ fn groups_have_configs() {
     assert_eq!(controller.image().group_configs("d"), None);
     let names: Vec<&str> = controller.image().configured_groups().map(AsRef::as_ref).collect();
     assert_eq!(names, ["a", "b", "c"]);
-    apply(&mut controller, alteration(kind, "b", &[("x", "b")], &[])).unwrap();
+    apply(&mut controller, group_to("b", &[("x", "b")], &[])).unwrap();
     assert_eq!(controller.image().group_configs("b"), None);
     assert!(controller.image().group_configs("c").is_some());
     assert_eq!(controller.image().topics_version(), topics_version);
+}
+
+#[test]
+fn so_many_groups_have_configs_and_no_more() {
+    let mut controller = controller();
+    let first = |name| group_to(name, &[], &[("x", "1")]);
+    for name in ["a", "b"] {
+        apply(&mut controller, first(name)).unwrap();
+    }
+    let two = vec![first("c"), first("d"), group_to("a", &[("x", "1")], &[("x", "2")])];
+    let decision = controller.decide(&alter(two, Mode::Apply));
+    let refused = Err(AlterRefusal::TooManyGroups(3));
+    let expected = vec![Ok(Altered::Done), refused, Ok(Altered::Done)];
+    assert_eq!(decision.outcome, Ok(Outcome::Altered(expected)));
+    assert_eq!(decision.records.len(), 2);
 }

@@ -15,7 +15,7 @@ use crate::metadata::record::{
 };
 use crate::metadata::refusal::*;
 
-pub(super) const BROKER: Broker = Broker { id: BrokerId(7), directory: DirectoryId([9; 16]) };
+const BROKER: Broker = Broker { id: BrokerId(7), directory: DirectoryId([9; 16]) };
 
 /// `plain` with two partitions, `a.b` with one, and some producer ids given away.
 pub(super) fn controller() -> Controller {

@@ -42,7 +42,7 @@ fn listed(node: &Node, resource_type: i8) -> Vec<ConfigResource> {
     let names: Vec<String> = match resource_type {
         GROUP => image.configured_groups().map(ToString::to_string).collect(),
         TOPIC => image.topics().map(|topic| topic.name.to_string()).collect(),
-        BROKER | BROKER_LOGGER => vec![node.id().to_string()],
+        BROKER => vec![node.id().to_string()],
         _ => Vec::new(),
     };
     let resource = |name| ConfigResource { resource_name: Str::from(name), resource_type };

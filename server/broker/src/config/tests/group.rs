@@ -1,7 +1,7 @@
 //! A group's own settings: what is refused, and how they are shown.
 
 use super::super::describe::describe_group;
-use super::super::group::validate;
+use super::super::group::{accepts, validate};
 use super::super::table;
 use super::{map, properties, toml};
 
@@ -94,4 +94,18 @@ fn a_groups_settings_are_shown_with_where_they_come_from() {
     let own = [("consumer.session.timeout.ms", "60000")];
     let expected = format!("60000 8 consumer.session.timeout.ms/8 {broker}/4 {broker}/5");
     assert_eq!(shown(file, &own), [expected]);
+}
+
+#[test]
+fn one_value_alone_is_judged_by_its_own_bounds() {
+    let table = [
+        ("consumer.session.timeout.ms", "45000", true),
+        ("consumer.session.timeout.ms", "44999", false),
+        ("consumer.heartbeat.interval.ms", "15000", true),
+        ("consumer.heartbeat.interval.ms", "x", false),
+        ("share.session.timeout.ms", "45000", false),
+    ];
+    for (name, text, fine) in table {
+        assert_eq!(accepts(&toml(""), name, text), fine, "{name}={text}");
+    }
 }
