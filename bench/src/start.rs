@@ -19,6 +19,8 @@ use crate::units;
 
 /// Time for a broker to come to rest.
 const SETTLE: Duration = Duration::from_secs(3);
+/// Time for a broker to bring to the disk, in its own time, what it was filled with.
+const FLUSH: Duration = Duration::from_secs(30);
 /// Bytes of the records that partitions are filled with.
 const RECORD: u64 = 1024;
 /// What is produced immediately before a broker is killed.
@@ -75,7 +77,7 @@ pub(crate) fn run(args: &StartArgs) -> Result<(), Failure> {
     idling(&mut report, ["first start: idle memory", "first start: idle cpu"], idle);
     let topic = TopicArgs::of(&launch.address, FILL_TOPIC, args.partitions);
     fill_each(&Topic::prepare(&topic)?, args.fill)?;
-    let filled = Idle::watch(broker.pid(), SETTLE, args.idle)?;
+    let filled = Idle::watch(broker.pid(), FLUSH, args.idle)?;
     idling(&mut report, ["filled: idle memory", "filled: idle cpu"], filled);
     let each = filled.resident.saturating_sub(idle.resident) / u64::from(args.partitions.max(1));
     report.reading("filled: memory per partition", each as f64 / 1024.0, "KiB");

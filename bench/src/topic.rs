@@ -93,6 +93,9 @@ impl Topic {
         if matches!(found, Err(ClientError::Refused { code, .. }) if code == UNKNOWN) {
             create(&mut connection, args)?;
             found = persist(|| find(&mut connection, args));
+        } else if found.is_err() {
+            // After a restart leaders come up one after the other.
+            found = persist(|| find(&mut connection, args));
         }
         let topic = found?.checked(args)?;
         for share in topic.shares(topic.leaders())? {
