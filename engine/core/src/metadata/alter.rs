@@ -16,7 +16,7 @@ pub(super) fn decide(
 ) -> (Vec<Record>, Vec<Result<Altered, AlterRefusal>>) {
     let mut records = Vec::new();
     // Those that have configs, with those that get their first ones here.
-    let mut groups = image.configured_groups().count();
+    let mut groups = image.configured_group_count();
     let results = command.alterations.iter().map(|alteration| {
         check_lengths(&alteration.to)?;
         if *alteration.from != *present(image, &alteration.of)? {

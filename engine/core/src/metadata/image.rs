@@ -138,6 +138,12 @@ impl Image {
         self.groups.iter().map(|(name, _)| name)
     }
 
+    /// How many groups have configs of their own.
+    #[must_use]
+    pub fn configured_group_count(&self) -> usize {
+        self.groups.len()
+    }
+
     /// How many partitions all topics have together.
     #[must_use]
     pub fn partition_count(&self) -> u64 {

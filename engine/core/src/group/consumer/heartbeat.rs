@@ -127,8 +127,8 @@ impl ConsumerGroup {
         let known = self.members.get(id).map(|member| member.metadata.clone());
         let is_new = known.is_none();
         let metadata = said(known.clone().unwrap_or_default(), request);
-        self.hear_software(id, &request.client_software);
         if known.as_ref() == Some(&metadata) {
+            self.hear_software(id, &request.client_software);
             self.refresh(None, turn);
             return Ok(false);
         }
