@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Subcommand, ValueEnum};
 
 use super::output::complain;
-use super::start::{environment, host_name};
+use super::start::{environment, host_name, unknown_names};
 use crate::config::check;
 use crate::config::list::{ListFormat, list};
 use crate::config::load::{ConfigFile, Flags, Loaded, Mode, Sources, load};
@@ -26,6 +26,9 @@ pub(super) enum Command {
     Check {
         /// TOML, or a Kafka server.properties as it is
         file: PathBuf,
+        /// Refuse a server.properties with names that neither Kafka nor Corelog has
+        #[arg(long)]
+        strict: bool,
     },
 }
 
@@ -46,8 +49,8 @@ pub(super) fn run(command: Command) -> ExitCode {
             };
             print(&list(format))
         }
-        Command::Check { file } => {
-            let outcome = outcome(&file);
+        Command::Check { file, strict } => {
+            let outcome = outcome(&file, strict);
             let report = check::report(&outcome);
             match outcome {
                 Ok(_) => print(&report),
@@ -60,11 +63,12 @@ pub(super) fn run(command: Command) -> ExitCode {
     }
 }
 
-fn outcome(file: &Path) -> Result<Loaded, Rejected> {
+fn outcome(file: &Path, strict: bool) -> Result<Loaded, Rejected> {
     load(&Sources {
         mode: Mode::Production,
         file: Some(ConfigFile::read(file)?),
         environment: environment(),
+        unknown: unknown_names(strict),
         flags: Flags::default(),
         host_name: host_name(),
     })

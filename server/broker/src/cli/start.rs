@@ -7,7 +7,9 @@ use clap::Args;
 
 use super::client::BOOTSTRAP_VARIABLE;
 use super::output::complain;
-use crate::config::load::{CONFIG_FILE_VARIABLE, ConfigFile, Flags, Mode, Sources, load};
+use crate::config::load::{
+    CONFIG_FILE_VARIABLE, ConfigFile, Flags, Mode, Sources, UnknownNames, load,
+};
 use crate::config::problem::Rejected;
 use crate::daemon::{self, MISCONFIGURED};
 
@@ -33,6 +35,9 @@ pub(super) struct Arguments {
     /// For trying things out on one machine: advertises localhost, clamps replication
     #[arg(long)]
     dev: bool,
+    /// Refuse a server.properties with names that neither Kafka nor Corelog has
+    #[arg(long)]
+    strict: bool,
     /// Any setting of `corelog config list`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -47,14 +52,23 @@ pub(super) fn run(arguments: Arguments) -> ExitCode {
 }
 
 fn sources(arguments: Arguments) -> Result<Sources, Rejected> {
-    let Arguments { config, data_dir, listen, advertise, cores, dev, set } = arguments;
+    let Arguments { config, data_dir, listen, advertise, cores, dev, strict, set } = arguments;
     Ok(Sources {
         mode: if dev { Mode::Dev } else { Mode::Production },
         file: config.as_deref().map(ConfigFile::read).transpose()?,
         environment: environment(),
+        unknown: unknown_names(strict),
         flags: Flags { set, data_dir, listen, advertise, cores },
         host_name: host_name(),
     })
+}
+
+/// What `--strict` says.
+pub(super) fn unknown_names(strict: bool) -> UnknownNames {
+    match strict {
+        true => UnknownNames::Refused,
+        false => UnknownNames::Ignored,
+    }
 }
 
 /// There is no log yet: the level is one of the settings.

@@ -259,11 +259,8 @@ impl Config {
         let origin = self.settings.origin(name);
         let cut = self.settings.number(name) > largest && origin != Origin::Default;
         let largest = pretty(largest, Unit::Bytes);
-        cut.then(|| Notice {
-            origin,
-            name: name.to_owned(),
-            why: format!("memory.share.requests of memory.per.core allows {largest}"),
-        })
+        let why = || format!("memory.share.requests of memory.per.core allows {largest}");
+        cut.then(|| Notice::new(origin, name, why()))
     }
 
     /// Every value, with where it comes from.

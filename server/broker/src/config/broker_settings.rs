@@ -195,6 +195,12 @@ const CLIENTS: &[Setting] = &[
 ];
 
 const ASSIGNORS: Form = Form::OneOf(&["uniform", "range"]);
+const PROTOCOLS: Form = Form::OneOf(&["classic", "consumer", "share", "streams"]);
+/// Kafka 5.0 will have them so (KIP-1237).
+const ALWAYS_ON: Effect = Effect::Never(
+    "the classic protocol and that of KIP-848 are always on, share and streams groups are not \
+     served",
+);
 
 const GROUPS: &[Setting] = &[
     row("group.min.session.timeout.ms", int(0, INT_MAX).of(Unit::Millis))
@@ -271,6 +277,10 @@ const GROUPS: &[Setting] = &[
             "The greatest `group.consumer.assignment.interval.ms`, and the greatest \
              `consumer.assignment.interval.ms` of a group's own.",
         ),
+    row("group.coordinator.rebalance.protocols", Kind::List(PROTOCOLS))
+        .default("classic,consumer,streams")
+        .effect(ALWAYS_ON)
+        .doc("The protocols that groups may use."),
     row("offset.metadata.max.bytes", int(0, INT_MAX).of(Unit::Bytes))
         .default("4KiB")
         .doc("The longest text that may be committed with an offset."),

@@ -24,7 +24,8 @@ In TOML, `\"num.partitions\" = 3`, `num.partitions = 3` and `partitions = 3` und
 same. Sizes and times are numbers in the unit of the setting, or text with a suffix: `\"64MiB\"`,
 `\"7d\"`. Over the protocol numbers are digits, as in Kafka. The broker does not start with a
 setting that it does not know or a value that is not allowed, and says all that is wrong at once;
-`corelog config check` says it beforehand.
+`corelog config check` says it beforehand. Only in a `server.properties` a name that nobody knows is
+a warning, as in Kafka, and with `--strict` refused there, too.
 
 *At start* settings are read when the broker starts. *Live* ones can be altered over the protocol.
 ";
@@ -47,8 +48,8 @@ column. Bounds are the broker's `group.consumer.min.*` and `group.consumer.max.*
 const KAFKA_ONLY: &str = "
 ## Kafka's settings that are ignored
 
-A `server.properties` may contain these. Each is reported, and nothing else happens.
-A name that ends in a dot stands for all that begin so.
+A `server.properties` may contain these. A start names them in one line, `corelog config check` says
+why of each, and nothing else happens. A name that ends in a dot stands for all that begin so.
 ";
 
 const REFUSED: &str = "

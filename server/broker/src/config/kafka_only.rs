@@ -7,6 +7,8 @@
 pub(super) enum Verdict {
     /// It is not needed, and why.
     Ignored(&'static str),
+    /// It has no effect, and what has the effect that was meant.
+    Replaced(&'static str),
     /// The broker does not start with it, and why.
     Refused(&'static str),
 }
@@ -54,7 +56,7 @@ pub(super) const IGNORED: &[Ignored] = &[
         why: "the metadata log keeps itself small",
         names: "metadata.log.dir metadata.log.max.record.bytes.between.snapshots \
                 metadata.log.max.snapshot.interval.ms metadata.log.segment.bytes \
-                metadata.log.segment.ms metadata.max.retention.bytes metadata.max.retention.ms \
+                metadata.log.segment.min.bytes metadata.log.segment.ms metadata.max.retention.bytes metadata.max.retention.ms \
                 metadata.max.idle.interval.ms internal.metadata.log.segment.bytes \
                 internal.metadata.max.batch.size.in.bytes internal.metadata.delete.delay.millis",
     },
@@ -85,7 +87,7 @@ pub(super) const IGNORED: &[Ignored] = &[
         names: "log.flush.offset.checkpoint.interval.ms \
                 log.flush.start.offset.checkpoint.interval.ms \
                 replica.high.watermark.checkpoint.interval.ms log.initial.task.delay.ms \
-                log.dir.failure.timeout.ms cordoned.log.dirs controlled.shutdown.enable",
+                log.dir.failure.timeout.ms cordoned.log.dirs controlled.shutdown.",
     },
     Ignored {
         why: "logs are not compacted yet",
@@ -101,12 +103,14 @@ pub(super) const IGNORED: &[Ignored] = &[
                 replica.socket.timeout.ms replica.fetch.max.bytes replica.fetch.wait.max.ms \
                 replica.fetch.backoff.ms replica.fetch.min.bytes \
                 replica.fetch.response.max.bytes replica.selector.class \
+                replica.lag.max.messages eligible.leader.replicas.enable \
                 follower.fetch.last.tiered.offset.enable request.timeout.ms \
                 socket.connection.setup.timeout.ms socket.connection.setup.timeout.max.ms",
     },
     Ignored {
         why: "a partition has one replica, and what groups decide is durable when it is answered",
         names: "offsets.topic.replication.factor offsets.topic.compression.codec \
+                offsets.commit.required.acks \
                 offsets.commit.timeout.ms offsets.load.buffer.size \
                 group.coordinator.append.linger.ms group.coordinator.cached.buffer.max.bytes",
     },
@@ -115,9 +119,8 @@ pub(super) const IGNORED: &[Ignored] = &[
         names: "group.consumer.regex.refresh.interval.ms",
     },
     Ignored {
-        why: "the classic protocol and that of consumer groups are always on; streams groups are \
-              not served",
-        names: "group.coordinator.rebalance.protocols group.streams.session.timeout.ms \
+        why: "streams groups are not served",
+        names: "group.streams.session.timeout.ms \
                 group.streams.min.session.timeout.ms group.streams.max.session.timeout.ms \
                 group.streams.heartbeat.interval.ms group.streams.min.heartbeat.interval.ms \
                 group.streams.max.heartbeat.interval.ms group.streams.max.size \
@@ -128,18 +131,7 @@ pub(super) const IGNORED: &[Ignored] = &[
     },
     Ignored {
         why: "there are no share groups yet",
-        names: "group.share.session.timeout.ms group.share.min.session.timeout.ms \
-                group.share.max.session.timeout.ms group.share.heartbeat.interval.ms \
-                group.share.min.heartbeat.interval.ms group.share.max.heartbeat.interval.ms \
-                group.share.max.size group.share.assignors group.share.assignment.interval.ms \
-                group.share.min.assignment.interval.ms group.share.max.assignment.interval.ms \
-                group.share.initialize.retry.interval.ms group.share.delivery.count.limit \
-                group.share.max.delivery.count.limit group.share.min.delivery.count.limit \
-                group.share.record.lock.duration.ms group.share.min.record.lock.duration.ms \
-                group.share.max.record.lock.duration.ms group.share.partition.max.record.locks \
-                group.share.max.partition.max.record.locks \
-                group.share.min.partition.max.record.locks group.share.max.share.sessions \
-                group.share.persister.class.name share.coordinator.state.topic.num.partitions \
+        names: "group.share. share.coordinator.state.topic.num.partitions \
                 share.coordinator.state.topic.replication.factor \
                 share.coordinator.state.topic.min.isr \
                 share.coordinator.state.topic.segment.bytes \
@@ -189,13 +181,14 @@ pub(super) const IGNORED: &[Ignored] = &[
         why: "only PLAINTEXT listeners are served, and any other is refused",
         names: "sasl. ssl. listener.name. security.providers principal.builder.class \
                 connections.max.reauth.ms connection.failed.authentication.delay.ms \
-                delegation.token.secret.key delegation.token.max.lifetime.ms \
+                delegation.token.secret.key delegation.token.master.key \
+                delegation.token.max.lifetime.ms \
                 delegation.token.expiry.time.ms delegation.token.expiry.check.interval.ms \
                 super.users allow.everyone.if.no.acl.found",
     },
     Ignored {
         why: "there are no quotas",
-        names: "quota.window.num quota.window.size.seconds replication.quota.window.num \
+        names: "quota.producer.default quota.consumer.default quota.window.num quota.window.size.seconds replication.quota.window.num \
                 replication.quota.window.size.seconds \
                 alter.log.dirs.replication.quota.window.num \
                 alter.log.dirs.replication.quota.window.size.seconds controller.quota.window.num \
@@ -215,13 +208,33 @@ pub(super) const IGNORED: &[Ignored] = &[
         names: "zookeeper. broker.id.generation.enable reserved.broker.max.id \
                 inter.broker.protocol.version log.message.format.version \
                 log.message.timestamp.difference.max.ms log.message.downconversion.enable \
-                control.plane.listener.name leader.imbalance.per.broker.percentage \
+                control.plane.listener.name group.coordinator.new.enable leader.imbalance.per.broker.percentage \
                 password.encoder.",
+    },
+    Ignored {
+        why: "it is for a plug-in, or for another distribution of Kafka",
+        names: "confluent. strimzi. cruise.control. kafka.timeline. kafka.ganglia. \
+                kafka.graphite. external.kafka. prometheus.metrics.reporter. \
+                client.quota.callback.static.",
     },
     Ignored {
         why: "it is for testing Kafka",
         names: "unstable.api.versions.enable unstable.feature.versions.enable",
     },
+];
+
+/// Names that Kafka's broker does not have (any more), and the settings that do what they say.
+const REPLACED: [(&str, &str); 10] = [
+    ("port", "use `listeners`"),
+    ("host.name", "use `listeners`"),
+    ("advertised.port", "use `advertised.listeners`"),
+    ("advertised.host.name", "use `advertised.listeners`"),
+    ("log.cleanup.interval.mins", "use `log.retention.check.interval.ms`"),
+    ("max.request.size", "it is for producers; the broker's limit is `message.max.bytes`"),
+    ("buffer.memory", "it is for producers; a core of the broker has `memory.per.core`"),
+    ("fetch.message.max.bytes", "it is for consumers; the broker's limit is `fetch.max.bytes`"),
+    ("max.partition.fetch.bytes", "it is for consumers; the broker's limit is `fetch.max.bytes`"),
+    ("bootstrap.servers", "it is for clients; the broker has `listeners`"),
 ];
 
 /// Settings that name a Java class whose work would be missed.
@@ -247,6 +260,9 @@ pub(super) fn verdict(name: &str, value: &str) -> Option<Verdict> {
     }
     if name.starts_with("config.providers.") {
         return Some(Verdict::Ignored("values are not fetched from elsewhere"));
+    }
+    if let Some((_, instead)) = REPLACED.iter().find(|(replaced, _)| *replaced == name) {
+        return Some(Verdict::Replaced(instead));
     }
     IGNORED.iter().find(|group| group.has(name)).map(|group| Verdict::Ignored(group.why))
 }

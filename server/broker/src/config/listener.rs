@@ -148,10 +148,9 @@ pub(super) fn resolve(
         return Err(problems);
     }
     let listeners = opened.into_iter().map(|spec| listener(spec, &advertised, host_name)).collect();
-    let notice = |spec: ListenerSpec| Notice {
-        origin: settings.origin("listeners"),
-        name: "listeners".to_owned(),
-        why: format!("{} is for Kafka's controllers and is not opened", spec.name),
+    let notice = |spec: ListenerSpec| {
+        let why = format!("{} is for Kafka's controllers and is not opened", spec.name);
+        Notice::new(settings.origin("listeners"), "listeners", why)
     };
     Ok((listeners, for_controllers.into_iter().map(notice).collect()))
 }

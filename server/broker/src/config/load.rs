@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::broker::Config;
 use super::entry::Entry;
 use super::kafka_only::{self, Verdict};
-use super::problem::{Notice, Origin, Problem, Rejected, Wrong};
+use super::problem::{Detail, Notice, Origin, Problem, Rejected, Wrong};
 use super::setting::{Effect, Setting};
 use super::settings::{Assigned, Settings, Source};
 use super::value::{Dialect, Raw, Value};
@@ -16,6 +16,8 @@ use super::{properties, table, toml_file};
 
 /// How names in the environment begin.
 const ENVIRONMENT_PREFIX: &str = "CORELOG_";
+/// Some editors begin a file of UTF-8 with it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The variable that names the file; it is for whoever reads the command line.
 pub(crate) const CONFIG_FILE_VARIABLE: &str = "CORELOG_CONFIG";
 
@@ -30,6 +32,8 @@ pub(crate) struct Sources {
     pub environment: Vec<(String, String)>,
     /// The command line.
     pub flags: Flags,
+    /// What becomes of a name in a `server.properties` that nobody knows.
+    pub unknown: UnknownNames,
     /// The machine's name, which is advertised for listeners on every address.
     pub host_name: String,
 }
@@ -41,6 +45,16 @@ pub(crate) enum Mode {
     Production,
     /// Trying things out on one machine (`--dev`): advertises `localhost`, clamps replication.
     Dev,
+}
+
+/// What becomes of a name in a `server.properties` that neither Kafka nor Corelog has. In a source
+/// of our own it always stops the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UnknownNames {
+    /// It is ignored with a warning, as by Kafka, whose plug-ins have settings of their own.
+    Ignored,
+    /// It stops the start (`--strict`).
+    Refused,
 }
 
 /// The flags that are settings, as they were given.
@@ -94,6 +108,7 @@ impl ConfigFile {
         let name = path.display().to_string();
         let is_properties = path.extension().is_some_and(|extension| extension == "properties");
         let text = std::fs::read(path).map_err(|error| error.to_string()).and_then(|bytes| {
+            let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes).to_vec();
             match String::from_utf8(bytes) {
                 Ok(text) => Ok(text),
                 // Java reads these as Latin-1, in which a byte is a character.
@@ -134,7 +149,7 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Rejected> {
         loader.level(vec![dev_entry()], Strictness::OurNames);
     }
     if let Some(file) = &sources.file {
-        loader.file(file);
+        loader.file(file, sources.unknown);
     }
     let entries = loader.environment(&sources.environment);
     loader.level(entries, Strictness::OurNames);
@@ -155,6 +170,14 @@ enum Strictness {
     OurNames,
     /// Kafka's too: what only Kafka has is a notice.
     KafkaNames,
+    /// Any: what nobody has is a notice, too.
+    AnyNames,
+}
+
+impl Strictness {
+    fn is_for_kafka(self) -> bool {
+        self != Strictness::OurNames
+    }
 }
 
 struct Loader {
@@ -164,11 +187,15 @@ struct Loader {
 }
 
 impl Loader {
-    fn file(&mut self, file: &ConfigFile) {
+    fn file(&mut self, file: &ConfigFile, unknown: UnknownNames) {
         let ((entries, problems), strictness) = match file.format {
             Format::Toml => (toml_file::parse(&file.path, &file.text), Strictness::OurNames),
             Format::Properties => {
-                (properties::parse(&file.path, &file.text), Strictness::KafkaNames)
+                let strictness = match unknown {
+                    UnknownNames::Ignored => Strictness::AnyNames,
+                    UnknownNames::Refused => Strictness::KafkaNames,
+                };
+                (properties::parse(&file.path, &file.text), strictness)
             }
         };
         self.problems.extend(problems);
@@ -176,7 +203,10 @@ impl Loader {
     }
 
     /// Takes over the entries of one source, which is stronger than those before it.
-    fn level(&mut self, entries: Vec<Entry>, strictness: Strictness) {
+    fn level(&mut self, mut entries: Vec<Entry>, strictness: Strictness) {
+        if strictness.is_for_kafka() && entries.iter().any(|entry| entry.name == "log.dirs") {
+            entries.retain(|entry| !self.is_outranked(entry));
+        }
         let mut level: BTreeMap<&'static str, (String, Assigned)> = BTreeMap::new();
         for entry in entries {
             let Some(setting) = table::find_broker(&entry.name) else {
@@ -195,7 +225,7 @@ impl Loader {
                 && earlier.value != value
             {
                 // The same name twice is legal in a .properties file, and the later one counts.
-                if strictness == Strictness::KafkaNames && *spelling == entry.name {
+                if strictness.is_for_kafka() && *spelling == entry.name {
                     let why = format!("replaces the value at {}", earlier.origin);
                     self.notice(&entry.origin, &entry.name, why);
                 } else {
@@ -212,28 +242,37 @@ impl Loader {
         }
     }
 
+    /// As in Kafka, `log.dir` is read only where there is no `log.dirs`.
+    fn is_outranked(&mut self, entry: &Entry) -> bool {
+        let outranked = entry.name == "log.dir";
+        if outranked {
+            self.notice(&entry.origin, &entry.name, "ignored: `log.dirs` is set".to_owned());
+        }
+        outranked
+    }
+
     fn notice(&mut self, origin: &Origin, name: &str, why: String) {
-        self.notices.push(Notice { origin: origin.clone(), name: name.to_owned(), why });
+        self.notices.push(Notice::new(origin.clone(), name, why));
     }
 
     /// An entry that names no broker setting of ours.
     fn no_setting(&mut self, entry: Entry, strictness: Strictness) {
         let Entry { name, raw, origin } = entry;
         let wrong = match kafka_only::verdict(&name, &raw.to_string()) {
-            Some(Verdict::Ignored(why)) if strictness == Strictness::KafkaNames => {
-                return self.notice(&origin, &name, format!("ignored: {why}"));
+            Some(Verdict::Ignored(why)) if strictness.is_for_kafka() => {
+                let why = format!("ignored: {why}");
+                return self.notices.push(Notice { origin, name, why, detail: Detail::Name });
             }
-            Some(Verdict::Ignored(why)) => Wrong::KafkaOnly { name, why },
-            Some(Verdict::Refused(why)) => Wrong::Refused { name, why },
-            None => match table::find_topic(&name) {
-                Some(setting) => Wrong::TopicKey { name, instead: broker_default(setting) },
-                None => {
-                    let nearest = table::nearest(&name, known_names(strictness));
-                    let nearest = nearest.map(str::to_owned);
-                    Wrong::UnknownKey { name, nearest }
-                }
-            },
+            Some(Verdict::Ignored(why)) => Wrong::KafkaOnly { name: name.clone(), why },
+            Some(Verdict::Refused(why)) => Wrong::Refused { name: name.clone(), why },
+            Some(Verdict::Replaced(instead)) => Wrong::Replaced { name: name.clone(), instead },
+            None => unknown(name.clone(), strictness),
         };
+        if strictness == Strictness::AnyNames && !matches!(wrong, Wrong::Refused { .. }) {
+            let why =
+                format!("not a setting of brokers, and ignored as by Kafka; {}", wrong.remedy());
+            return self.notice(&origin, &name, why);
+        }
         self.problems.push(Problem { origin, wrong });
     }
 
@@ -329,6 +368,17 @@ impl Loader {
     }
 }
 
+/// What is wrong with a name that no broker has.
+fn unknown(name: String, strictness: Strictness) -> Wrong {
+    match table::find_topic(&name) {
+        Some(setting) => Wrong::TopicKey { name, instead: broker_default(setting) },
+        None => {
+            let nearest = table::nearest(&name, known_names(strictness)).map(str::to_owned);
+            Wrong::UnknownKey { name, nearest }
+        }
+    }
+}
+
 fn broker_default(setting: &Setting) -> Option<&'static str> {
     setting.scope.synonyms().first().map(|synonym| synonym.name)
 }
@@ -336,7 +386,7 @@ fn broker_default(setting: &Setting) -> Option<&'static str> {
 fn known_names(strictness: Strictness) -> impl Iterator<Item = &'static str> {
     let ours = table::broker()
         .flat_map(|row| std::iter::once(row.name).chain(row.aliases.iter().copied()));
-    let kafkas = kafka_only::names().filter(move |_| strictness == Strictness::KafkaNames);
+    let kafkas = kafka_only::names().filter(move |_| strictness.is_for_kafka());
     ours.chain(kafkas)
 }
 

@@ -49,6 +49,14 @@ impl Origin {
             Origin::DynamicBroker => Source::DynamicBroker,
         }
     }
+
+    /// The source as a whole: of a file, its path.
+    fn place(&self) -> String {
+        match self {
+            Origin::File { path, .. } => path.to_string(),
+            other => other.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -110,6 +118,14 @@ pub(crate) enum Wrong {
         name: String,
         /// Why not.
         why: &'static str,
+    },
+    /// A name that neither broker has, and whose purpose another has.
+    #[error("`{name}` is not a setting of the broker")]
+    Replaced {
+        /// As it was written.
+        name: String,
+        /// What to do instead.
+        instead: &'static str,
     },
     /// Kafka's setting that cannot be ignored.
     #[error("`{name}` cannot be honoured: {why}")]
@@ -200,6 +216,7 @@ impl Wrong {
                 format!("set its default for all topics: `{name}`")
             }
             Wrong::TopicKey { instead: None, .. } => "set it on the topic".to_owned(),
+            Wrong::Replaced { instead, .. } => (*instead).to_owned(),
             Wrong::KafkaOnly { .. } | Wrong::Refused { .. } => "remove it".to_owned(),
             Wrong::BadValue(bad) => bad.remedy(),
             Wrong::SetTwice { .. } => "keep one of the two".to_owned(),
@@ -225,6 +242,43 @@ pub(crate) struct Notice {
     pub name: String,
     /// What to know.
     pub why: String,
+    /// How much of it a start says.
+    pub detail: Detail,
+}
+
+/// How much a start says of a notice; `corelog config check` says all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Every word.
+    Whole,
+    /// The name, in one line with all others of its file.
+    Name,
+}
+
+impl Notice {
+    /// One of which a start says every word.
+    pub(super) fn new(origin: Origin, name: &str, why: String) -> Notice {
+        Notice { origin, name: name.to_owned(), why, detail: Detail::Whole }
+    }
+
+    /// What a start says: a line for each notice, and one for all names that are ignored.
+    #[must_use]
+    pub(crate) fn lines(notices: &[Notice]) -> Vec<String> {
+        let (names, whole): (Vec<&Notice>, Vec<&Notice>) =
+            notices.iter().partition(|notice| notice.detail == Detail::Name);
+        let mut lines: Vec<String> = whole.iter().map(ToString::to_string).collect();
+        if let Some(first) = names.first() {
+            let place = first.origin.place();
+            let all: Vec<&str> = names.iter().map(|notice| notice.name.as_str()).collect();
+            lines.push(format!(
+                "{place}: settings that Corelog has no use for are ignored, {} of them: {}; \
+                 `corelog config check {place}` says why",
+                all.len(),
+                all.join(", ")
+            ));
+        }
+        lines
+    }
 }
 
 impl fmt::Display for Notice {

@@ -163,7 +163,7 @@ pub(super) fn resolved(directory: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::load::{ConfigFile, Flags, Mode, Sources, load};
+    use crate::config::load::{ConfigFile, Flags, Mode, Sources, UnknownNames, load};
 
     const ANY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
@@ -175,6 +175,7 @@ mod tests {
             environment: Vec::new(),
             flags: Flags::default(),
             host_name: "host".to_owned(),
+            unknown: UnknownNames::Ignored,
         };
         load(&sources).expect("a valid configuration").config
     }

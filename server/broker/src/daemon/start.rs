@@ -11,6 +11,7 @@ use super::refusal::Refusal;
 use super::{logging, remedy, run_settings, signals};
 use crate::broker;
 use crate::config::load::Loaded;
+use crate::config::problem::Notice;
 
 /// Wrong flags or settings.
 pub(crate) const MISCONFIGURED: u8 = 2;
@@ -22,8 +23,8 @@ pub(crate) fn start(loaded: Loaded) -> ExitCode {
     let Loaded { config, notices } = loaded;
     // Dropped last, so that every line is written before the process ends.
     let _flush = logging::start(config.log_level);
-    for notice in &notices {
-        tracing::warn!("{notice}");
+    for line in Notice::lines(&notices) {
+        tracing::warn!("{line}");
     }
     let settings = match run_settings::of(&config) {
         Ok(settings) => settings,

@@ -1,6 +1,8 @@
 //! Every kind of problem, word for word: the place, what is wrong, what to do.
 
-use super::{loaded, map, refused, toml};
+use super::super::load::{UnknownNames, load};
+use super::super::problem::Notice;
+use super::{accepted, loaded, map, refused, sources, toml};
 
 /// A file with one mistake, and what is said of it.
 const TOML_MISTAKES: &[(&str, &str)] = &[
@@ -90,10 +92,6 @@ fn a_toml_file_with_one_mistake() {
 fn a_properties_file_with_one_mistake() {
     let table = [
         (
-            "num.io.thread=8",
-            "s.properties:1: unknown setting `num.io.thread`; did you mean `num.io.threads`?",
-        ),
-        (
             "log.retention.hours=a week",
             "s.properties:1: log.retention.hours = a week: expected a number of hours, or a number \
              with h or d; allowed is at least 1h, or -1, the default is `7d`",
@@ -123,6 +121,108 @@ fn a_properties_file_with_one_mistake() {
     for (text, expected) in table {
         assert_eq!(refused(loaded((Some(("s.properties", text)), &[], &[]))), expected, "{text}");
     }
+}
+
+/// Names in a `server.properties` that are not for Corelog: what is said of them, and with
+/// `--strict`.
+const STRANGE_NAMES: &[(&str, &str, Option<&str>)] = &[
+    (
+        "num.io.thread=8",
+        "num.io.thread: not a setting of brokers, and ignored as by Kafka; did you mean \
+         `num.io.threads`?",
+        Some("unknown setting `num.io.thread`; did you mean `num.io.threads`?"),
+    ),
+    (
+        "vendor.thing=1",
+        "vendor.thing: not a setting of brokers, and ignored as by Kafka; remove it; `corelog \
+         config list` shows every setting",
+        Some(
+            "unknown setting `vendor.thing`; remove it; `corelog config list` shows every \
+             setting",
+        ),
+    ),
+    (
+        "port=6667",
+        "port: not a setting of brokers, and ignored as by Kafka; use `listeners`",
+        Some("`port` is not a setting of the broker; use `listeners`"),
+    ),
+    (
+        "max.message.bytes=1",
+        "max.message.bytes: not a setting of brokers, and ignored as by Kafka; set its default \
+         for all topics: `message.max.bytes`",
+        Some(
+            "`max.message.bytes` belongs to a topic, not to the broker; set its default for all \
+             topics: `message.max.bytes`",
+        ),
+    ),
+    (
+        "max.request.size=1",
+        "max.request.size: not a setting of brokers, and ignored as by Kafka; it is for \
+         producers; the broker's limit is `message.max.bytes`",
+        Some(
+            "`max.request.size` is not a setting of the broker; it is for producers; the \
+             broker's limit is `message.max.bytes`",
+        ),
+    ),
+    ("log.dirs=/a\nlog.dir=/b", "log.dir: ignored: `log.dirs` is set", None),
+    ("log.dir=/b\nlog.dirs=/a", "log.dir: ignored: `log.dirs` is set", None),
+];
+
+#[test]
+fn names_that_are_not_for_corelog_are_warned_of_or_refused() {
+    for (text, warning, problem) in STRANGE_NAMES {
+        let notices = super::properties(text).notices;
+        let [notice] = notices.as_slice() else { panic!("{notices:?}") };
+        assert!(notice.to_string().ends_with(warning), "{notice}");
+        assert_eq!(Notice::lines(&notices), [notice.to_string()]);
+        let mut strict = sources((Some(("s.properties", text)), &[], &[]));
+        strict.unknown = UnknownNames::Refused;
+        match problem {
+            Some(problem) => {
+                assert_eq!(refused(load(&strict)), format!("s.properties:1: {problem}"))
+            }
+            None => assert!(load(&strict).is_ok()),
+        }
+    }
+}
+
+/// Beginnings of names that real files have, and names that older Kafkas had: one line for all.
+const IGNORED: &str = "confluent.license.topic=x strimzi.x=1 kafka.timeline.metrics.hosts=x \
+    kafka.ganglia.metrics.host=x external.kafka.metrics.include.prefix=x \
+    kafka.graphite.metrics.host=x prometheus.metrics.reporter.listener=x \
+    client.quota.callback.static.produce=1 controlled.shutdown.max.retries=3 \
+    controlled.shutdown.enable=true offsets.commit.required.acks=-1 \
+    delegation.token.master.key=x eligible.leader.replicas.enable=true \
+    group.coordinator.new.enable=true group.share.enable=true \
+    metadata.log.segment.min.bytes=1 replica.lag.max.messages=4000 quota.producer.default=1 \
+    quota.consumer.default=1 zookeeper.connect=z:2181";
+
+#[test]
+fn what_is_ignored_is_one_line() {
+    let lines = IGNORED.split_ascii_whitespace().collect::<Vec<_>>();
+    for mode in [UnknownNames::Ignored, UnknownNames::Refused] {
+        let text = lines.join("\n");
+        let mut from = sources((Some(("s.properties", &text)), &[], &[]));
+        from.unknown = mode;
+        let told = Notice::lines(&accepted(load(&from)).notices);
+        let [line] = told.as_slice() else { panic!("{told:?}") };
+        assert!(line.starts_with(
+            "s.properties: settings that Corelog has no use for are ignored, 20 of them: \
+             confluent.license.topic, strimzi.x,"
+        ));
+        assert!(line.ends_with("zookeeper.connect; `corelog config check s.properties` says why"));
+    }
+}
+
+#[test]
+fn the_protocols_of_groups_are_always_on() {
+    let table = [("classic,consumer,streams", 0), ("classic,consumer", 1), ("classic", 1)];
+    for (protocols, notices) in table {
+        let text = format!("group.coordinator.rebalance.protocols={protocols}\n");
+        assert_eq!(super::properties(&text).notices.len(), notices, "{protocols}");
+    }
+    let bad = "group.coordinator.rebalance.protocols = 'raft'";
+    assert!(refused(loaded((Some(("c.toml", bad)), &[], &[]))).contains("must be one of"));
 }
 
 #[test]

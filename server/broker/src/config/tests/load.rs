@@ -209,10 +209,15 @@ fn a_file_is_read_or_the_system_says_why_not() {
     let latin = directory.join("s.properties");
     std::fs::write(&latin, b"broker.rack=caf\xe9").unwrap();
     let latin = ConfigFile::read(&latin).unwrap();
+    let marked = directory.join("marked.properties");
+    std::fs::write(&marked, b"\xef\xbb\xbfnum.partitions=8").unwrap();
+    let marked = ConfigFile::read(&marked).unwrap();
     std::fs::remove_dir_all(&directory).unwrap();
     let mut from = sources((None, &[], &[]));
     from.file = Some(file);
     assert_eq!(accepted(load(&from)).config.topics.num_partitions, 9);
+    from.file = Some(marked);
+    assert_eq!(accepted(load(&from)).config.topics.num_partitions, 8);
     from.file = Some(latin);
     assert_eq!(accepted(load(&from)).config.rack.as_deref(), Some("café"));
 }

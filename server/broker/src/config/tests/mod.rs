@@ -11,7 +11,7 @@ mod topic;
 use std::collections::BTreeMap;
 
 use super::broker::Config;
-use super::load::{ConfigFile, Flags, Loaded, Mode, Sources, load};
+use super::load::{ConfigFile, Flags, Loaded, Mode, Sources, UnknownNames, load};
 use super::problem::Rejected;
 
 /// A file, the environment, `--set` flags.
@@ -25,6 +25,7 @@ fn sources((file, environment, set): Written<'_>) -> Sources {
         environment: environment.iter().map(owned).collect(),
         flags: Flags { set: set.iter().map(|s| (*s).to_owned()).collect(), ..Flags::default() },
         host_name: "machine".to_owned(),
+        unknown: UnknownNames::Ignored,
     }
 }
 

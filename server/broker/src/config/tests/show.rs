@@ -62,10 +62,10 @@ note: s.properties:2: num.io.threads: ignored: each core runs one thread, `cores
 ok
 ";
     assert_eq!(check::report(&outcome), expected);
-    let outcome = loaded((Some(("s.properties", "num.io.threads=8\nfoo=1\n")), &[], &[]));
+    let outcome = loaded((Some(("s.properties", "num.io.threads=8\nlog.dirs=\n")), &[], &[]));
     let expected = "\
 note: s.properties:1: num.io.threads: ignored: each core runs one thread, `cores` says which
-error: s.properties:2: unknown setting `foo`; remove it; `corelog config list` shows every setting
+error: s.properties:2: log.dirs = : must not be empty; allowed is one path, without commas, the default is `./corelog-data`
 ";
     assert_eq!(check::report(&outcome), expected);
 }
