@@ -13,6 +13,7 @@ pub(crate) use start::{MISCONFIGURED, start};
 
 mod ready;
 mod run_settings;
+mod storage;
 
 mod lines;
 mod logging;

@@ -8,7 +8,7 @@ use corelog_drive::{Ready, RunError, Settings, Stop};
 
 use super::ready::ReadyLine;
 use super::refusal::Refusal;
-use super::{logging, remedy, run_settings, signals};
+use super::{logging, remedy, run_settings, signals, storage};
 use crate::broker;
 use crate::config::load::Loaded;
 use crate::config::problem::Notice;
@@ -55,10 +55,12 @@ fn run<S: corelog_drive::Service>(
     stop: Stop,
     service: impl Fn(corelog_drive::ShardHandle) -> S + Clone + Send + 'static,
 ) -> Result<(), RunError> {
-    let (data_dir, cores) = (settings.data_dir.clone(), settings.cores.clone());
+    let seen = settings.clone();
+    let cores = settings.cores.clone();
     let ready = |ready: &Ready| {
         log_recovery(ready);
-        let data_dir = run_settings::resolved(&data_dir);
+        log_storage(&seen);
+        let data_dir = run_settings::resolved(&seen.data_dir);
         let line = ReadyLine { ready, data_dir, cores: &cores };
         // Whoever wants the line keeps the pipe open; the broker serves without a reader too.
         let mut out = io::stdout().lock();
@@ -72,6 +74,16 @@ fn refuse(refusals: &[Refusal], code: u8) -> ExitCode {
         tracing::error!("{refusal}");
     }
     ExitCode::from(code)
+}
+
+fn log_storage(settings: &Settings) {
+    let told = storage::look(settings);
+    if let Some(forgetful) = told.forgetful {
+        tracing::warn!("{forgetful}");
+    }
+    if let Some(small) = told.small {
+        tracing::info!("{small}");
+    }
 }
 
 fn log_recovery(ready: &Ready) {
