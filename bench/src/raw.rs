@@ -14,7 +14,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use rustix::fs::OFlags;
 use rustix::thread::set_current_timer_slack;
 use serde::Serialize;
 
@@ -85,7 +84,7 @@ fn durable_writes(
 ) -> Result<Latencies, Failure> {
     let scratch = Scratch::zeroed(dir, file_bytes.max(BLOCK as u64))?;
     scratch.attempt(|| {
-        let file = scratch.open(OFlags::DIRECT | OFlags::DSYNC)?;
+        let file = scratch.open(libc::O_DIRECT | libc::O_DSYNC)?;
         set_current_timer_slack(NonZeroU64::new(1))?;
         write_blocks(&file, scratch.bytes / BLOCK as u64, writes, rate)
     })
@@ -134,7 +133,7 @@ impl Bandwidth {
 fn bandwidth(dir: &Path, bytes: u64) -> Result<Bandwidth, Failure> {
     let scratch = Scratch::zeroed(dir, bytes.max(PIECE as u64))?;
     scratch.attempt(|| {
-        let file = scratch.open(OFlags::DIRECT)?;
+        let file = scratch.open(libc::O_DIRECT)?;
         let run = |depth, direction| in_sequence(&file, scratch.bytes, depth, direction);
         Ok(Bandwidth {
             write: [run(1, Direction::Write)?, run(4, Direction::Write)?],
@@ -224,8 +223,8 @@ impl Scratch {
         Ok(scratch)
     }
 
-    fn open(&self, flags: OFlags) -> io::Result<File> {
-        let flags = flags.bits().cast_signed();
+    /// The flags are libc's: rustix's DSYNC has the bits of O_SYNC.
+    fn open(&self, flags: i32) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).custom_flags(flags).open(self.file.path())
     }
 
@@ -252,7 +251,7 @@ mod tests {
     #[test]
     fn writes_go_round_the_file_and_are_all_counted() {
         let scratch = Scratch::zeroed(&std::env::temp_dir(), 3 * BLOCK as u64).expect("a file");
-        let file = scratch.open(OFlags::empty()).expect("a file");
+        let file = scratch.open(0).expect("a file");
         let latencies = write_blocks(&file, 3, 5, Some(10_000)).expect("a disk");
         assert_eq!(latencies.summary().count, 5);
         let numbers = [0, 1, 2].map(|block| {

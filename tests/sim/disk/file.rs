@@ -50,10 +50,19 @@ impl File {
         let Some(at) = self.changes.iter().position(|change| change.op == op) else { return };
         self.changes[at].act.apply(&mut self.view);
         self.changes[at].stage = Stage::Landed;
-        if landing == Landing::Durable {
-            // Whatever landed in this file before is older than what is durable now.
-            let landed = self.changes.extract_if(..=at, |change| change.stage != Stage::Flying);
-            landed.for_each(|change| change.act.apply(&mut self.stable));
+        match landing {
+            Landing::Durable => {
+                // Whatever landed in this file before is older than what is durable now.
+                let landed = self.changes.extract_if(..=at, |change| change.stage != Stage::Flying);
+                landed.for_each(|change| change.act.apply(&mut self.stable));
+            }
+            Landing::Bytes => {
+                self.changes[at].stage = Stage::Durable;
+                let earlier = self.changes.iter().position(|c| c.stage != Stage::Durable);
+                let durable = self.changes.drain(..earlier.unwrap_or(self.changes.len()));
+                durable.for_each(|change| change.act.apply(&mut self.stable));
+            }
+            Landing::Volatile => {}
         }
     }
 
@@ -65,18 +74,24 @@ impl File {
         }
     }
 
-    /// Keeps of these changes what chance leaves of them.
+    /// Keeps of these changes what chance leaves of them, and all of those that are durable.
     pub(super) fn lose(&mut self, which: impl Fn(Stage) -> bool, rng: &mut Rng) {
         let tear = Tear::any(rng);
         let mut sizes = vec![self.stable.len()];
         let mut bytes = std::mem::take(&mut self.stable);
         let mut missed = Vec::new();
-        for change in self.changes.extract_if(.., |change| which(change.stage)) {
+        let lost = |change: &mut Change<Act>| change.stage == Stage::Durable || which(change.stage);
+        for change in self.changes.extract_if(.., lost) {
             let size = change.act.len_after(sizes[sizes.len() - 1]);
             sizes.push(size);
             bytes.resize(bytes.len().max(size), 0);
             missed.resize(bytes.len().div_ceil(SECTOR), false);
-            change.act.apply_torn(&mut bytes, &mut missed, tear, rng);
+            if change.stage == Stage::Durable {
+                sizes.iter_mut().for_each(|size| *size = change.act.len_after(*size));
+                change.act.apply_whole(&mut bytes, &mut missed);
+            } else {
+                change.act.apply_torn(&mut bytes, &mut missed, tear, rng);
+            }
         }
         bytes.truncate(rng.pick(&sizes));
         self.stable = bytes;
@@ -98,6 +113,14 @@ impl Act {
         file.resize(self.len_after(file.len()), 0);
         if let Act::Write { at, bytes } = self {
             file[*at..at + bytes.len()].copy_from_slice(bytes);
+        }
+    }
+
+    /// Applies it to all its sectors, whatever they have missed before.
+    fn apply_whole(&self, file: &mut Vec<u8>, missed: &mut [bool]) {
+        self.apply(file);
+        if let Act::Write { at, bytes } = self {
+            missed[at / SECTOR..(at + bytes.len()).div_ceil(SECTOR)].fill(false);
         }
     }
 

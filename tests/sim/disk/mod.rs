@@ -5,7 +5,8 @@
 //! landed, the view has it; when it is durable, the stable state has it too. In between it is
 //! volatile.
 //!
-//! - Journal writes and manifest appends are durable when they land (O_DSYNC, fdatasync).
+//! - Journal writes and manifest appends are durable when they land (O_DSYNC, fdatasync): their own
+//!   bytes, and nothing else of the file, nor its name.
 //! - Segment writes, cuts, index files, new and removed names are volatile until a barrier that was
 //!   issued after their completion had been reported. A barrier covers nothing else.
 //! - Replacing a manifest leaves the old or the new one, and is durable when it lands.
@@ -72,11 +73,13 @@ pub struct Op(u64);
 #[derive(Clone, Copy, Debug)]
 pub struct Cover(u64);
 
-/// Whether an operation is durable as soon as it has landed.
+/// What of an operation is durable as soon as it has landed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Landing {
-    /// It is.
+    /// Its bytes, with what the file had before, and its name: both were synced.
     Durable,
+    /// Its bytes, and the size they need.
+    Bytes,
     /// Not before a barrier.
     Volatile,
 }
@@ -86,6 +89,8 @@ pub enum Landing {
 enum Stage {
     Flying,
     Landed,
+    /// Durable, above earlier changes that are not.
+    Durable,
     /// The process has been told; counts such tellings.
     Reported(u64),
 }
@@ -267,16 +272,26 @@ impl Disk {
         for inode in &targets.files {
             self.files.entry(*inode).or_default().land(op, landing);
         }
-        for name in targets.names {
-            self.names.entry(name).or_default().land(op, landing);
+        for name in &targets.names {
+            self.names.entry(*name).or_default().land(op, landing);
         }
-        if landing == Landing::Durable {
-            let entries = self.names.values_mut().filter(|entry| entry.leads_to(&targets.files));
-            entries.for_each(|entry| entry.settle(|stage| stage != Stage::Flying));
+        match landing {
+            Landing::Durable => {
+                let entries = self.names.values_mut();
+                let entries = entries.filter(|entry| entry.leads_to(&targets.files));
+                entries.for_each(|entry| entry.settle(|stage| stage != Stage::Flying));
+                self.open.remove(&op);
+            }
+            Landing::Bytes if targets.names.is_empty() && !self.is_pending(op, &targets) => {
+                self.open.remove(&op);
+            }
+            Landing::Bytes | Landing::Volatile => {}
         }
-        if landing == Landing::Durable {
-            self.open.remove(&op);
-        }
+    }
+
+    fn is_pending(&self, op: Op, targets: &Targets) -> bool {
+        let files = targets.files.iter().filter_map(|inode| self.files.get(inode));
+        files.flat_map(|file| &file.changes).any(|change| change.op == op)
     }
 
     /// The operation has failed: its bytes are old, new or neither.
@@ -439,7 +454,8 @@ impl Cover {
 }
 
 fn restage<T>(changes: &mut [Change<T>], op: Op, stage: Stage) {
-    changes.iter_mut().filter(|change| change.op == op).for_each(|change| change.stage = stage);
+    let told = changes.iter_mut().filter(|c| c.op == op && c.stage != Stage::Durable);
+    told.for_each(|change| change.stage = stage);
 }
 
 impl Entry {

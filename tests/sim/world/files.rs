@@ -35,6 +35,7 @@ enum Act {
     /// As above; the manifest ends there when it is done.
     Manifest {
         op: Op,
+        landing: Landing,
         grows: u64,
         end: u64,
     },
@@ -79,12 +80,12 @@ impl World {
             FileAction::AppendManifest(bytes) => {
                 let (at, grows) = (self.host(shard).manifest_end, bytes.len() as u64);
                 let op = self.disk.write(Name::Manifest(manifest), at, bytes);
-                Act::Manifest { op, grows, end: at + grows }
+                Act::Manifest { op, landing: Landing::Bytes, grows, end: at + grows }
             }
             FileAction::ReplaceManifest(bytes) => {
                 let end = bytes.len() as u64;
                 let op = self.disk.replace(Name::Manifest(manifest), &bytes);
-                Act::Manifest { op, grows: end, end }
+                Act::Manifest { op, landing: Landing::Durable, grows: end, end }
             }
             FileAction::Truncate(segment, len) => {
                 self.change(|disk| disk.cut(Name::Segment(segment), len))
@@ -142,8 +143,8 @@ impl World {
                 }
                 outcome
             }
-            Act::Manifest { op, grows, end } => {
-                let outcome = self.end_change(op, Landing::Durable, grows, fails);
+            Act::Manifest { op, landing, grows, end } => {
+                let outcome = self.end_change(op, landing, grows, fails);
                 if matches!(outcome, Outcome::Done) {
                     self.host(shard).manifest_end = end;
                 }

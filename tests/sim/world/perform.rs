@@ -90,7 +90,7 @@ impl World {
         flying.push((write.id, write.slot, at, at + len));
         let op = self.disk.write(Name::Journal(file), at, Bytes::copy_from_slice(&write.bytes));
         let fails = self.rng.faults.one_in(self.faults.errors.journal);
-        let (landing, segment, grows) = (Landing::Durable, None, 0);
+        let (landing, segment, grows) = (Landing::Bytes, None, 0);
         let at = self.now + self.latency();
         let written = Written { shard, id: write.id, op, landing, segment, fails, grows };
         self.schedule(at, Due::Written(written));

@@ -51,6 +51,10 @@ pub struct OpenHow {
     pub existence: Existence,
 }
 
+/// The kernel's O_DSYNC. rustix has O_SYNC's bits for its own `DSYNC`, which makes each write a full
+/// fsync: the inode's times go to disk with it.
+const DSYNC: OFlags = OFlags::from_bits_retain(libc::O_DSYNC.cast_unsigned());
+
 impl OpenHow {
     /// Permissions of a new file: read and write for the owner, read for the group.
     pub(crate) const MODE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP);
@@ -61,7 +65,7 @@ impl OpenHow {
             Access::ReadDirect => OFlags::RDONLY | OFlags::DIRECT,
             Access::Write => OFlags::RDWR,
             Access::WriteDirect => OFlags::RDWR | OFlags::DIRECT,
-            Access::WriteDurable => OFlags::RDWR | OFlags::DIRECT | OFlags::DSYNC,
+            Access::WriteDurable => OFlags::RDWR | OFlags::DIRECT | DSYNC,
         };
         let existence = match self.existence {
             Existence::Present => OFlags::empty(),
@@ -278,6 +282,10 @@ mod tests {
     use super::*;
     use crate::aligned::BLOCK;
     use crate::testdir::TestDir;
+    use std::os::fd::AsRawFd;
+
+    /// O_LARGEFILE of asm-generic/fcntl.h; other architectures have other bits.
+    const LARGE_FILE: i32 = if cfg!(target_arch = "aarch64") { 0o400_000 } else { 0o100_000 };
 
     #[test]
     fn existence_decides_what_an_open_finds() {
@@ -291,19 +299,34 @@ mod tests {
         assert_eq!(names(dir.path()).expect("names"), ["a"]);
     }
 
+    /// The status flags of an open file, as the kernel has them, and whether it is closed on exec.
+    fn kernel_flags(file: &OwnedFd) -> i32 {
+        let path = format!("/proc/self/fdinfo/{}", file.as_raw_fd());
+        let facts = fs::read_to_string(path).expect("fdinfo");
+        let flags = facts.lines().find_map(|line| line.strip_prefix("flags:")).expect("flags");
+        i32::from_str_radix(flags.trim(), 8).expect("octal")
+    }
+
     #[test]
-    fn each_access_has_its_flags() {
-        let direct = OFlags::DIRECT;
-        for (access, there, absent) in [
-            (Access::Read, OFlags::RDONLY, OFlags::WRONLY | OFlags::RDWR | direct),
-            (Access::ReadDirect, direct, OFlags::WRONLY | OFlags::RDWR),
-            (Access::Write, OFlags::RDWR, direct | OFlags::DSYNC),
-            (Access::WriteDirect, OFlags::RDWR | direct, OFlags::DSYNC),
-            (Access::WriteDurable, OFlags::RDWR | direct | OFlags::DSYNC, OFlags::CREATE),
+    fn the_kernel_has_each_access_as_it_was_meant() {
+        let dir = TestDir::new();
+        for (access, meant) in [
+            (Access::Read, libc::O_RDONLY),
+            (Access::ReadDirect, libc::O_RDONLY | libc::O_DIRECT),
+            (Access::Write, libc::O_RDWR),
+            (Access::WriteDirect, libc::O_RDWR | libc::O_DIRECT),
+            (Access::WriteDurable, libc::O_RDWR | libc::O_DIRECT | libc::O_DSYNC),
         ] {
-            let flags = OpenHow { access, existence: Existence::Present }.flags();
-            assert!(flags.contains(there | OFlags::CLOEXEC), "{access:?}");
-            assert!(!flags.intersects(absent), "{access:?}");
+            open(&dir.file("a"), Access::Write, Existence::Either).expect("create");
+            for existence in [Existence::Present, Existence::Either, Existence::New] {
+                if existence == Existence::New {
+                    fs::remove_file(dir.file("a")).expect("remove");
+                }
+                let file = open(&dir.file("a"), access, existence).expect("open");
+                // What the kernel adds by itself on 64 bits; libc's is 0 there.
+                let found = kernel_flags(&file) & !LARGE_FILE;
+                assert_eq!(found, meant | libc::O_CLOEXEC, "{access:?}, {existence:?}: {found:#o}");
+            }
         }
     }
 
