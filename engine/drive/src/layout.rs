@@ -1,4 +1,5 @@
-//! Where everything is in the data directory. The only place that knows a file's name.
+//! Where everything is in the data directory. What the core names has its path from there; the
+//! other names are known here alone, and so is how a name is read.
 //!
 //! ```text
 //! lock                                  locked while a process has the directory; its number
@@ -80,11 +81,11 @@ impl Layout {
     }
 
     pub(crate) fn journal(&self, file: JournalFile) -> PathBuf {
-        self.journals().join(format!("s{}-{}.journal", file.shard.0, file.slot))
+        self.root.join(file.to_string())
     }
 
     pub(crate) fn manifest(&self, name: ManifestName) -> PathBuf {
-        self.manifests().join(format!("{}-s{}.manifest", name.start, name.shard.0))
+        self.root.join(name.to_string())
     }
 
     pub(crate) fn topic(&self, topic: TopicId) -> PathBuf {
@@ -96,17 +97,15 @@ impl Layout {
     }
 
     pub(crate) fn segment(&self, segment: SegmentId) -> PathBuf {
-        self.partition(segment.partition).join(format!("{:020}.log", segment.base.0))
+        self.root.join(segment.to_string())
     }
 
     pub(crate) fn index(&self, segment: SegmentId) -> PathBuf {
-        self.partition(segment.partition).join(format!("{:020}.index", segment.base.0))
+        self.segment(segment).with_extension("index")
     }
 
     pub(crate) fn rescued(&self, file: RescueFile) -> PathBuf {
-        let RescueFile { partition, start } = file;
-        let (topic, index) = (partition.topic, partition.index.0);
-        self.rescue().join(format!("{topic}-{index}-{start}.rescue"))
+        self.root.join(file.to_string())
     }
 
     pub(crate) fn entries(&self, file: EntryFile) -> PathBuf {

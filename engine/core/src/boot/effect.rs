@@ -1,6 +1,8 @@
 //! What recovery wants of the file system, and what it is told. A boot runs before any shard does,
 //! alone on the directory, so its driver may simply block.
 
+use std::fmt;
+
 use bytes::Bytes;
 use corelog_mem::SlabSlice;
 
@@ -43,6 +45,28 @@ pub struct ManifestName {
     pub start: u32,
     /// The shard of that start.
     pub shard: ShardId,
+}
+
+impl fmt::Display for JournalFile {
+    /// The file below the data directory.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "journal/s{}-{}.journal", self.shard.0, self.slot)
+    }
+}
+
+impl fmt::Display for ManifestName {
+    /// The file below the data directory.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "manifest/{}-s{}.manifest", self.start, self.shard.0)
+    }
+}
+
+impl fmt::Display for RescueFile {
+    /// The file below the data directory.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TopicPartition { topic, index } = self.partition;
+        write!(f, "rescue/{topic}-{}-{}.rescue", index.0, self.start)
+    }
 }
 
 /// One act that recovery wants done. A batch of them may be carried out in any order and at once;

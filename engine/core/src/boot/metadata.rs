@@ -8,9 +8,9 @@ use crate::boot::partitions::{Found, Replayed};
 use crate::boot::replay::blocks_of;
 use crate::boot::{BootPlan, BootRefusal, Phase, Progress};
 use crate::id::{Offset, TopicId, TopicPartition};
-use crate::log::{Boundary, LogImage, Place, SegmentId};
+use crate::log::{Boundary, LogImage, Place, SegmentEnd, SegmentId};
 use crate::metadata::{Controller, Image, Record, batch};
-use crate::record::batch::stamp;
+use crate::record::batch::{HEADER_LEN, stamp};
 use crate::record::{BatchHeader, records};
 
 /// Bytes of the log that are read in one go, unless a batch is larger.
@@ -30,7 +30,8 @@ pub(super) struct Loaded {
 pub(super) struct LoadMetadata {
     loaded: Loaded,
     /// Where the next batch starts.
-    next: Place,
+    next: Boundary,
+    /// Bytes that are read next; grows only for a batch that is known to be so long.
     asked: u32,
 }
 
@@ -51,8 +52,8 @@ pub(super) fn start(
     let (image, removed) = (Image::default(), BTreeSet::new());
     let mut load = LoadMetadata {
         loaded: Loaded { log, image, removed },
-        next: Place::start_of(first),
-        asked: 0,
+        next: Boundary { offset: first, place: Place::start_of(first) },
+        asked: READ_AT_ONCE,
     };
     let wanted = if load.loaded.log.end == Boundary::default() {
         load.bootstrap(plan).map_err(BootRefusal::Metadata)?
@@ -77,7 +78,7 @@ impl LoadMetadata {
         let place = Place { segment: Offset::ZERO, at: bytes.len() as u64 };
         self.loaded.log.end = Boundary { offset: header.next_offset(), place };
         self.loaded.log.synced = place;
-        self.next = place;
+        self.next = self.loaded.log.end;
         let segment = SegmentId { partition: TopicPartition::METADATA, base: Offset::ZERO };
         Ok(vec![BootEffect::WriteSegment(segment, 0, blocks_of(&bytes))])
     }
@@ -92,7 +93,7 @@ impl LoadMetadata {
             }
         }
         self.skip_ends();
-        if self.next >= self.loaded.log.end.place {
+        if self.next.place >= self.loaded.log.end.place {
             let empty = Loaded {
                 log: LogImage::empty(self.loaded.log.version),
                 image: Image::default(),
@@ -100,41 +101,65 @@ impl LoadMetadata {
             };
             return Ok(Progress::Over(std::mem::replace(&mut self.loaded, empty)));
         }
-        let segment = SegmentId { partition: TopicPartition::METADATA, base: self.next.segment };
-        Ok(Progress::More(vec![BootEffect::ReadSegment(segment, self.next.at, self.asked)]))
+        let at = self.next.place.at;
+        Ok(Progress::More(vec![BootEffect::ReadSegment(self.segment(), at, self.asked)]))
+    }
+
+    fn segment(&self) -> SegmentId {
+        SegmentId { partition: TopicPartition::METADATA, base: self.next.place.segment }
     }
 
     /// Goes on to the next segment at the end of one.
     fn skip_ends(&mut self) {
-        self.asked = self.asked.max(READ_AT_ONCE);
-        while let Some(end) = self.segment_end().filter(|end| self.next.at >= end.1) {
-            self.next = Place::start_of(end.0);
+        while let Some(end) = self.segment_end().filter(|end| self.next.place.at >= end.bytes) {
+            let (offset, place) = (end.next_offset, Place::start_of(end.next_offset));
+            self.next = Boundary { offset, place };
         }
     }
 
-    fn segment_end(&self) -> Option<(Offset, u64)> {
+    fn segment_end(&self) -> Option<SegmentEnd> {
         let segments = &self.loaded.log.segments;
-        let segment = segments.iter().find(|segment| segment.base == self.next.segment)?;
-        segment.end.map(|end| (end.next_offset, end.bytes))
+        segments.iter().find(|segment| segment.base == self.next.place.segment)?.end
     }
 
+    /// Takes in the whole batches of a read. Each read brings one, or tells how long the one is
+    /// that it does not hold whole: otherwise the log is damaged, and no further read would help.
     fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let end = self.segment_end().map_or(self.loaded.log.end.place.at, |end| end.1);
+        let end = self.segment_end().map_or(self.loaded.log.end.place.at, |end| end.bytes);
         let mut at = 0;
-        while self.next.at < end {
-            let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= 61) else { break };
-            let header = BatchHeader::parse(rest).map_err(|error| self.damaged(&error))?;
-            let Some(batch) = rest.get(..header.total_len()) else {
-                self.asked = header.total_len() as u32;
+        while self.next.place.at < end {
+            let rest = bytes.get(at..).unwrap_or_default();
+            if rest.len() < HEADER_LEN {
                 break;
+            }
+            let header = BatchHeader::parse(rest).map_err(|error| self.damaged(&error))?;
+            self.check(&header, end - self.next.place.at)?;
+            let Some(batch) = rest.get(..header.total_len()) else {
+                let larger = header.total_len() as u32;
+                if at == 0 && larger <= self.asked {
+                    break;
+                }
+                self.asked = self.asked.max(larger);
+                return Ok(());
             };
             self.note_removals(&header, batch);
             batch::load(&mut self.loaded.image, &header, batch)?;
             at += header.total_len();
-            self.next = self.next.plus(header.total_len() as u64);
+            let place = self.next.place.plus(header.total_len() as u64);
+            self.next = Boundary { offset: header.next_offset(), place };
         }
-        if at == 0 && self.asked <= READ_AT_ONCE {
-            return Err(self.damaged(&"it ends early"));
+        if at == 0 { Err(self.damaged(&"the file ends early")) } else { Ok(()) }
+    }
+
+    /// Whether a batch goes on from those before it and ends within its segment.
+    fn check(&self, header: &BatchHeader, left: u64) -> Result<(), String> {
+        let (offset, expected) = (header.base_offset, self.next.offset);
+        if offset != expected {
+            return Err(self.damaged(&format!("a batch of offset {offset}, not {expected}")));
+        }
+        let len = header.total_len() as u64;
+        if len > left {
+            return Err(self.damaged(&format!("a batch of {len} bytes, where {left} are left")));
         }
         Ok(())
     }
@@ -150,6 +175,6 @@ impl LoadMetadata {
     }
 
     fn damaged(&self, why: &dyn std::fmt::Display) -> String {
-        format!("byte {} of segment {}: {why}", self.next.at, self.next.segment)
+        format!("byte {} of {}: {why}", self.next.place.at, self.segment())
     }
 }

@@ -228,12 +228,16 @@ impl Reading {
         }
     }
 
-    /// Takes in whole batches; what is no batch ends the segment.
+    /// Takes in whole batches; what is no batch, or would end behind the file, ends the segment.
     fn parse(&mut self, bytes: &[u8]) {
+        let file = self.segments.front().map_or(0, |(_, len)| *len);
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= HEADER_LEN) {
             let end = self.image.end;
-            let header = BatchHeader::parse(rest).ok().filter(|h| h.base_offset == end.offset);
+            let header = BatchHeader::parse(rest).ok().filter(|header| {
+                let left = file.saturating_sub(end.place.at);
+                header.base_offset == end.offset && header.total_len() as u64 <= left
+            });
             let Some(header) = header else { break };
             let Some(batch) = rest.get(..header.total_len()) else {
                 let larger = header.total_len() as u32;

@@ -1,5 +1,7 @@
 //! Where a byte lives: which segment, and how far into its file.
 
+use std::fmt;
+
 use crate::id::{Offset, TopicPartition};
 
 /// A segment of a partition, named by the first offset it may hold.
@@ -9,6 +11,14 @@ pub struct SegmentId {
     pub partition: TopicPartition,
     /// Its base offset, the 20 digits of its file name.
     pub base: Offset,
+}
+
+impl fmt::Display for SegmentId {
+    /// Its file below the data directory.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TopicPartition { topic, index } = self.partition;
+        write!(f, "topics/{topic}/{}/{:020}.log", index.0, self.base.0)
+    }
 }
 
 /// A byte position in a partition. Later segments compare greater.

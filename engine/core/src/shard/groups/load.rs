@@ -31,6 +31,8 @@ pub(super) struct Loading {
     next: Offset,
     /// What is still to come of the present read.
     pieces: VecDeque<Piece>,
+    /// Bytes of a file that have been asked for.
+    asked: u32,
     bytes: BytesMut,
     /// What has been found, while somebody looks.
     found: Option<Result<Fetched, ReadError>>,
@@ -69,6 +71,7 @@ impl Shard {
             }
             Some(Piece::File { segment, at, len, .. }) => {
                 let len = u32::try_from(len).unwrap_or(u32::MAX);
+                loading.asked = len;
                 let id = self.effect(Pending::Load(slot));
                 fx.reads.push(ReadFile { id, segment, at, len });
                 Step::Wait
@@ -155,10 +158,12 @@ impl Shard {
     ) {
         let Some(loading) = self.loading(slot) else { return };
         match outcome {
-            Outcome::Read(bytes) => {
+            Outcome::Read(bytes) if bytes.len() == loading.asked as usize => {
                 loading.bytes.extend_from_slice(&bytes);
                 self.load(now, slot, fx);
             }
+            // To look again would find the same.
+            Outcome::Read(_) => self.not_loaded(now, slot, "its file is too short", fx),
             Outcome::Done | Outcome::Failed(_) => {
                 self.not_loaded(now, slot, "its file cannot be read", fx);
             }
