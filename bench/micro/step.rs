@@ -133,6 +133,7 @@ fn setup(partitions: u32) -> ShardSetup {
         start: 1,
         incarnation: Incarnation([1; 16]),
         formatted: (0..JOURNAL_FILES).map(Slot).collect(),
+        rescues: std::collections::BTreeMap::new(),
         manifest_bytes: 0,
         limits: ShardLimits {
             journal_file_bytes: 32 << 20,

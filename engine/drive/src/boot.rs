@@ -44,10 +44,20 @@ pub(crate) fn recover(
     let disk = Disk { layout, sweeper };
     let mut boot = Boot::new(plan);
     let mut answers = Vec::new();
+    let mut begun = false;
     loop {
         match boot.step(answers) {
-            BootStep::Perform(effects) => answers = disk.perform(&effects),
-            BootStep::Ready(recovered) => return Ok(*recovered),
+            BootStep::Perform(effects) => {
+                if !begun && effects.iter().any(BootEffect::changes) {
+                    directory.begin()?;
+                    begun = true;
+                }
+                answers = disk.perform(&effects);
+            }
+            BootStep::Ready(recovered) => {
+                directory.settle()?;
+                return Ok(*recovered);
+            }
             BootStep::Refuse(refusal) => return Err(RunError::Refused(refusal)),
         }
     }

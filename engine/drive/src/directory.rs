@@ -1,4 +1,5 @@
-//! Taking possession of the data directory: lock it, see whose it is, note the start.
+//! Taking possession of the data directory: lock it, see whose it is and that it is all there. The
+//! start is noted before the first change, so that one that is refused leaves no trace.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -11,7 +12,7 @@ use corelog_os::lock::{LockError, Patience, lock_exclusive};
 
 use crate::error::{IoContext, RunError};
 use crate::handle::{Identity, random};
-use crate::layout::{Layout, temporary};
+use crate::layout::{Layout, parse_manifest, temporary};
 use crate::meta::{BadMeta, FORMAT, Meta, spelled};
 use crate::settings::Settings;
 
@@ -23,11 +24,13 @@ const LOCK_PATIENCE: Patience = Patience { tries: 100, pause: Duration::from_mil
 pub(crate) struct Directory {
     pub(crate) layout: Layout,
     pub(crate) identity: Identity,
+    /// The last start whose manifests were all durable.
+    pub(crate) settled: u32,
     _lock: OwnedFd,
 }
 
 impl Directory {
-    /// Locks the directory, making it when it is missing, and raises its start number, durably.
+    /// Locks the directory, making it when it is missing, and finds the number of this start.
     pub(crate) fn open(settings: &Settings) -> Result<Directory, RunError> {
         let layout = Layout::new(&settings.data_dir);
         fs::create_dir_all(layout.root()).context("creating", layout.root())?;
@@ -37,10 +40,26 @@ impl Directory {
             fs::create_dir_all(&directory).context("creating", directory)?;
         }
         file::sync_directory(layout.root()).context("syncing", layout.root())?;
-        replace_file(&layout.meta(), meta.encode().as_bytes()).context("writing", layout.meta())?;
-        let Meta { cluster_id, node_id, directory_id, start } = meta;
+        let Meta { cluster_id, node_id, directory_id, start, settled } = meta;
         let identity = Identity { cluster_id, node_id, start, directory_id };
-        Ok(Directory { layout, identity, _lock: lock })
+        Ok(Directory { layout, identity, settled, _lock: lock })
+    }
+
+    /// Notes this start, durably: from now on it may leave its number in other files.
+    pub(crate) fn begin(&self) -> Result<(), RunError> {
+        self.note(self.settled)
+    }
+
+    /// Notes that all manifests of this start are durable.
+    pub(crate) fn settle(&self) -> Result<(), RunError> {
+        self.note(self.identity.start)
+    }
+
+    fn note(&self, settled: u32) -> Result<(), RunError> {
+        let Identity { cluster_id, node_id, start, directory_id } = self.identity;
+        let meta = Meta { cluster_id, node_id, directory_id, start, settled };
+        let path = self.layout.meta();
+        replace_file(&path, meta.encode().as_bytes()).context("writing", path)
     }
 }
 
@@ -67,12 +86,16 @@ fn lock(layout: &Layout) -> Result<OwnedFd, RunError> {
 fn next_meta(layout: &Layout, settings: &Settings) -> Result<Meta, RunError> {
     let path = layout.meta();
     let old = match fs::read_to_string(&path) {
-        Ok(text) => Meta::decode(&text).map_err(|bad| match bad {
-            BadMeta::Newer(found) => {
-                RunError::NewerFormat { path: path.clone(), found, known: FORMAT }
-            }
-            BadMeta::Foreign(why) => RunError::NotOurs { path: path.clone(), why },
-        })?,
+        Ok(text) => {
+            let meta = Meta::decode(&text).map_err(|bad| match bad {
+                BadMeta::Newer(found) => {
+                    RunError::NewerFormat { path: path.clone(), found, known: FORMAT }
+                }
+                BadMeta::Foreign(why) => RunError::NotOurs { path: path.clone(), why },
+            })?;
+            check_directories(layout)?;
+            meta
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => fresh_meta(layout, settings)?,
         Err(error) => return Err(error).context("reading", path),
     };
@@ -84,7 +107,31 @@ fn next_meta(layout: &Layout, settings: &Settings) -> Result<Meta, RunError> {
         let (configured, found) = (settings.node_id, old.node_id);
         return Err(RunError::ForeignNode { path, configured, found });
     }
-    Ok(Meta { start: old.start + 1, ..old })
+    // A copy of an earlier day would have numbers given anew.
+    let start = newest_manifest(layout)?.max(old.start).checked_add(1);
+    let start = start.ok_or(RunError::NotOurs { path, why: "there are no more start numbers" })?;
+    Ok(Meta { start, ..old })
+}
+
+/// The newest start that has written a manifest, 0 when none has.
+fn newest_manifest(layout: &Layout) -> Result<u32, RunError> {
+    let directory = layout.manifests();
+    let names = match file::names(&directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+        names => names.context("reading", directory)?,
+    };
+    let names = names.iter().filter_map(|name| name.to_str());
+    Ok(names.filter_map(parse_manifest).map(|name| name.start).max().unwrap_or(0))
+}
+
+/// The directories of a start that came as far as its `meta.properties` are all there.
+fn check_directories(layout: &Layout) -> Result<(), RunError> {
+    for path in layout.directories_with_data() {
+        if !path.is_dir() {
+            return Err(RunError::DirectoryMissing { path, meta: layout.meta() });
+        }
+    }
+    Ok(())
 }
 
 /// For a directory that has never been started. A start that ended before it wrote its
@@ -106,6 +153,7 @@ fn fresh_meta(layout: &Layout, settings: &Settings) -> Result<Meta, RunError> {
         node_id: settings.node_id,
         directory_id: random(),
         start: 0,
+        settled: 0,
     })
 }
 

@@ -61,6 +61,13 @@ pub enum RunError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A directory that every start finds or makes is missing, though there was a start.
+    DirectoryMissing {
+        /// The directory that is missing.
+        path: PathBuf,
+        /// What says that there was a start.
+        meta: PathBuf,
+    },
     /// An address cannot be listened on.
     Bind {
         /// The address.
@@ -103,6 +110,9 @@ impl fmt::Display for RunError {
             }
             RunError::NewerFormat { path, found, known } => {
                 write!(f, "{}: format {found}, known are up to {known}", path.display())
+            }
+            RunError::DirectoryMissing { path, meta } => {
+                write!(f, "{} is missing, though {} is there", path.display(), meta.display())
             }
             RunError::NotOurs { path, why } => write!(f, "{}: {why}", path.display()),
             RunError::Bind { address, error } => write!(f, "cannot listen on {address}: {error}"),

@@ -70,14 +70,13 @@ impl Layout {
 
     /// The directories that every start finds or makes.
     pub(crate) fn directories(&self) -> [PathBuf; 6] {
-        [
-            self.journals(),
-            self.manifests(),
-            self.topics(),
-            self.orphans(),
-            self.rescue(),
-            self.removed(),
-        ]
+        let [journals, manifests, topics, rescue] = self.directories_with_data();
+        [journals, manifests, topics, rescue, self.orphans(), self.removed()]
+    }
+
+    /// Those that hold what a start needs.
+    pub(crate) fn directories_with_data(&self) -> [PathBuf; 4] {
+        [self.journals(), self.manifests(), self.topics(), self.rescue()]
     }
 
     pub(crate) fn journal(&self, file: JournalFile) -> PathBuf {

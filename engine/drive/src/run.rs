@@ -90,7 +90,7 @@ pub fn run<S: Service>(
     net::check_free(&settings.listen)?;
     let (layout, identity) = (directory.layout.clone(), directory.identity.clone());
     let sweeper = Sweeper::start(&layout, identity.start).context("reading", layout.removed())?;
-    let plan = plan(&settings, &identity, clock);
+    let plan = plan(&settings, &identity, directory.settled, clock);
     let Recovered { shards, image, report } = boot::recover(&directory, &sweeper, plan)?;
 
     let mut addresses = settings.listen.clone();
@@ -169,9 +169,10 @@ fn check_host(settings: &Settings, shards: usize) -> Result<usize, RunError> {
     })
 }
 
-fn plan(settings: &Settings, identity: &Identity, clock: Clock) -> BootPlan {
+fn plan(settings: &Settings, identity: &Identity, settled: u32, clock: Clock) -> BootPlan {
     BootPlan {
         start: identity.start,
+        settled,
         incarnations: settings.cores.iter().map(|_| Incarnation(random())).collect(),
         limits: settings.limits.clone(),
         defaults: settings.defaults.clone(),

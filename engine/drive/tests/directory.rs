@@ -2,13 +2,18 @@
 
 mod common;
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use common::client::{Client, batch, partition};
 use common::dir::TestDir;
-use common::{Broker, settings};
+use common::{Broker, eventually, settings};
 use corelog_drive::{RunError, Settings};
+use corelog_engine::id::TopicId;
+use corelog_engine::manifest::record::{Record, decode};
 
 fn refused(settings: Settings) -> RunError {
     match Broker::try_start(settings) {
@@ -69,15 +74,136 @@ fn what_is_newer_or_not_ours_is_left_alone() {
     Broker::start(settings(dir.path(), 1)).stop();
     let meta = dir.path().join("meta.properties");
     let original = fs::read_to_string(&meta).expect("readable");
-    edit(&meta, "corelog.format=1", "corelog.format=9");
+    edit(&meta, "corelog.format=2", "corelog.format=9");
     let error = refused(settings(dir.path(), 1));
-    assert!(matches!(error, RunError::NewerFormat { found: 9, known: 1, .. }), "{error}");
+    assert!(matches!(error, RunError::NewerFormat { found: 9, known: 2, .. }), "{error}");
     edit(&meta, "corelog.format=9\n", "version=1\n");
     assert!(matches!(refused(settings(dir.path(), 1)), RunError::NotOurs { .. }));
     fs::remove_file(&meta).expect("removable");
     assert!(matches!(refused(settings(dir.path(), 1)), RunError::NotOurs { .. }));
     fs::write(&meta, original).expect("writable");
     Broker::start(settings(dir.path(), 1)).stop();
+}
+
+/// Every file of a directory with its bytes, but for the lock.
+fn contents(directory: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(directory).expect("readable") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            all.extend(contents(&path));
+            all.insert(path, None);
+        } else if !path.ends_with("lock") {
+            let bytes = fs::read(&path).expect("readable");
+            all.insert(path, Some(bytes));
+        }
+    }
+    all
+}
+
+/// A directory that a broker has left, with the batches of its topic.
+fn left(end: fn(Broker)) -> (TestDir, TopicId) {
+    let dir = TestDir::new();
+    let broker = Broker::start(settings(dir.path(), 1));
+    let mut client = Client::connect(broker.address());
+    let topic = client.create("numbers", 1);
+    for number in 0..20 {
+        client.append(partition(topic, 0), &batch(number, 1000)).expect("appended");
+    }
+    let named = || {
+        let manifest = fs::read(dir.path().join("manifest/1-s0.manifest")).expect("readable");
+        let records = decode(&manifest).unwrap_or_default();
+        records.iter().filter(|record| matches!(record, Record::Journal { .. })).count() == 4
+    };
+    eventually("all journal files are named", named);
+    end(broker);
+    (dir, topic)
+}
+
+const ENDS: [fn(Broker); 2] = [Broker::stop, Broker::crash];
+
+#[test]
+fn what_is_missing_is_named_and_nothing_is_touched() {
+    let remove = |path: &Path| match path.is_dir() {
+        true => fs::remove_dir_all(path).expect("removed"),
+        false => fs::remove_file(path).expect("removed"),
+    };
+    let empty = |path: &Path| match path.is_dir() {
+        true => fs::read_dir(path).expect("readable").for_each(|entry| {
+            remove(&entry.expect("an entry").path());
+        }),
+        false => fs::write(path, []).expect("written"),
+    };
+    let shorter = |path: &Path| {
+        let file = File::options().write(true).open(path).expect("opened");
+        let len = file.metadata().expect("facts").len();
+        file.set_len(len / 2).expect("cut");
+    };
+    type Loss<'a> = &'a dyn Fn(&Path);
+    let rows: [(&[&str], Loss<'_>, &str); 13] = [
+        (&["journal"], &remove, "journal is missing"),
+        (&["manifest"], &remove, "manifest is missing"),
+        (&["topics"], &remove, "topics is missing"),
+        (&["rescue"], &remove, "rescue is missing"),
+        (&["journal", "manifest"], &remove, "journal is missing"),
+        (&["journal"], &empty, "journal/s0-0.journal is missing"),
+        (&["manifest"], &empty, "there is no manifest"),
+        (&["journal", "manifest"], &empty, "there is no manifest"),
+        (&["journal/s0-2.journal"], &remove, "journal/s0-2.journal is missing"),
+        (&["journal/s0-3.journal"], &shorter, "journal/s0-3.journal is 4194304 bytes long"),
+        (&["meta.properties"], &remove, "meta.properties"),
+        (&["meta.properties"], &empty, "meta.properties"),
+        (&["meta.properties"], &shorter, "meta.properties"),
+    ];
+    for (paths, loss, told) in rows {
+        for end in ENDS {
+            let (dir, _) = left(end);
+            paths.iter().for_each(|path| loss(&dir.path().join(path)));
+            let before = contents(dir.path());
+            let error = refused(settings(dir.path(), 1)).to_string();
+            assert!(error.contains(told), "{paths:?}: {error}");
+            assert!(contents(dir.path()) == before, "{paths:?}: something was changed");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_matter_is_made_anew() {
+    type Loss<'a> = &'a dyn Fn(&Path, &Path);
+    let older = |dir: &Path, copy: &Path| {
+        drop(fs::copy(copy, dir.join("meta.properties")).expect("copied"));
+    };
+    let longer = |name: &'static str| {
+        move |dir: &Path, _: &Path| {
+            let file = File::options().append(true).open(dir.join(name));
+            file.and_then(|mut file| file.write_all(b"more\n")).expect("appended");
+        }
+    };
+    let (longer_meta, longer_lock) = (longer("meta.properties"), longer("lock"));
+    let rows: [(&str, Loss<'_>); 6] = [
+        ("an older meta.properties", &older),
+        ("a longer meta.properties", &longer_meta),
+        ("a longer lock", &longer_lock),
+        ("no lock", &|dir, _| fs::remove_file(dir.join("lock")).expect("removed")),
+        ("no orphans/", &|dir, _| fs::remove_dir(dir.join("orphans")).expect("removed")),
+        ("no removed/", &|dir, _| fs::remove_dir_all(dir.join("removed")).expect("removed")),
+    ];
+    for (name, loss) in rows {
+        let (dir, topic) = left(Broker::stop);
+        let copy = TestDir::new();
+        let copy = copy.path().join("copy");
+        fs::copy(dir.path().join("meta.properties"), &copy).expect("copied");
+        for _ in 0..2 {
+            Broker::start(settings(dir.path(), 1)).stop();
+        }
+        loss(dir.path(), &copy);
+        let broker = Broker::start(settings(dir.path(), 1));
+        assert_eq!(broker.ready.identity.start, 4, "{name}: no number is given twice");
+        let mut client = Client::connect(broker.address());
+        let stored = client.fetch_all(partition(topic, 0), 0);
+        assert_eq!(stored.len(), 20, "{name}");
+        broker.stop();
+    }
 }
 
 #[test]

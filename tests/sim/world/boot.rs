@@ -31,6 +31,7 @@ impl World {
         let incarnations = (0..self.geometry.shards).map(|_| Incarnation(self.rng.setup.id()));
         let mut boot = Boot::new(BootPlan {
             start: self.model.start,
+            settled: self.settled,
             incarnations: incarnations.collect(),
             limits: self.geometry.limits.clone(),
             defaults: self.geometry.defaults.clone(),
@@ -43,7 +44,12 @@ impl World {
         for _ in 0..MOST_STEPS {
             match boot.step(std::mem::take(&mut answers)) {
                 BootStep::Perform(effects) => answers = self.carry_out(&effects)?,
-                BootStep::Ready(recovered) => return Ok(Booted::Ready(recovered)),
+                BootStep::Ready(recovered) => {
+                    // The note of it is a change of its own.
+                    self.burn()?;
+                    self.settled = self.model.start;
+                    return Ok(Booted::Ready(recovered));
+                }
                 BootStep::Refuse(refusal) => return Ok(Booted::Refused(refusal)),
             }
         }

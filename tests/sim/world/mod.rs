@@ -149,6 +149,8 @@ struct World {
     direct: Option<Answer>,
     asked: u64,
     notices: u64,
+    /// The last start whose manifests were all durable, as a broker would note it.
+    settled: u32,
 }
 
 /// Randomness, by concern.
@@ -172,6 +174,7 @@ impl World {
         let full = plan.faults.fills;
         let errors = plan.faults.errors.any();
         World {
+            settled: 0,
             faults: plan.faults,
             geometry,
             journal_file,

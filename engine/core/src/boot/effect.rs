@@ -107,6 +107,31 @@ pub enum BootEffect {
     Orphan(TopicId),
 }
 
+impl BootEffect {
+    /// Whether it changes what is on disk.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        match self {
+            BootEffect::ListFiles
+            | BootEffect::ListTopics
+            | BootEffect::ListSegments(_)
+            | BootEffect::ReadManifest(_)
+            | BootEffect::ReadEntries(..)
+            | BootEffect::ReadSegment(..)
+            | BootEffect::Barrier => false,
+            BootEffect::WriteSegment(..)
+            | BootEffect::Truncate(..)
+            | BootEffect::ReplaceManifest(..)
+            | BootEffect::RemoveManifest(_)
+            | BootEffect::Rescue(..)
+            | BootEffect::RemoveRescue(_)
+            | BootEffect::RemoveJournal(_)
+            | BootEffect::RemoveTopic(_)
+            | BootEffect::Orphan(_) => true,
+        }
+    }
+}
+
 /// The answer to one [`BootEffect`].
 #[derive(Clone, Debug)]
 pub enum BootAnswer {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::boot::effect::{
     BootAnswer, BootEffect, EntryFile, JournalFile, ManifestName, RescueFile,
 };
+use crate::boot::missing;
 use crate::boot::partitions::{Partitions, Work};
 use crate::boot::replay::{Offline, Replay};
 use crate::boot::{BootPlan, BootRefusal, Progress};
@@ -37,8 +38,10 @@ pub(super) struct Inventory {
     pub(super) states: BTreeMap<TopicPartition, LogImage>,
     /// Partitions of which an earlier start could not tell how far they are.
     pub(super) lost: BTreeSet<TopicPartition>,
-    /// Rescue files that cannot be read.
-    pub(super) damaged: BTreeSet<RescueFile>,
+    /// Rescue files that manifests name, with their lengths.
+    pub(super) named: BTreeMap<RescueFile, u64>,
+    /// Rescue files that are missing or cannot be read, and how that shows.
+    pub(super) damaged: BTreeMap<RescueFile, String>,
     pub(super) entries: BTreeMap<TopicPartition, Vec<FoundEntry>>,
 }
 
@@ -47,6 +50,8 @@ enum Stage {
     Start,
     Listing,
     Manifests,
+    /// No shard has ever run, say the files that are read first: the topics must say so too.
+    Fresh,
     /// Journals from this one on are still to be read; `reading` of them are under way.
     Journals {
         next: usize,
@@ -69,7 +74,7 @@ pub(super) struct Reading {
     whole: Manifests,
     scan: Scan,
     rescued: Vec<FoundEntry>,
-    damaged: BTreeSet<RescueFile>,
+    damaged: BTreeMap<RescueFile, String>,
 }
 
 impl Reading {
@@ -83,13 +88,14 @@ impl Reading {
             whole: Manifests::Whole,
             scan: Scan::default(),
             rescued: Vec::new(),
-            damaged: BTreeSet::new(),
+            damaged: BTreeMap::new(),
         }
     }
 
     pub(super) fn step(
         &mut self,
         answers: Vec<BootAnswer>,
+        settled: u32,
     ) -> Result<Progress<Inventory>, BootRefusal> {
         match self.stage {
             Stage::Start => {
@@ -102,19 +108,34 @@ impl Reading {
                 self.stage = Stage::Manifests;
                 let reads: Vec<_> =
                     self.manifests.iter().map(|name| BootEffect::ReadManifest(*name)).collect();
-                if reads.is_empty() { self.step(Vec::new()) } else { Ok(Progress::More(reads)) }
+                if reads.is_empty() {
+                    self.step(Vec::new(), settled)
+                } else {
+                    Ok(Progress::More(reads))
+                }
             }
             Stage::Manifests => {
-                self.read_manifests(answers)?;
+                self.read_manifests(answers, settled)?;
+                if self.states.is_empty() && self.whole == Manifests::Whole {
+                    self.stage = Stage::Fresh;
+                    return Ok(Progress::More(missing::ask_topics()));
+                }
+                missing::check_journals(&self.states, &self.journals)?;
+                self.note_rescues();
                 self.stage = Stage::Journals { next: 0, reading: 0 };
-                self.step(Vec::new())
+                self.step(Vec::new(), settled)
+            }
+            Stage::Fresh => {
+                missing::check_fresh(&answers, &self.rescues)?;
+                self.stage = Stage::Rescues { next: self.rescues.len() };
+                self.step(Vec::new(), settled)
             }
             Stage::Journals { next, reading } => {
                 self.scan_journals(next - reading, answers);
                 let reads = self.read_journals(next);
                 if reads.is_empty() {
                     self.stage = Stage::Rescues { next: 0 };
-                    return self.step(Vec::new());
+                    return self.step(Vec::new(), settled);
                 }
                 Ok(Progress::More(reads))
             }
@@ -142,18 +163,27 @@ impl Reading {
     }
 
     /// Takes the newest start of which all manifests are there; a later start that wrote only some
-    /// of its own did not get as far as serving.
-    fn read_manifests(&mut self, answers: Vec<BootAnswer>) -> Result<(), BootRefusal> {
+    /// of its own did not get as far as serving. One before `settled` is an older copy.
+    fn read_manifests(
+        &mut self,
+        answers: Vec<BootAnswer>,
+        settled: u32,
+    ) -> Result<(), BootRefusal> {
         let mut read = BTreeMap::new();
         for (name, answer) in self.manifests.iter().zip(answers) {
             let BootAnswer::Bytes(bytes) = answer else { continue };
             let state = read_manifest(*name, &bytes)?;
             read.entry(name.start).or_insert_with(Vec::new).push(state);
         }
+        let read_until = read.keys().next_back().copied();
+        read.retain(|start, _| *start >= settled);
         let complete = read.iter().rev().find(|(_, states)| is_complete(states));
-        if complete.is_none() && self.journals.is_empty() {
+        if complete.is_none() && self.journals.is_empty() && settled == 0 {
             // No shard has ever run: the first start did not get that far.
             return Ok(());
+        }
+        if read.is_empty() {
+            return Err(BootRefusal::NoManifests { settled, found: read_until });
         }
         let newest = complete.or(read.iter().next_back()).map(|(start, _)| *start);
         if let Some(states) = newest.and_then(|start| read.remove(&start)) {
@@ -174,12 +204,27 @@ impl Reading {
 
     /// Takes in the rescue file before `next`.
     fn take_rescue(&mut self, next: usize, answers: Vec<BootAnswer>) {
-        let file = next.checked_sub(1).map(|at| self.rescues[at].0);
-        for (file, answer) in file.into_iter().zip(answers) {
+        let file = next.checked_sub(1).map(|at| self.rescues[at]);
+        for ((file, len), answer) in file.into_iter().zip(answers) {
             let BootAnswer::Bytes(bytes) = answer else { continue };
-            match rescue::decode(file, &bytes) {
+            let whole = bytes.len() as u64 == len;
+            match rescue::decode(file, &bytes).filter(|_| whole) {
                 Some(entries) => self.rescued.extend(entries),
-                None => _ = self.damaged.insert(file),
+                None => {
+                    self.damaged.entry(file).or_insert_with(|| "damaged".to_owned());
+                }
+            }
+        }
+    }
+
+    /// Finds out which rescue files are missing or have another length than they were given.
+    fn note_rescues(&mut self) {
+        let named = self.states.iter().flat_map(|state| &state.rescues);
+        for (file, expected) in named {
+            let found = self.rescues.iter().find(|(found, _)| found == file);
+            let found = found.map(|(_, len)| *len);
+            if found != Some(*expected) {
+                self.damaged.insert(*file, missing::told(found, *expected));
             }
         }
     }
@@ -200,22 +245,24 @@ impl Reading {
 
     fn judge(&mut self) -> Result<Inventory, BootRefusal> {
         let mut entries: BTreeMap<TopicPartition, Vec<FoundEntry>> = BTreeMap::new();
-        let (mut states, mut lost) = (BTreeMap::new(), BTreeSet::new());
+        let (mut states, mut lost, mut named) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
         for manifest in std::mem::take(&mut self.states) {
             let (shard, incarnation) = (manifest.header.shard, manifest.header.incarnation);
-            let found = self.scan.judge(incarnation, manifest.needed);
+            let found = self.scan.judge(incarnation, manifest.needed, manifest.durable);
             let found = found.map_err(|damage| BootRefusal::Journal { shard, damage })?;
             for entry in found {
                 entries.entry(entry.head.partition).or_default().push(entry);
             }
             states.extend(manifest.partitions);
             lost.extend(manifest.lost);
+            named.extend(manifest.rescues);
         }
         for entry in std::mem::take(&mut self.rescued) {
             entries.entry(entry.head.partition).or_default().push(entry);
         }
         if self.whole == Manifests::Lost {
-            for entry in self.scan.unclaimed() {
+            let unclaimed = self.scan.unclaimed().map_err(BootRefusal::UnclaimedJournal)?;
+            for entry in unclaimed {
                 entries.entry(entry.head.partition).or_default().push(entry);
             }
         }
@@ -229,6 +276,7 @@ impl Reading {
             whole: self.whole,
             states,
             lost,
+            named,
             damaged: std::mem::take(&mut self.damaged),
             entries,
         })
@@ -258,7 +306,10 @@ impl Inventory {
         let partition = TopicPartition::METADATA;
         let image = self.states.remove(&partition);
         if image.is_none() && self.whole == Manifests::Lost {
-            let lost = "the manifest that holds it is missing or broken".to_owned();
+            let shard = crate::place::owner(partition, 1);
+            let start = self.manifests.last().map_or(plan.settled, |name| name.start);
+            let name = ManifestName { start, shard };
+            let lost = format!("its manifest is missing or broken ({name})");
             return Err(BootRefusal::Metadata(lost));
         }
         let entries = self.entries.remove(&partition).unwrap_or_default();
@@ -270,9 +321,12 @@ impl Inventory {
 }
 
 /// Why a partition must stay offline, if one of these rescue files is its own.
-pub(super) fn damage(damaged: &BTreeSet<RescueFile>, partition: TopicPartition) -> Option<Offline> {
-    let file = damaged.iter().find(|file| file.partition == partition)?;
-    Some(Offline::Unknown(format!("its rescue file of start {} is damaged", file.start)))
+pub(super) fn damage(
+    damaged: &BTreeMap<RescueFile, String>,
+    partition: TopicPartition,
+) -> Option<Offline> {
+    let (file, how) = damaged.iter().find(|(file, _)| file.partition == partition)?;
+    Some(Offline::Unknown(format!("its rescue file {file} is {how}")))
 }
 
 /// A log that no manifest knows: it has been created since the last one.

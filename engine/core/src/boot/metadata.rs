@@ -143,7 +143,8 @@ impl LoadMetadata {
                 return Ok(());
             };
             self.note_removals(&header, batch);
-            batch::load(&mut self.loaded.image, &header, batch)?;
+            let loaded = batch::load(&mut self.loaded.image, &header, batch);
+            loaded.map_err(|why| self.damaged(&why))?;
             at += header.total_len();
             let place = self.next.place.plus(header.total_len() as u64);
             self.next = Boundary { offset: header.next_offset(), place };

@@ -3,6 +3,7 @@
 //! nothing is removed before what replaces it is durable.
 //!
 //! - `inventory`: manifests and journals, read into partition states and entries
+//! - `missing`: which files there must be besides those that are found
 //! - `replay`: one partition from its state to the end of its journal
 //! - `partitions`: many partitions at once, in bounded memory
 //! - `metadata`: the metadata partition, which tells which topics there are
@@ -13,6 +14,7 @@
 pub mod effect;
 mod inventory;
 mod metadata;
+mod missing;
 mod partitions;
 mod replay;
 mod report;
@@ -44,6 +46,9 @@ pub use report::{BootRefusal, BootReport};
 pub struct BootPlan {
     /// The number of this start: higher than that of every start before.
     pub start: u32,
+    /// The newest start that is known to have had all its manifests, 0 when none is: without
+    /// manifests as new as that, some are missing.
+    pub settled: u32,
     /// One random incarnation for each shard; their number is the number of shards.
     pub incarnations: Vec<Incarnation>,
     /// Bounds of each shard.
@@ -135,7 +140,7 @@ impl Boot {
         }
         let phase = std::mem::replace(&mut self.phase, Phase::Over);
         let (phase, wanted) = match phase {
-            Phase::Reading(mut reading) => match reading.step(answers)? {
+            Phase::Reading(mut reading) => match reading.step(answers, self.plan.settled)? {
                 Progress::More(wanted) => (Phase::Reading(reading), wanted),
                 Progress::Over(inventory) => self.start_metadata(inventory)?,
             },

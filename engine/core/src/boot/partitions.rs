@@ -1,7 +1,7 @@
 //! Many partitions replayed at once, in bounded memory: payloads of some entries are read from the
 //! journals, become segment writes, and so on until all are through.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use corelog_mem::BLOCK;
@@ -11,7 +11,7 @@ use crate::boot::replay::{Offline, Replay, Verdict};
 use crate::boot::{BootReport, Progress};
 use crate::id::TopicPartition;
 use crate::journal::scan::FoundEntry;
-use crate::log::LogImage;
+use crate::log::{LogImage, SegmentId};
 
 /// Payload bytes that are in memory at once, unless one entry is larger.
 const PAYLOAD_AT_ONCE: u64 = 32 << 20;
@@ -162,12 +162,13 @@ impl Partitions {
         }
     }
 
-    /// Asks for the segments of those partitions that have something to replay.
+    /// Asks for the segments of those partitions that have any: what a consumer would miss is
+    /// found here, not when it is read.
     fn ask_lengths(&mut self, wanted: &mut Vec<BootEffect>) {
         for (at, item) in self.items.iter_mut().enumerate() {
             let replay = &item.replay;
             item.entries.retain(|entry| replay.judge(&entry.head) != Verdict::Skip);
-            if !item.entries.is_empty() {
+            if replay.needed_lengths().next().is_some() {
                 wanted.push(BootEffect::ListSegments(item.partition));
                 self.asked.push(Asked::Lengths(at));
             }
@@ -216,11 +217,14 @@ impl Partitions {
 
     fn check_length(&mut self, at: usize, segments: &[(crate::id::Offset, u64)]) {
         let item = &mut self.items[at];
-        let (segment, needed) = item.replay.needed_length();
-        let found = segments.iter().find(|(base, _)| *base == segment);
-        let len = found.map_or(0, |(_, len)| *len);
-        if len < needed {
-            item.offline.get_or_insert(Offline::Short { segment, len, needed });
+        let found: BTreeMap<_, _> = segments.iter().copied().collect();
+        let short = item.replay.needed_lengths().find_map(|(segment, needed)| {
+            let len = found.get(&segment).copied();
+            let segment = SegmentId { partition: item.partition, base: segment };
+            (len < Some(needed)).then_some(Offline::Short { segment, len, needed })
+        });
+        if let Some(short) = short {
+            item.offline.get_or_insert(short);
         }
     }
 

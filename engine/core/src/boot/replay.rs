@@ -42,12 +42,12 @@ pub enum Offline {
         /// Where.
         at: Place,
     },
-    /// A segment's file is shorter than what is known to be in it.
+    /// A segment's file is missing, or shorter than what is known to be in it.
     Short {
         /// The segment.
-        segment: Offset,
-        /// Bytes of its file.
-        len: u64,
+        segment: SegmentId,
+        /// Bytes of its file, if there is one.
+        len: Option<u64>,
         /// Bytes it must have.
         needed: u64,
     },
@@ -83,8 +83,11 @@ impl fmt::Display for Offline {
                 "the journal's batches do not fit together at byte {} of segment {}",
                 at.at, at.segment
             ),
-            Offline::Short { segment, len, needed } => {
-                write!(f, "the file of segment {segment} has {len} bytes and must have {needed}")
+            Offline::Short { segment, len: Some(len), needed } => {
+                write!(f, "the file {segment} has {len} bytes and must have {needed}")
+            }
+            Offline::Short { segment, len: None, needed } => {
+                write!(f, "the file {segment} is missing and must have {needed} bytes")
             }
             Offline::Incomplete { batch, end } => write!(
                 f,
@@ -162,10 +165,12 @@ impl Replay {
         }
     }
 
-    /// The least length that the file of the active segment must have, in bytes. Not whole blocks:
-    /// it may have been sealed since.
-    pub(super) fn needed_length(&self) -> (Offset, u64) {
-        (self.frontier.segment, self.frontier.at)
+    /// The least lengths that the files of its segments must have, in bytes, of those that must
+    /// have any. Not whole blocks for the active one: it may have been sealed since.
+    pub(super) fn needed_lengths(&self) -> impl Iterator<Item = (Offset, u64)> {
+        let closed = self.image.segments.iter().filter_map(|s| Some((s.base, s.end?.bytes)));
+        let active = (self.frontier.segment, self.frontier.at);
+        closed.chain([active]).filter(|(_, needed)| *needed > 0)
     }
 
     /// Judges the next entry in order of version and place.

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::boot::effect::BootAnswer;
+use crate::boot::effect::{BootAnswer, JournalFile, ManifestName};
+use crate::boot::missing::told;
 use crate::id::{ShardId, TopicPartition};
 use crate::journal::scan::Damage;
 use crate::manifest::record::Broken;
@@ -36,6 +37,25 @@ pub enum BootRefusal {
         /// Where, and how that is known.
         damage: Damage,
     },
+    /// A journal file is missing that a manifest names, or has another length.
+    JournalFile {
+        /// Which.
+        file: JournalFile,
+        /// The length it was made with.
+        expected: u64,
+        /// The length it has; `None` when it is missing.
+        found: Option<u64>,
+    },
+    /// The journal of a shard whose manifest is lost is damaged.
+    UnclaimedJournal(Damage),
+    /// There are no manifests, or only those of an earlier start, though shards have run.
+    NoManifests {
+        /// The start that is known to have had all its manifests; 0 when topics or journals alone
+        /// say that shards have run.
+        settled: u32,
+        /// The newest start of which there is a manifest.
+        found: Option<u32>,
+    },
     /// A manifest was written by a newer Corelog.
     Manifest {
         /// Whose manifest.
@@ -52,20 +72,25 @@ impl fmt::Display for BootRefusal {
         match self {
             BootRefusal::Io(error) => f.write_str(error),
             BootRefusal::Journal { shard, damage } => {
-                let (seq, durable) = (damage.seq.0, damage.durable.0);
-                write!(
-                    f,
-                    "the journal of shard {} is damaged: commit {seq} is missing or broken, ",
-                    shard.0
-                )?;
-                write!(f, "and commit {durable} was already on disk")?;
-                match damage.near {
-                    Some((file, at)) => write!(
-                        f,
-                        " (look at byte {at} of journal file s{}-{})",
-                        file.shard.0, file.slot
-                    ),
-                    None => Ok(()),
+                write!(f, "the journal of shard {} is damaged: {damage}", shard.0)
+            }
+            BootRefusal::UnclaimedJournal(damage) => {
+                write!(f, "a manifest is lost, and the journal of its shard is damaged: {damage}")
+            }
+            BootRefusal::JournalFile { file, expected, found } => {
+                write!(f, "the journal file {file} is {}", told(*found, *expected))
+            }
+            BootRefusal::NoManifests { settled, found } => {
+                match found {
+                    None => write!(f, "there is no manifest in manifest/")?,
+                    Some(found) => write!(f, "manifest/ has no manifest newer than start {found}")?,
+                }
+                match settled {
+                    0 => write!(f, ", though the directory holds data of topics or a journal"),
+                    start => {
+                        let name = ManifestName { start: *start, shard: ShardId(0) };
+                        write!(f, ", though start {start} had written {name}")
+                    }
                 }
             }
             BootRefusal::Manifest { shard, broken: Broken::Newer { format } } => write!(

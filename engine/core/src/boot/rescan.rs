@@ -1,7 +1,7 @@
 //! What no manifest tells is learnt from the segments themselves: a partition whose manifest is
 //! lost is read from its first batch to its last whole one. Slow, and said so in the report.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use corelog_mem::align_up;
 
@@ -58,7 +58,7 @@ pub(super) struct Rescan {
     states: BTreeMap<TopicPartition, LogImage>,
     found: BTreeMap<TopicPartition, Found>,
     entries: BTreeMap<TopicPartition, Vec<FoundEntry>>,
-    damaged: BTreeSet<RescueFile>,
+    damaged: BTreeMap<RescueFile, String>,
     settle: Option<Settle>,
 }
 
@@ -180,9 +180,10 @@ impl Rescan {
             let end = found.image.end.place;
             let covered = entries.iter().any(|entry| entry.head.end() > end);
             let offline = (found.leftover == Leftover::Yes && !covered).then(|| {
+                let segment = SegmentId { partition, base: end.segment };
                 Offline::Unknown(format!(
-                    "its manifest is lost, and byte {} of segment {} is no batch",
-                    end.at, end.segment
+                    "its manifest is lost, and byte {} of {segment} is no batch",
+                    end.at
                 ))
             });
             let replay = Replay::rescanned(partition, found.image, found.partial);

@@ -54,7 +54,9 @@ pub(super) struct Settle {
     journals: Vec<(JournalFile, u64)>,
     manifests: Vec<ManifestName>,
     rescues: Vec<RescueFile>,
-    damaged: BTreeSet<RescueFile>,
+    damaged: BTreeMap<RescueFile, String>,
+    /// Rescue files that the new manifests name, with their lengths.
+    named: BTreeMap<RescueFile, u64>,
     /// Entries of topics that the metadata has never heard of.
     unknown_entries: usize,
     /// Partitions that were made anew from their segments.
@@ -77,6 +79,7 @@ impl Settle {
             manifests: inventory.manifests,
             rescues: inventory.rescues,
             damaged: inventory.damaged,
+            named: inventory.named,
             unknown_entries: 0,
             rescanned: 0,
             unplaced: Vec::new(),
@@ -160,6 +163,7 @@ impl Settle {
             })?;
             let heads = entries.iter().map(|entry| entry.head);
             let bytes = rescue::encode(&heads.zip(payloads).collect::<Vec<_>>());
+            self.named.insert(file, bytes.len() as u64);
             return Ok(vec![BootEffect::Rescue(file, bytes.into())]);
         }
         let Some((partition, entries)) = self.unplaced.pop() else {
@@ -171,15 +175,45 @@ impl Settle {
         Ok(reads)
     }
 
+    /// The records of a manifest that are of no partition.
+    fn preamble(&self, plan: &BootPlan, shard: ShardId) -> Vec<Record> {
+        let shards = plan.incarnations.len() as u16;
+        let incarnation = plan.incarnations[usize::from(shard.0)];
+        let header = Header { start: plan.start, shard, shards, incarnation };
+        let mut records = vec![Record::Header(header), Record::Needed(Seq(1))];
+        for (file, bytes) in self.reusable(plan, shard) {
+            records.push(Record::Journal { slot: file.slot, bytes });
+        }
+        for (file, bytes) in self.named_of(plan, shard) {
+            records.push(Record::Rescue { file, bytes });
+        }
+        records
+    }
+
+    /// Journal files of a shard that serve this start as they are.
+    fn reusable(
+        &self,
+        plan: &BootPlan,
+        shard: ShardId,
+    ) -> impl Iterator<Item = (JournalFile, u64)> {
+        let journals = self.journals.iter().copied();
+        journals.filter(move |(file, len)| file.shard == shard && is_reusable(plan, *file, *len))
+    }
+
+    /// Rescue files of a shard's partitions that stay.
+    fn named_of(&self, plan: &BootPlan, shard: ShardId) -> impl Iterator<Item = (RescueFile, u64)> {
+        let shards = plan.incarnations.len() as u16;
+        let named = self.named.iter().map(|(file, bytes)| (*file, *bytes));
+        named.filter(move |(file, _)| {
+            owner(file.partition, shards) == shard && !self.is_spent(plan, *file)
+        })
+    }
+
     fn new_manifests(&mut self, plan: &BootPlan) -> Vec<BootEffect> {
         let shards = plan.incarnations.len() as u16;
         let version = LogVersion { start: plan.start, change: 0 };
-        let mut records: Vec<Vec<Record>> = Vec::new();
-        for (shard, incarnation) in (0..).map(ShardId).zip(&plan.incarnations) {
-            let incarnation = *incarnation;
-            let header = Header { start: plan.start, shard, shards, incarnation };
-            records.push(vec![Record::Header(header), Record::Needed(Seq(1))]);
-        }
+        let mut records: Vec<Vec<Record>> =
+            (0..shards).map(|shard| self.preamble(plan, ShardId(shard))).collect();
         for (partition, log) in &mut self.logs {
             let shard = usize::from(owner(*partition, shards).0);
             let image = match log {
@@ -228,7 +262,7 @@ impl Settle {
     fn is_spent(&self, plan: &BootPlan, file: RescueFile) -> bool {
         let known = self.logs.contains_key(&file.partition);
         let deleted = self.removed.contains(&file.partition.topic);
-        let taken_over = known && file.start != plan.start && !self.damaged.contains(&file);
+        let taken_over = known && file.start != plan.start && !self.damaged.contains_key(&file);
         taken_over || deleted
     }
 
@@ -276,10 +310,7 @@ impl Settle {
     }
 
     fn setup(&self, plan: &BootPlan, id: ShardId) -> ShardSetup {
-        let reusable = self
-            .journals
-            .iter()
-            .filter(|(file, len)| file.shard == id && is_reusable(plan, *file, *len));
+        let reusable = self.reusable(plan, id);
         let controller =
             (id == ShardId(0)).then(|| Controller::new(plan.broker, Image::clone(&self.image)));
         ShardSetup {
@@ -288,6 +319,7 @@ impl Settle {
             start: plan.start,
             incarnation: plan.incarnations[usize::from(id.0)],
             formatted: reusable.map(|(file, _)| Slot(file.slot)).collect(),
+            rescues: self.named_of(plan, id).collect(),
             manifest_bytes: self.manifest_bytes[usize::from(id.0)],
             limits: plan.limits.clone(),
             defaults: plan.defaults.clone(),

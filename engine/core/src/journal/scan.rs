@@ -2,6 +2,7 @@
 //! torn tail or damage below what was acknowledged (storage.md, section 3, commit table).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use corelog_mem::BLOCK;
 
@@ -50,6 +51,17 @@ pub struct Damage {
     pub near: Option<(JournalFile, u64)>,
 }
 
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seq, durable) = (self.seq.0, self.durable.0);
+        write!(f, "commit {seq} is missing or broken, and commit {durable} was already on disk")?;
+        match self.near {
+            Some((file, at)) => write!(f, " (look at byte {at} of {file})"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Scan {
     /// Takes in a whole file, block after block: every whole commit in it, wherever it starts. What
     /// is stale is told by its incarnation and seq in [`Scan::judge`], not by its place.
@@ -78,34 +90,32 @@ impl Scan {
     }
 
     /// The entries that count of an incarnation, oldest first: those of all commits from `needed`
-    /// on up to the first that is missing. Missing at or below a seq that was durable is damage.
+    /// on up to the first that is missing. Missing at or below a seq that was durable, says another
+    /// commit or the manifest, is damage. The ring never gives up its last file: if commits before
+    /// `needed` were released, one of the incarnation is there, or its files are gone.
     pub fn judge(
         &mut self,
         incarnation: Incarnation,
         needed: Seq,
+        durable: Seq,
     ) -> Result<Vec<FoundEntry>, Damage> {
-        let Some(mut found) = self.incarnations.remove(&incarnation) else { return Ok(Vec::new()) };
-        let mut expected = needed;
-        let mut entries = Vec::new();
-        let mut near = None;
-        while let Some(commit) = found.commits.remove(&expected) {
-            near = Some((commit.file, commit.at));
-            entries.extend(commit.entries);
-            expected = expected.next();
+        let found = self.incarnations.remove(&incarnation);
+        if found.is_none() && needed > Seq(1) {
+            let durable = durable.max(Seq(needed.0 - 1));
+            return Err(Damage { seq: durable, durable, near: None });
         }
-        if expected <= found.durable {
-            return Err(Damage { seq: expected, durable: found.durable, near });
-        }
-        Ok(entries)
+        let mut found = found.unwrap_or_default();
+        found.durable = found.durable.max(durable);
+        found.run(needed)
     }
 }
 
 impl Scan {
     /// The entries of incarnations that no manifest has claimed, as far as they belong to the
     /// newest start among them: for a shard whose manifest is lost. Without that manifest nothing
-    /// tells which commits are needed, so what counts is the longest run that ends with the last
-    /// one.
-    pub fn unclaimed(&mut self) -> Vec<FoundEntry> {
+    /// tells which commits are needed, so all count that are there: files are overwritten oldest
+    /// first, so there is no gap between the oldest and the last that was durable.
+    pub fn unclaimed(&mut self) -> Result<Vec<FoundEntry>, Damage> {
         let found = std::mem::take(&mut self.incarnations);
         let start = |found: &Found| {
             let entries = found.commits.values().flat_map(|commit| &commit.entries);
@@ -113,20 +123,31 @@ impl Scan {
         };
         let newest = found.values().filter_map(start).max();
         let newest = found.into_values().filter(|found| start(found) == newest);
-        newest.flat_map(Found::last_run).collect()
+        let mut entries = Vec::new();
+        for mut found in newest {
+            if let Some(oldest) = found.commits.keys().next().copied() {
+                entries.extend(found.run(oldest)?);
+            }
+        }
+        Ok(entries)
     }
 }
 
 impl Found {
-    fn last_run(self) -> Vec<FoundEntry> {
-        let mut run: Vec<(Seq, FoundCommit)> = Vec::new();
-        for (seq, commit) in self.commits {
-            if run.last().is_some_and(|(last, _)| last.next() != seq) {
-                run.clear();
-            }
-            run.push((seq, commit));
+    /// The entries of the commits from `first` on, up to the first that is missing.
+    fn run(&mut self, first: Seq) -> Result<Vec<FoundEntry>, Damage> {
+        let mut expected = first;
+        let mut entries = Vec::new();
+        let mut near = None;
+        while let Some(commit) = self.commits.remove(&expected) {
+            near = Some((commit.file, commit.at));
+            entries.extend(commit.entries);
+            expected = expected.next();
         }
-        run.into_iter().flat_map(|(_, commit)| commit.entries).collect()
+        if expected <= self.durable {
+            return Err(Damage { seq: expected, durable: self.durable, near });
+        }
+        Ok(entries)
     }
 }
 
@@ -162,15 +183,24 @@ mod tests {
         commit
     }
 
-    fn judge(needed: u64, files: &[Vec<Vec<u8>>]) -> Result<Vec<i64>, u64> {
+    fn scan(files: &[Vec<Vec<u8>>]) -> Scan {
         let mut scan = Scan::default();
         for (slot, file) in files.iter().enumerate() {
             scan.file(JournalFile { slot: slot as u16, ..FILE }, &file.concat());
         }
-        match scan.judge(LIFE, Seq(needed)) {
+        scan
+    }
+
+    /// The commits that count, or the one that is missing.
+    fn seqs(judged: Result<Vec<FoundEntry>, Damage>) -> Result<Vec<i64>, u64> {
+        match judged {
             Ok(entries) => Ok(entries.iter().map(|entry| entry.head.next_offset.0).collect()),
             Err(damage) => Err(damage.seq.0),
         }
+    }
+
+    fn judge(needed: u64, files: &[Vec<Vec<u8>>]) -> Result<Vec<i64>, u64> {
+        seqs(scan(files).judge(LIFE, Seq(needed), Seq(0)))
     }
 
     /// checksum | seq | durable elsewhere | verdict, row by row.
@@ -199,12 +229,47 @@ mod tests {
         }
     }
 
+    /// What the manifest knows to be durable counts as what another commit says of it.
+    #[test]
+    fn the_commit_table_durable_by_the_manifest() {
+        let c = |seq, durable| commit(LIFE, seq, durable);
+        let rows: [(&str, u64, u64, Vec<Vec<u8>>, Result<Vec<i64>, u64>); 7] = [
+            ("nothing written", 1, 0, vec![], Ok(vec![])),
+            ("all there", 1, 2, vec![c(1, 0), c(2, 0)], Ok(vec![1, 2])),
+            ("more there", 1, 1, vec![c(1, 0), c(2, 0)], Ok(vec![1, 2])),
+            ("the last missing", 1, 2, vec![c(1, 0)], Err(2)),
+            ("all missing", 1, 2, vec![], Err(1)),
+            ("released, all missing", 3, 0, vec![], Err(2)),
+            ("released, only older there", 3, 2, vec![c(2, 1)], Ok(vec![])),
+        ];
+        for (name, needed, durable, file, verdict) in rows {
+            let judged = scan(&[file]).judge(LIFE, Seq(needed), Seq(durable));
+            assert_eq!(seqs(judged), verdict, "{name}");
+        }
+    }
+
+    /// Without a manifest all that is there counts, and a hole below what was durable is damage.
+    #[test]
+    fn the_commit_table_without_a_manifest() {
+        let c = |seq, durable| commit(LIFE, seq, durable);
+        let rows: [(&str, Vec<Vec<u8>>, Result<Vec<i64>, u64>); 5] = [
+            ("nothing", vec![], Ok(vec![])),
+            ("from the middle on", vec![c(5, 3), c(6, 4)], Ok(vec![5, 6])),
+            ("torn behind what was durable", vec![c(1, 0), c(2, 1), c(4, 2)], Ok(vec![1, 2])),
+            ("a hole", vec![c(1, 0), c(2, 1), c(4, 3)], Err(3)),
+            ("the last missing", vec![c(1, 0), c(3, 2)], Err(2)),
+        ];
+        for (name, file, verdict) in rows {
+            assert_eq!(seqs(scan(&[file]).unclaimed()), verdict, "{name}");
+        }
+    }
+
     #[test]
     fn payloads_are_found_where_they_are() {
         let mut scan = Scan::default();
         let bytes = [commit(LIFE, 1, 0), commit(LIFE, 2, 0)].concat();
         scan.file(FILE, &bytes);
-        for entry in scan.judge(LIFE, Seq(1)).expect("no damage") {
+        for entry in scan.judge(LIFE, Seq(1), Seq(0)).expect("no damage") {
             assert_eq!(&bytes[entry.at as usize..][..3], b"abc");
         }
     }

@@ -8,13 +8,18 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::boot::effect::RescueFile;
 use crate::codec::{Fields, put_list, put_string};
 use crate::id::{LeaderEpoch, Offset, PartitionIndex, ShardId, Timestamp, TopicId, TopicPartition};
 use crate::journal::commit::{Incarnation, Seq};
 use crate::log::{Boundary, LogVersion, Place, Point, SegmentEnd};
 
-/// The format that this broker writes and reads.
-pub const FORMAT: u32 = 1;
+/// The format that this broker writes. Format 1, which it reads too, has none of the records from
+/// `Journal` on: it does not say which other files there are.
+pub const FORMAT: u32 = 2;
+
+/// The oldest format that this broker reads.
+const OLDEST: u32 = 1;
 
 /// The first record of every manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +74,24 @@ pub enum Record {
     Removed(TopicPartition),
     /// Kind 8. How far the partition is has been lost: only its segments can tell.
     Lost(TopicPartition),
+    /// Kind 9. The shard has this journal file, with zeros or commits in all its length. Durable
+    /// before the first commit is written to the file.
+    Journal {
+        /// Its place in the shard's ring.
+        slot: u16,
+        /// Its length.
+        bytes: u64,
+    },
+    /// Kind 10. The journal's commits up to this one were complete when the record was written.
+    Durable(Seq),
+    /// Kind 11. This rescue file holds entries of a partition. Durable before the journal that
+    /// held them is overwritten.
+    Rescue {
+        /// Which file.
+        file: RescueFile,
+        /// Its length.
+        bytes: u64,
+    },
 }
 
 /// Progress of a partition's active segment.
@@ -203,6 +226,20 @@ fn put_record(out: &mut BytesMut, record: &Record) {
         }
         Record::Removed(partition) => put_partition(out, 7, *partition),
         Record::Lost(partition) => put_partition(out, 8, *partition),
+        Record::Journal { slot, bytes } => {
+            out.put_u8(9);
+            out.put_u16_le(*slot);
+            out.put_u64_le(*bytes);
+        }
+        Record::Durable(seq) => {
+            out.put_u8(10);
+            out.put_u64_le(seq.0);
+        }
+        Record::Rescue { file, bytes } => {
+            put_partition(out, 11, file.partition);
+            out.put_u32_le(file.start);
+            out.put_u64_le(*bytes);
+        }
     }
 }
 
@@ -210,7 +247,7 @@ fn get_record(fields: &mut Fields<'_>) -> Option<Record> {
     Some(match fields.u8()? {
         1 => {
             let format = fields.u32()?;
-            if format != FORMAT {
+            if !(OLDEST..=FORMAT).contains(&format) {
                 return None;
             }
             let start = fields.u32()?;
@@ -238,6 +275,16 @@ fn get_record(fields: &mut Fields<'_>) -> Option<Record> {
         }
         7 => Record::Removed(get_partition(fields)?),
         8 => Record::Lost(get_partition(fields)?),
+        9 => {
+            let slot = fields.array().map(u16::from_le_bytes)?;
+            Record::Journal { slot, bytes: fields.u64()? }
+        }
+        10 => Record::Durable(Seq(fields.u64()?)),
+        11 => {
+            let partition = get_partition(fields)?;
+            let file = RescueFile { partition, start: fields.u32()? };
+            Record::Rescue { file, bytes: fields.u64()? }
+        }
         _ => return None,
     })
 }
@@ -339,6 +386,9 @@ mod tests {
             Record::LogStart { partition, offset: Offset(4) },
             Record::Removed(partition),
             Record::Lost(partition),
+            Record::Journal { slot: 3, bytes: 1 << 25 },
+            Record::Durable(Seq(78)),
+            Record::Rescue { file: RescueFile { partition, start: 2 }, bytes: 8192 },
         ]
     }
 
@@ -347,6 +397,19 @@ mod tests {
         let records = records();
         let bytes = [encode(&records[..2]), encode(&records[2..])].concat();
         assert_eq!(decode(&bytes), Ok(records));
+    }
+
+    #[test]
+    fn the_formats_that_are_read() {
+        let bytes = encode(&records());
+        for (format, readable) in [(0, false), (1, true), (2, true), (3, false)] {
+            let mut bytes = bytes.to_vec();
+            bytes[9..13].copy_from_slice(&u32::to_le_bytes(format));
+            let checksum = crc32c::crc32c(&bytes[8..]);
+            bytes[4..8].copy_from_slice(&checksum.to_le_bytes());
+            let read = decode(&bytes);
+            assert_eq!(read.is_ok(), readable, "format {format}: {read:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use crate::boot::effect::RescueFile;
 use crate::id::{Offset, TopicPartition};
 use crate::journal::commit::Seq;
 use crate::log::{Boundary, Index, LogImage, LogVersion, Place, Segment};
@@ -16,6 +17,12 @@ pub struct ManifestState {
     pub header: Header,
     /// The first commit of its journal that is still needed.
     pub needed: Seq,
+    /// The last commit of its journal that was complete, with all before it, as far as it knows.
+    pub durable: Seq,
+    /// Its journal files by their slots, with their lengths.
+    pub journals: BTreeMap<u16, u64>,
+    /// Rescue files of its partitions, with their lengths.
+    pub rescues: BTreeMap<RescueFile, u64>,
     /// Its partitions.
     pub partitions: BTreeMap<TopicPartition, LogImage>,
     /// Those of which only their segments can tell how far they are.
@@ -28,8 +35,15 @@ impl ManifestState {
     pub fn replay(records: Vec<Record>) -> Option<ManifestState> {
         let mut records = records.into_iter();
         let Some(Record::Header(header)) = records.next() else { return None };
-        let (partitions, lost) = (BTreeMap::new(), BTreeSet::new());
-        let mut state = ManifestState { header, needed: Seq(1), partitions, lost };
+        let mut state = ManifestState {
+            header,
+            needed: Seq(1),
+            durable: Seq(0),
+            journals: BTreeMap::new(),
+            rescues: BTreeMap::new(),
+            partitions: BTreeMap::new(),
+            lost: BTreeSet::new(),
+        };
         for record in records {
             state.apply(record)?;
         }
@@ -75,6 +89,9 @@ impl ManifestState {
                 self.partitions.remove(&partition);
                 self.lost.insert(partition);
             }
+            Record::Journal { slot, bytes } => drop(self.journals.insert(slot, bytes)),
+            Record::Durable(seq) => self.durable = self.durable.max(seq),
+            Record::Rescue { file, bytes } => drop(self.rescues.insert(file, bytes)),
         }
         Some(())
     }

@@ -10,6 +10,7 @@ use crate::journal::commit::{CommitBuilder, Incarnation, Seq, buffer_for};
 use crate::journal::ring::{Ring, Slot as FileSlot};
 use crate::limits::{JOURNAL_BUFFER, SEAL_AFTER_MS};
 use crate::log::Boundary;
+use crate::manifest::record::Record;
 use crate::shard::effect::{Effects, FileAction, WriteJournal};
 use crate::shard::event::{EffectId, Failure, FileName, Health, Outcome};
 use crate::shard::partition::{Queued, Slot};
@@ -37,17 +38,30 @@ enum WriteState {
     Complete,
 }
 
+/// How far the journal file is that is being made. It is used once the durable manifest names it,
+/// so that a start misses it if it is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Making {
+    None,
+    /// It is being filled with zeros.
+    Filling(FileSlot),
+    /// It is there, and no manifest says so.
+    Unnamed(FileSlot),
+    /// A manifest write that names it is under way.
+    Naming(FileSlot),
+}
+
 /// The shard's commits.
 #[derive(Debug)]
 pub(crate) struct Commits {
     ring: Ring,
     file_bytes: u64,
     files: usize,
+    /// Those that the durable manifest names.
     formatted: Vec<FileSlot>,
-    /// How many are being formatted.
-    formatting: usize,
-    /// Files that the disk had no room for.
-    unmade: Vec<FileSlot>,
+    making: Making,
+    /// Files that are still to be made, one after the other.
+    unmade: VecDeque<FileSlot>,
     incarnation: Incarnation,
     in_flight: VecDeque<InFlight>,
     max_in_flight: usize,
@@ -68,8 +82,11 @@ impl Commits {
             file_bytes,
             files: usize::from(setup.limits.journal_files),
             formatted: setup.formatted.clone(),
-            formatting: 0,
-            unmade: Vec::new(),
+            making: Making::None,
+            unmade: (0..setup.limits.journal_files)
+                .map(FileSlot)
+                .filter(|slot| !setup.formatted.contains(slot))
+                .collect(),
             incarnation: setup.incarnation,
             in_flight: VecDeque::new(),
             max_in_flight: setup.limits.commits_in_flight.max(1),
@@ -81,12 +98,34 @@ impl Commits {
         }
     }
 
-    /// Files of the ring that must be formatted, now.
-    pub(crate) fn format(&mut self, files: u16) -> Vec<FileSlot> {
-        let slots = (0..files).map(FileSlot).filter(|slot| !self.formatted.contains(slot));
-        let slots: Vec<_> = slots.collect();
-        self.formatting += slots.len();
-        slots
+    /// Whether a journal file waits for a manifest that names it.
+    pub(crate) fn is_unnamed(&self) -> bool {
+        matches!(self.making, Making::Unnamed(_))
+    }
+
+    /// The name of the file that no manifest names yet: for the write that is about to be made.
+    pub(crate) fn name_made(&mut self) -> Option<Record> {
+        let Making::Unnamed(slot) = self.making else { return None };
+        self.making = Making::Naming(slot);
+        Some(self.named(slot))
+    }
+
+    /// The names of all files that a manifest made anew must have.
+    pub(crate) fn names(&self) -> impl Iterator<Item = Record> {
+        let naming = match self.making {
+            Making::Naming(slot) => Some(slot),
+            Making::None | Making::Filling(_) | Making::Unnamed(_) => None,
+        };
+        self.formatted.iter().copied().chain(naming).map(|slot| self.named(slot))
+    }
+
+    fn named(&self, slot: FileSlot) -> Record {
+        Record::Journal { slot: slot.0, bytes: self.file_bytes }
+    }
+
+    /// The last commit that is complete with all before it.
+    pub(crate) fn durable(&self) -> Seq {
+        self.durable
     }
 
     /// Queues a log that has something to journal.
@@ -107,7 +146,8 @@ impl Commits {
     /// Whether the last free file has been begun; where others are being formatted, whether half of
     /// it is full.
     pub(crate) fn is_crowded(&self) -> bool {
-        let coming = self.formatting > 0 && self.ring.space() > self.file_bytes / 2;
+        let making = self.making != Making::None;
+        let coming = making && self.ring.space() > self.file_bytes / 2;
         !self.formatted.is_empty() && self.ring.free_files() == 0 && !coming
     }
 
@@ -307,10 +347,10 @@ impl Shard {
         outcome: &Outcome,
         fx: &mut Effects,
     ) {
-        self.commits.formatting -= 1;
+        self.commits.making = Making::None;
         match outcome {
             Outcome::Failed(Failure::Full) => {
-                self.commits.unmade.push(slot);
+                self.commits.unmade.push_front(slot);
                 self.disk_full(fx);
             }
             Outcome::Failed(failure) if self.commits.formatted.is_empty() => {
@@ -319,22 +359,36 @@ impl Shard {
                 self.go_offline(now, fx);
             }
             // The ring works with the files that there are; the next start tries again.
-            Outcome::Failed(_) => {}
-            Outcome::Done | Outcome::Read(_) => {
-                self.commits.formatted.push(slot);
-                self.commits.ring.add(slot);
-            }
+            Outcome::Failed(_) => self.make_journal(fx),
+            Outcome::Done | Outcome::Read(_) => self.commits.making = Making::Unnamed(slot),
         }
     }
 
-    /// The disk has this much room: tries again to make the files that it had none for.
+    /// A durable manifest names the file that was to be named, if there was one: it may be used,
+    /// and the next one is made.
+    pub(super) fn journal_named(&mut self, fx: &mut Effects) {
+        let Making::Naming(slot) = self.commits.making else { return };
+        self.commits.making = Making::None;
+        self.commits.formatted.push(slot);
+        self.commits.ring.add(slot);
+        self.make_journal(fx);
+    }
+
+    /// Makes the next journal file that is missing, unless one is being made.
+    pub(super) fn make_journal(&mut self, fx: &mut Effects) {
+        if self.commits.making != Making::None {
+            return;
+        }
+        let Some(slot) = self.commits.unmade.pop_front() else { return };
+        self.commits.making = Making::Filling(slot);
+        let id = self.effect(Pending::Format(slot));
+        fx.file(id, FileAction::FormatJournal(slot.0));
+    }
+
+    /// The disk has this much room: goes on with the files that it had none for.
     pub(super) fn retry_formats(&mut self, free: u64, fx: &mut Effects) {
-        let fit = free / self.limits.journal_file_bytes;
-        let count = self.commits.unmade.len().min(usize::try_from(fit).unwrap_or(usize::MAX));
-        self.commits.formatting += count;
-        for slot in self.commits.unmade.drain(..count).collect::<Vec<_>>() {
-            let id = self.effect(Pending::Format(slot));
-            fx.file(id, FileAction::FormatJournal(slot.0));
+        if free >= self.limits.journal_file_bytes {
+            self.make_journal(fx);
         }
     }
 

@@ -4,9 +4,10 @@
 //! oldest file, their unfinished blocks too; when a partition has been quiet for a while, or the
 //! broker stops, the rest. What has been flushed is released behind a barrier (`release`).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
+use crate::boot::effect::RescueFile;
 use crate::id::{Instant, Now};
 use crate::journal::commit::Seq;
 use crate::limits::{
@@ -64,7 +65,7 @@ enum Overdue {
 }
 
 impl Flusher {
-    pub(crate) fn new(manifest_bytes: u64) -> Flusher {
+    pub(crate) fn new(manifest_bytes: u64, rescues: BTreeMap<RescueFile, u64>) -> Flusher {
         Flusher {
             dirty: 0,
             memory: 0,
@@ -73,7 +74,7 @@ impl Flusher {
             worthwhile: VecDeque::new(),
             unsynced: BTreeSet::new(),
             flushed_since_barrier: 0,
-            releasing: Releasing::new(manifest_bytes),
+            releasing: Releasing::new(manifest_bytes, rescues),
             disk: Disk::Free(u64::MAX),
             evictable: VecDeque::new(),
             housekeeping: None,

@@ -123,7 +123,7 @@ impl Shard {
             home: Home::new(setup.shards),
             calls: OwnerCalls::default(),
             commits: Commits::new(&setup),
-            flusher: Flusher::new(setup.manifest_bytes),
+            flusher: Flusher::new(setup.manifest_bytes, setup.rescues),
             controller: setup.controller.map(ControllerSeat::new),
             directory: DirectoryHealth::default(),
             unrescued: BTreeSet::new(),
@@ -143,10 +143,7 @@ impl Shard {
 
     /// Wants what must happen before and beside the first request: journal files formatted.
     pub fn start(&mut self, effects: &mut Effects) {
-        for slot in self.commits.format(self.limits.journal_files) {
-            let id = self.effect(Pending::Format(slot));
-            effects.file(id, effect::FileAction::FormatJournal(slot.0));
-        }
+        self.make_journal(effects);
     }
 
     /// Which shard this is.

@@ -109,7 +109,13 @@ impl Shard {
                 self.go_offline(now, fx);
             }
             Outcome::Done | Outcome::Read(_) => {
-                partition.rescue = Rescue::Done;
+                let of = partition.log.partition();
+                if let Rescue::Writing(bytes) =
+                    std::mem::replace(&mut partition.rescue, Rescue::Done)
+                {
+                    let file = RescueFile { partition: of, start: self.version.start };
+                    self.flusher.releasing.name_rescue(file, bytes.len() as u64);
+                }
                 self.flusher.rescued(partition.log.unflushed());
                 self.release_rescued(slot);
             }

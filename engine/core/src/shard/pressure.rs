@@ -41,6 +41,7 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use super::*;
@@ -72,6 +73,7 @@ mod tests {
             start: 1,
             incarnation: Incarnation([1; 16]),
             formatted: Vec::new(),
+            rescues: BTreeMap::new(),
             manifest_bytes: 0,
             limits: ShardLimits {
                 journal_file_bytes: 1 << 20,

@@ -1,8 +1,11 @@
 //! The release of the journal: one barrier for all segments, then a manifest record that says how
 //! far each is synced, and only then may the journal behind it be overwritten.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
+use crate::boot::effect::RescueFile;
 use crate::id::Now;
 use crate::journal::commit::Seq;
 use crate::limits::MANIFEST_MIN_BYTES;
@@ -43,6 +46,9 @@ enum ManifestWrite {
 #[derive(Debug)]
 pub(crate) struct Releasing {
     stage: Stage,
+    /// Rescue files that the manifest names, with their lengths, and those it is still to name.
+    rescues: BTreeMap<RescueFile, u64>,
+    unnamed: BTreeMap<RescueFile, u64>,
     /// Bytes of the manifest.
     manifest_bytes: u64,
     /// Bytes that it had when it was last made anew.
@@ -50,13 +56,36 @@ pub(crate) struct Releasing {
 }
 
 impl Releasing {
-    pub(crate) fn new(manifest_bytes: u64) -> Releasing {
-        Releasing { stage: Stage::Idle, manifest_bytes, manifest_live: manifest_bytes }
+    pub(crate) fn new(manifest_bytes: u64, rescues: BTreeMap<RescueFile, u64>) -> Releasing {
+        Releasing {
+            stage: Stage::Idle,
+            rescues,
+            unnamed: BTreeMap::new(),
+            manifest_bytes,
+            manifest_live: manifest_bytes,
+        }
+    }
+
+    /// A rescue file is durable: the next manifest write names it.
+    pub(crate) fn name_rescue(&mut self, file: RescueFile, bytes: u64) {
+        self.unnamed.insert(file, bytes);
+    }
+
+    /// The names of rescue files that no manifest write has had yet.
+    fn name_rescues(&mut self) -> Vec<Record> {
+        let unnamed = std::mem::take(&mut self.unnamed);
+        let records = unnamed.iter().map(|(file, bytes)| named(*file, *bytes)).collect();
+        self.rescues.extend(unnamed);
+        records
     }
 
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.stage, Stage::Idle)
     }
+}
+
+fn named(file: RescueFile, bytes: u64) -> Record {
+    Record::Rescue { file, bytes }
 }
 
 impl Shard {
@@ -65,9 +94,11 @@ impl Shard {
         let overdue = self.flusher.wants_barrier();
         let due =
             self.commits.presses() || self.flusher.flushed_since_barrier >= half_file || overdue;
-        let idle = self.flusher.releasing.is_idle();
-        if !due || !idle {
+        if !self.flusher.releasing.is_idle() {
             return;
+        }
+        if !due {
+            return self.record_names(fx);
         }
         self.flusher.barrier_started();
         if self.flusher.unsynced.is_empty() {
@@ -90,6 +121,17 @@ impl Shard {
     fn record_needed(&mut self, fx: &mut Effects) {
         let needed = self.commits.ring().needed();
         if self.commits.ring().would_free(needed) {
+            let write = self.manifest_write(&[], needed);
+            self.write_manifest(Vec::new(), needed, write, fx);
+        } else {
+            self.record_names(fx);
+        }
+    }
+
+    /// Files have been made that the manifest does not name.
+    fn record_names(&mut self, fx: &mut Effects) {
+        if self.commits.is_unnamed() || !self.flusher.releasing.unnamed.is_empty() {
+            let needed = self.commits.ring().needed();
             let write = self.manifest_write(&[], needed);
             self.write_manifest(Vec::new(), needed, write, fx);
         }
@@ -120,7 +162,9 @@ impl Shard {
     }
 
     fn manifest_write(&mut self, logs: &[(Slot, Sync)], needed: Seq) -> ManifestWrite {
-        let mut records = vec![Record::Needed(needed)];
+        let mut records = vec![Record::Needed(needed), Record::Durable(self.commits.durable())];
+        records.extend(self.commits.name_made());
+        records.extend(self.flusher.releasing.name_rescues());
         for (slot, sync) in logs {
             if let Some(partition) = self.partitions.get_mut(slot) {
                 records.extend(partition.log.records(*sync, Telling::News));
@@ -142,6 +186,10 @@ impl Shard {
             incarnation: self.commits.incarnation(),
         };
         let mut records = vec![Record::Header(header), Record::Needed(needed)];
+        records.push(Record::Durable(self.commits.durable()));
+        records.extend(self.commits.names());
+        let rescues = self.flusher.releasing.rescues.iter();
+        records.extend(rescues.map(|(file, bytes)| named(*file, *bytes)));
         for (slot, partition) in &mut self.partitions {
             let fresh = logs.binary_search_by_key(slot, |(slot, _)| *slot).ok();
             let sync = fresh.map_or_else(|| partition.log.recorded(), |at| logs[at].1);
@@ -197,6 +245,7 @@ impl Shard {
             }
         }
         self.commits.ring().reclaim(needed);
+        self.journal_named(fx);
     }
 
     /// Tries again to write a manifest that the disk had no room for.

@@ -1,7 +1,9 @@
 //! What a shard starts with.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::boot::effect::RescueFile;
 use crate::group::GroupSettings;
 use crate::id::{LeaderEpoch, ShardId};
 use crate::journal::commit::Incarnation;
@@ -42,8 +44,10 @@ pub struct ShardSetup {
     pub start: u32,
     /// This life of the journal; random.
     pub incarnation: Incarnation,
-    /// Journal files that are formatted already.
+    /// Journal files that are formatted already, and named by its manifest.
     pub formatted: Vec<Slot>,
+    /// Rescue files that its manifest names, with their lengths.
+    pub rescues: BTreeMap<RescueFile, u64>,
     /// Bytes of this shard's manifest.
     pub manifest_bytes: u64,
     /// Bounds.

@@ -48,6 +48,11 @@ fn of_directory(error: &RunError) -> Refusal {
         RunError::NewerFormat { .. } => {
             "start the newer Corelog again; an older one cannot read what it wrote".to_owned()
         }
+        RunError::DirectoryMissing { .. } => {
+            "nothing was changed: mount the volume it is on, or restore the whole data directory \
+             as it was at one moment; to begin anew, choose an empty directory with --data-dir"
+                .to_owned()
+        }
         RunError::NotOurs { .. } => {
             "choose an empty directory with --data-dir, or restore the file if Corelog made the \
              directory; a Kafka broker's topics can be mirrored, not taken over"

@@ -89,6 +89,11 @@ fn directories() {
             "newer Corelog",
         ),
         (
+            RunError::DirectoryMissing { path: "/d/journal".into(), meta: path() },
+            "/d/journal is missing, though /d/meta.properties is there",
+            "restore the whole data directory",
+        ),
+        (
             RunError::NotOurs { path: path(), why: "no corelog.format" },
             "/d/meta.properties does not say that this is a directory of Corelog: no corelog.f",
             "Kafka",
@@ -136,6 +141,34 @@ fn recoveries() {
             BootRefusal::Journal { shard: ShardId(1), damage },
             "journal of shard 1 is damaged: commit 7",
             "copy the directory",
+        ),
+        (
+            BootRefusal::JournalFile {
+                file: JournalFile { shard: ShardId(0), slot: 3 },
+                expected: 8192,
+                found: None,
+            },
+            "the journal file journal/s0-3.journal is missing",
+            "put it back",
+        ),
+        (
+            BootRefusal::JournalFile {
+                file: JournalFile { shard: ShardId(0), slot: 3 },
+                expected: 8192,
+                found: Some(4096),
+            },
+            "journal/s0-3.journal is 4096 bytes long and was made with 8192",
+            "nothing was changed",
+        ),
+        (
+            BootRefusal::NoManifests { settled: 7, found: None },
+            "there is no manifest in manifest/, though start 7 had written manifest/7-s0.manifest",
+            "mount the volume",
+        ),
+        (
+            BootRefusal::NoManifests { settled: 0, found: None },
+            "though the directory holds data",
+            "mount the volume",
         ),
         (manifest(Broken::Newer { format: 2 }), "format 2", "newer Corelog"),
         (manifest(Broken::NoHeader), "shard 0", "copy the directory"),
