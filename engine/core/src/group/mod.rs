@@ -17,6 +17,7 @@
 //! - [`request`]: what may be asked, and the answers
 //! - `embedded`: what classic consumers say in bytes of their own
 //! - [`history`]: why groups have rebalanced lately
+//! - `pattern`: patterns of topic names, which are RE2/J's
 //! - `timers`: what happens when nothing happens
 //! - `turn`: one step, what it has at hand and leaves behind
 //! - `offsets`: what groups have committed
@@ -33,6 +34,7 @@ pub mod history;
 pub mod name;
 mod offsets;
 pub mod partitions;
+mod pattern;
 pub mod record;
 pub mod request;
 pub mod settings;

@@ -16,7 +16,7 @@ mod describe;
 mod heartbeat;
 mod leave;
 mod reconcile;
-mod subscription;
+pub(super) mod subscription;
 mod target;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,7 @@ use twox_hash::XxHash3_64;
 
 use crate::group::consumer::ConsumerGroup;
 use crate::group::history::Cause;
+use crate::group::pattern;
 use crate::group::record::{GroupEpoch, MemberMetadata, Record, ResolvedRegex};
 use crate::group::request::{GroupError, Refused};
 use crate::group::turn::Turn;
@@ -18,6 +19,8 @@ use crate::metadata::Image;
 const REGEX_BYTES: usize = 1 << 20;
 /// Bytes of a pattern.
 const MAX_REGEX: usize = 1_000;
+/// Expressions within each other in a compiled pattern; a group or an operator of it are up to three.
+const MAX_NESTED: u32 = 200;
 /// Patterns that one group may use.
 const MAX_REGEXES: usize = 100;
 /// Milliseconds between two looks at all topics because one of them is new. (Kafka: 10,000.)
@@ -142,12 +145,13 @@ struct Resolved {
 }
 
 /// A pattern that a topic's whole name has to match, in time linear in the name's length.
-fn compile(regex: &str) -> Result<Regex, regex::Error> {
-    // By itself first: `a)(b` is none.
-    let build =
-        |pattern: &str| RegexBuilder::new(pattern).size_limit(REGEX_BYTES).nest_limit(50).build();
-    build(regex)?;
-    build(&format!("^(?:{regex})$"))
+pub(in crate::group) fn compile(regex: &str) -> Result<Regex, String> {
+    let pattern = pattern::translate(regex).map_err(|malformed| malformed.to_string())?;
+    RegexBuilder::new(&format!(r"\A{pattern}\z"))
+        .size_limit(REGEX_BYTES)
+        .nest_limit(MAX_NESTED)
+        .build()
+        .map_err(|error| error.to_string())
 }
 
 fn matches(regex: &str, image: &Image) -> BTreeSet<Arc<str>> {
