@@ -114,7 +114,7 @@ impl Shard {
         }
         let (woken, results) = (*woken, parts.take());
         if join.fetch.deadline <= now.instant || is_enough(&results, join.fetch.min_bytes) {
-            let results = trim(results, join.fetch.max_bytes);
+            let results = trim(results, &join.fetch);
             return self.answer_fetch(now, ticket, results, fx);
         }
         join.round = Round::Watching;
@@ -188,16 +188,18 @@ fn is_enough(results: &[Result<Fetched, ReadError>], min_bytes: u32) -> bool {
     bytes >= u64::from(min_bytes) || results.iter().any(Result::is_err)
 }
 
-/// Keeps what fits into the answer, first come, first served; the first batch comes all the same.
+/// Keeps what fits into the answer, first come, first served. The first batch comes all the same:
+/// each owner lets its own first batch be larger than its partition's limit, the answer has one.
 fn trim(
     mut results: Vec<Result<Fetched, ReadError>>,
-    max_bytes: u32,
+    fetch: &Fetch,
 ) -> Vec<Result<Fetched, ReadError>> {
-    let mut room = u64::from(max_bytes);
+    let mut room = u64::from(fetch.max_bytes);
     let mut first = true;
-    for fetched in results.iter_mut().flatten() {
+    for (result, part) in results.iter_mut().zip(fetch.parts.iter()) {
+        let Ok(fetched) = result else { continue };
         let len = fetched.len();
-        if len > room && !first {
+        if !first && len > room.min(u64::from(part.max_bytes)) {
             fetched.pieces.clear();
         } else {
             room = room.saturating_sub(len);
@@ -205,4 +207,46 @@ fn trim(
         }
     }
     results
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::id::{Instant, Offset, PartitionIndex, TopicId, TopicPartition};
+    use crate::shard::request::{FetchPart, Piece};
+
+    fn part(index: u32, max_bytes: u32) -> FetchPart {
+        let partition = TopicPartition { topic: TopicId([1; 16]), index: PartitionIndex(index) };
+        FetchPart { partition, offset: Offset(0), max_bytes, epoch: None }
+    }
+
+    fn found(len: usize) -> Result<Fetched, ReadError> {
+        let pieces = vec![Piece::Memory(Bytes::from(vec![0; len]))];
+        Ok(Fetched { high_watermark: Offset(9), log_start: Offset(0), pieces })
+    }
+
+    #[test]
+    fn one_batch_is_larger_than_asked_for_at_most() {
+        // The answer's limit; of each partition the limit, what its owner found, and what is left.
+        for (max_bytes, parts) in [
+            (1000, &[(10, 100, 100), (10, 100, 0), (100, 100, 100)][..]),
+            (1000, &[(10, 0, 0), (10, 100, 100), (10, 50, 0), (10, 10, 10)]),
+            (150, &[(100, 100, 100), (100, 100, 0), (100, 50, 50)]),
+            (0, &[(100, 100, 100), (100, 100, 0)]),
+            (100, &[(0, 100, 100), (0, 100, 0), (0, 0, 0)]),
+        ] {
+            let fetch = Fetch {
+                max_bytes,
+                min_bytes: 0,
+                deadline: Instant(0),
+                parts: (0..).zip(parts).map(|(index, part_)| part(index, part_.0)).collect(),
+            };
+            let results = parts.iter().map(|(_, len, _)| found(*len)).collect();
+            let kept: Vec<u64> = trim(results, &fetch).iter().flatten().map(Fetched::len).collect();
+            let expected: Vec<u64> = parts.iter().map(|(_, _, left)| *left).collect();
+            assert_eq!(kept, expected, "{max_bytes} {parts:?}");
+        }
+    }
 }

@@ -61,6 +61,13 @@ pub(crate) struct Reader {
     want: Want,
 }
 
+impl Reader {
+    /// Bytes of a partition that has something, before it is known how much.
+    fn may_take(self) -> u64 {
+        u64::from(self.want.max_bytes).max(1)
+    }
+}
+
 impl Look {
     pub(crate) fn last_block(slot: Slot) -> Look {
         Look { slot, purpose: Purpose::LastBlock }
@@ -144,11 +151,11 @@ impl Shard {
             }
             Plan::Look(window) => {
                 self.look(slot, window, Purpose::Read { reader, window }, fx);
-                u64::from(reader.want.max_bytes)
+                reader.may_take()
             }
             Plan::NeedIndex(segment) => {
                 self.load_index(slot, segment, Interrupted::Read(reader), fx);
-                u64::from(reader.want.max_bytes)
+                reader.may_take()
             }
         }
     }

@@ -56,12 +56,21 @@ pub(crate) fn apply(
     Ok(after)
 }
 
+/// What a list consists of. Blanks belong to the items here, also for Kafka; where the outcome is
+/// read as a setting they do not.
 fn parts(list: &str) -> Vec<&str> {
-    list.split(',').map(str::trim).filter(|part| !part.is_empty()).collect()
+    list.split(',').filter(|part| !part.is_empty()).collect()
+}
+
+/// The items that a client names. As in Java, commas at the end count for nothing, while other empty
+/// items are there, and what comes of them is refused.
+fn named(items: &str) -> impl Iterator<Item = &str> {
+    let nothing = items.bytes().all(|byte| byte == b',') && !items.is_empty();
+    items.trim_end_matches(',').split(',').filter(move |_| !nothing)
 }
 
 fn appended<'a>(mut items: Vec<&'a str>, more: &'a str) -> String {
-    for item in parts(more) {
+    for item in named(more) {
         if !items.contains(&item) {
             items.push(item);
         }
@@ -70,8 +79,11 @@ fn appended<'a>(mut items: Vec<&'a str>, more: &'a str) -> String {
 }
 
 fn subtracted(mut items: Vec<&str>, less: &str) -> String {
-    let less = parts(less);
-    items.retain(|item| !less.contains(item));
+    for item in named(less) {
+        if let Some(place) = items.iter().position(|there| *there == item) {
+            items.remove(place);
+        }
+    }
     items.join(",")
 }
 
@@ -100,6 +112,15 @@ mod tests {
             (Some("compact,delete"), subtract("compact"), Some("delete")),
             (Some("compact"), subtract("delete"), Some("compact")),
             (Some(""), append("compact"), Some("compact")),
+            // As Java splits, and without a look at blanks.
+            (Some("compact"), append(""), Some("compact,")),
+            (Some("compact"), append(","), Some("compact")),
+            (Some("compact"), append("delete,,"), Some("compact,delete")),
+            (Some("delete"), append("compact,,delete"), Some("delete,compact,")),
+            (Some("compact"), append(" compact"), Some("compact, compact")),
+            (Some("compact"), subtract(" compact"), Some("compact")),
+            (Some("compact"), subtract(""), Some("compact")),
+            (Some("delete,delete"), subtract("delete"), Some("delete")),
         ];
         for (before, change, after) in table {
             let pair = |value: &str| (list.to_owned(), value.to_owned());

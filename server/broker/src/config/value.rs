@@ -233,6 +233,8 @@ fn parse_double(raw: &Raw, min: f64, max: f64) -> Result<f64, Invalid> {
     }
 }
 
+/// What is listed twice counts once where Kafka's own notation is read, as in Kafka
+/// (`ConfigDef.parseValue`); elsewhere it is a mistake.
 fn parse_list(raw: &Raw, form: Form) -> Result<Vec<String>, Invalid> {
     let written: Vec<&str> = match raw {
         Raw::List(items) => items.iter().map(String::as_str).collect(),
@@ -248,10 +250,11 @@ fn parse_list(raw: &Raw, form: Form) -> Result<Vec<String>, Invalid> {
     let mut items = Vec::new();
     for item in written {
         let item = form.parse(item.trim())?;
-        if !seen.insert(item.clone()) && form != Form::ThrottledReplica {
+        if seen.insert(item.clone()) || form == Form::ThrottledReplica {
+            items.push(item);
+        } else if !matches!(raw, Raw::Plain(_)) {
             return Err(Invalid::Duplicate(item));
         }
-        items.push(item);
     }
     match form == Form::ThrottledReplica && items.len() > 1 && seen.contains("*") {
         true => Err(Invalid::Malformed(form.expected())),

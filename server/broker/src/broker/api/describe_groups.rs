@@ -25,7 +25,7 @@ pub(crate) fn handle(
     request: DescribeGroupsRequest,
 ) -> Handled<DescribeGroupsResponse> {
     let version = call.header.version;
-    let include = request.include_authorized_operations;
+    let allowed = operations::told(request.include_authorized_operations, operations::GROUP);
     let with_history = request.include_history;
     let asked = request.groups.into_iter().map(|group_id| {
         let question = Request::Describe((*group_id).into());
@@ -38,10 +38,13 @@ pub(crate) fn handle(
         let mut groups = Vec::with_capacity(asked.len());
         for (group_id, asked, history) in asked {
             let group = match asked.await {
-                Ok(Reply::Describe(Ok(description))) => described(*description, include),
-                Ok(Reply::Describe(Err(refused))) => missing(version, refused),
-                Err(error) => missing(version, Refused { error, why: None }),
-                Ok(_) => missing(version, Refused { error: GroupError::Unknown, why: None }),
+                Ok(Reply::Describe(Ok(description))) => described(*description, allowed),
+                Ok(Reply::Describe(Err(refused))) => missing(version, refused, allowed),
+                Err(error) => missing(version, Refused { error, why: None }, allowed),
+                Ok(_) => DescribedGroup {
+                    error_code: translate::group(GroupError::Unknown),
+                    ..DescribedGroup::default()
+                },
             };
             let history = match history {
                 Some(history) => told(history.await),
@@ -53,7 +56,7 @@ pub(crate) fn handle(
     })
 }
 
-fn described(description: Description, include: bool) -> DescribedGroup {
+fn described(description: Description, authorized_operations: i32) -> DescribedGroup {
     let text = |text: Arc<str>| Str::from(&*text);
     let member = |member: DescribedMember| DescribedGroupMember {
         member_id: Str::from(member.member.as_str()),
@@ -68,7 +71,7 @@ fn described(description: Description, include: bool) -> DescribedGroup {
         protocol_type: text(description.protocol_type),
         protocol_data: text(description.protocol),
         members: description.members.into_iter().map(member).collect(),
-        authorized_operations: operations::told(include, operations::GROUP),
+        authorized_operations,
         ..DescribedGroup::default()
     }
 }
@@ -85,14 +88,19 @@ fn told(history: Result<Reply, GroupError>) -> Vec<DescribedRebalance> {
     history.into_iter().map(told).collect()
 }
 
-fn missing(version: i16, Refused { error, why }: Refused) -> DescribedGroup {
+/// A group that is not there: dead, which is a state that one may ask about.
+fn missing(
+    version: i16,
+    Refused { error, why }: Refused,
+    authorized_operations: i32,
+) -> DescribedGroup {
     if error != GroupError::NotFound {
         let error_code = translate::group(error);
         return DescribedGroup { error_code, ..DescribedGroup::default() };
     }
     let group_state = Str::from_static(DEAD);
     if version < NOT_FOUND_FROM {
-        return DescribedGroup { group_state, ..DescribedGroup::default() };
+        return DescribedGroup { group_state, authorized_operations, ..DescribedGroup::default() };
     }
     DescribedGroup {
         error_code: translate::group(error),

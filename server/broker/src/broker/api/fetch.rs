@@ -14,9 +14,10 @@ use crate::broker::api::{Call, encode, weave};
 use crate::broker::topics;
 use crate::broker::translate;
 
-/// The epoch of a request that is part of no session, or wants a new one; a broker may always
-/// answer that it has made none.
-const NO_SESSION: [i32; 2] = [-1, 0];
+/// The epochs of a request that goes on with no session: the last of one, or the first of a new one,
+/// whatever session it names beside that (`FetchMetadata.isFull`). A broker may always answer that
+/// it has made none.
+const FULL: [i32; 2] = [-1, 0];
 
 /// The answer in the making: where the engine's results go.
 struct Draft {
@@ -33,7 +34,7 @@ enum ReadCommitted {
 }
 
 pub(crate) fn handle(call: &Call, request: &FetchRequest) -> Result<Response, Close> {
-    if !NO_SESSION.contains(&request.session_epoch) || request.session_id != 0 {
+    if !FULL.contains(&request.session_epoch) {
         let error_code = ErrorCode::FetchSessionIdNotFound;
         let response = FetchResponse { error_code, ..FetchResponse::default() };
         let pieces = encode(&call.header, &response)?;

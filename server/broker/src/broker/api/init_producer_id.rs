@@ -11,10 +11,17 @@ use corelog_wire::messages::init_producer_id::{InitProducerIdRequest, InitProduc
 use crate::broker::api::{Call, Handled};
 use crate::broker::translate;
 
+/// A producer's id and epoch where it has none; it has both or neither.
+const NONE: i64 = -1;
+
 pub(crate) fn handle(
     call: &Call,
     request: InitProducerIdRequest,
 ) -> Handled<InitProducerIdResponse> {
+    let (id, epoch) = (request.producer_id, request.producer_epoch);
+    if (id == NONE) != (i64::from(epoch) == NONE) {
+        return Handled::Now(failed(ErrorCode::InvalidRequest));
+    }
     match request.transactional_id.as_deref() {
         Some("") => return Handled::Now(failed(ErrorCode::InvalidRequest)),
         Some(_) => return Handled::Now(failed(ErrorCode::CoordinatorNotAvailable)),

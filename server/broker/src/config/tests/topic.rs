@@ -123,8 +123,8 @@ fn kafkas_bounds() {
     let table: [(&str, &[&str], &[&str]); 26] = [
         (
             "cleanup.policy",
-            &["", "delete", "compact,delete"],
-            &["Delete", "delete,delete", "delete,", "x"],
+            &["", "delete", "compact,delete", "delete,delete", " compact, delete"],
+            &["Delete", "delete,", "compact,,delete", "x"],
         ),
         ("compression.type", &["zstd", "producer"], &["none", "ZSTD", ""]),
         ("compression.gzip.level", &["-1", "1", "9"], &["0", "10", "-2"]),
