@@ -226,7 +226,8 @@ apis! {
     15 DescribeGroups 0..=6, flexible 5,
         describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse};
     16 ListGroups 0..=5, flexible 3, list_groups::{ListGroupsRequest, ListGroupsResponse};
-    17 SaslHandshake;
+    17 SaslHandshake 0..=1, flexible 32767,
+        sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
     18 ApiVersions 0..=4, flexible 3, api_versions::{ApiVersionsRequest, ApiVersionsResponse};
     19 CreateTopics 2..=7, flexible 5, create_topics::{CreateTopicsRequest, CreateTopicsResponse};
     20 DeleteTopics 1..=6, flexible 4, delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};

@@ -117,6 +117,7 @@ async fn dispatch(call: Call, mut reader: Reader) -> Result<Response, Close> {
         ApiKey::ListGroups => run(call, reader, api::list_groups::handle),
         ApiKey::DeleteGroups => run(call, reader, api::delete_groups::handle),
         ApiKey::ApiVersions => run(call, reader, api::api_versions::handle),
+        ApiKey::SaslHandshake => run(call, reader, api::sasl_handshake::handle),
         ApiKey::CreateTopics => run(call, reader, api::create_topics::handle),
         ApiKey::DeleteTopics => run(call, reader, api::delete_topics::handle),
         ApiKey::InitProducerId => run(call, reader, api::init_producer_id::handle),

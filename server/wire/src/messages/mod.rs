@@ -29,5 +29,6 @@ pub mod offset_commit;
 pub mod offset_delete;
 pub mod offset_fetch;
 pub mod produce;
+pub mod sasl_handshake;
 pub mod shared;
 pub mod sync_group;

@@ -26,6 +26,7 @@ pub(crate) mod offset_commit;
 pub(crate) mod offset_delete;
 pub(crate) mod offset_fetch;
 pub(crate) mod produce;
+pub(crate) mod sasl_handshake;
 pub(crate) mod sync_group;
 
 use std::future::Future;
