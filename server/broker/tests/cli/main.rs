@@ -1,9 +1,11 @@
 //! The binary as people use it: started, asked, stopped, and told wrong things.
 
+mod answers;
 mod broker;
 mod configs;
 mod groups;
 mod member;
+mod requests;
 mod wire;
 
 use std::fs;

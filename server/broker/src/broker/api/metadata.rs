@@ -1,5 +1,6 @@
 //! Metadata: brokers, topics and who leads their partitions; creates topics that clients ask for.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,8 +10,8 @@ use corelog_engine::metadata::{Image, Outcome, Topic, name};
 use corelog_engine::shard::request::{Reply, Request};
 use corelog_wire::error_code::ErrorCode;
 use corelog_wire::messages::metadata::{
-    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
-    MetadataResponsePartition, MetadataResponseTopic,
+    MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
+    MetadataResponseTopic,
 };
 use corelog_wire::text::Str;
 use corelog_wire::uuid::Uuid;
@@ -21,6 +22,10 @@ use crate::broker::node::{Entrance, Node};
 use crate::broker::operations;
 use crate::broker::translate;
 
+/// From this version on topics may be asked for by id. Versions 10 and 11 have the field, and no
+/// null for the name that such an answer would lack.
+const BY_ID_FROM: i16 = 12;
+
 /// A request's surroundings, kept while topics are being created.
 struct Asking {
     node: Rc<Node>,
@@ -29,7 +34,17 @@ struct Asking {
     request: MetadataRequest,
 }
 
+/// The topics that a request is about, each once.
+enum Wanted<'a> {
+    All,
+    Named(Vec<&'a Str>),
+    Identified(Vec<TopicId>),
+}
+
 pub(crate) fn handle(call: &Call, request: MetadataRequest) -> Handled<MetadataResponse> {
+    if is_invalid(call.header.version, &request) {
+        return Handled::Now(invalid(request));
+    }
     let asking = Asking {
         node: call.node.clone(),
         entrance: call.entrance.clone(),
@@ -58,24 +73,61 @@ pub(crate) fn handle(call: &Call, request: MetadataRequest) -> Handled<MetadataR
     })
 }
 
+/// Whether it asks for a topic in a way that its version does not know, or for none at all.
+fn is_invalid(version: i16, request: &MetadataRequest) -> bool {
+    let wanted = request.topics.as_deref().unwrap_or_default();
+    let nameless = wanted.iter().any(|topic| topic.name.is_none());
+    let by_id = wanted.iter().any(|topic| !topic.topic_id.is_zero());
+    if version < BY_ID_FROM { nameless || by_id } else { nameless && !by_id }
+}
+
+/// Kafka's answer to such a request: every topic is refused, and nothing else is told.
+fn invalid(request: MetadataRequest) -> MetadataResponse {
+    let error_code = ErrorCode::InvalidRequest;
+    let topics = request
+        .topics
+        .unwrap_or_default()
+        .into_iter()
+        .map(|topic| unknown(error_code, Some(topic.name.unwrap_or_default()), topic.topic_id));
+    MetadataResponse { topics: topics.collect(), error_code, ..MetadataResponse::default() }
+}
+
 impl Asking {
+    /// As Kafka reads a request: where there are ids, names do not count.
+    fn wanted(&self) -> Wanted<'_> {
+        // In version 0 an empty list asks for all topics, later on null does.
+        let topics = self.request.topics.as_deref();
+        let Some(topics) = topics.filter(|topics| self.version > 0 || !topics.is_empty()) else {
+            return Wanted::All;
+        };
+        let ids = topics.iter().map(|topic| topic.topic_id).filter(|id| !id.is_zero());
+        let mut ids: Vec<_> = ids.map(|id| TopicId(id.0)).collect();
+        if ids.is_empty() {
+            let mut names: Vec<_> = topics.iter().filter_map(|topic| topic.name.as_ref()).collect();
+            let mut seen = BTreeSet::new();
+            names.retain(|name| seen.insert(*name));
+            return Wanted::Named(names);
+        }
+        let mut seen = BTreeSet::new();
+        ids.retain(|id| seen.insert(*id));
+        Wanted::Identified(ids)
+    }
+
     /// Topics that do not exist and shall be created: asked for by a valid name.
     fn to_create(&self) -> Vec<NewTopic> {
         let allowed = self.node.config.topics.auto_create
             && (self.version < 4 || self.request.allow_auto_topic_creation);
-        let wanted = self.request.topics.as_deref().unwrap_or_default();
+        let Wanted::Named(named) = self.wanted() else { return Vec::new() };
         if !allowed {
             return Vec::new();
         }
         let image = self.node.image();
-        let named = wanted.iter().filter(|topic| topic.topic_id.is_zero());
-        let mut names: Vec<&str> = named.filter_map(|topic| topic.name.as_deref()).collect();
+        let mut names: Vec<&str> = named.into_iter().map(|name| &name[..]).collect();
         names.retain(|name| {
             let free = image.topic(name).is_none() && !name::is_internal(name);
             free && name::check(name).is_ok()
         });
         names.sort_unstable();
-        names.dedup();
         names.iter().map(|name| self.new_topic(name)).collect()
     }
 
@@ -115,31 +167,30 @@ impl Asking {
         image: &Image,
         failures: &[(Arc<str>, ErrorCode)],
     ) -> Vec<MetadataResponseTopic> {
-        // In version 0 an empty list asks for all topics, later on null does.
-        let wanted = self.request.topics.as_ref();
-        match wanted.filter(|wanted| self.version > 0 || !wanted.is_empty()) {
-            None => image.topics().map(|topic| self.known(topic)).collect(),
-            Some(wanted) => {
-                wanted.iter().map(|topic| self.wanted(image, topic, failures)).collect()
+        match self.wanted() {
+            Wanted::All => image.topics().map(|topic| self.known(topic)).collect(),
+            Wanted::Named(names) => {
+                names.into_iter().map(|name| self.named(image, name, failures)).collect()
+            }
+            Wanted::Identified(ids) => {
+                ids.into_iter().map(|id| self.identified(image, id)).collect()
             }
         }
     }
 
-    fn wanted(
+    fn identified(&self, image: &Image, id: TopicId) -> MetadataResponseTopic {
+        match image.topic_by_id(id) {
+            Some(topic) => self.known(topic),
+            None => unknown(ErrorCode::UnknownTopicId, None, Uuid(id.0)),
+        }
+    }
+
+    fn named(
         &self,
         image: &Image,
-        wanted: &MetadataRequestTopic,
+        name: &Str,
         failures: &[(Arc<str>, ErrorCode)],
     ) -> MetadataResponseTopic {
-        if !wanted.topic_id.is_zero() {
-            return match image.topic_by_id(TopicId(wanted.topic_id.0)) {
-                Some(topic) => self.known(topic),
-                None => unknown(ErrorCode::UnknownTopicId, None, wanted.topic_id),
-            };
-        }
-        let Some(name) = &wanted.name else {
-            return unknown(ErrorCode::InvalidRequest, None, Uuid::ZERO);
-        };
         if let Some(topic) = image.topic(name) {
             return self.known(topic);
         }
