@@ -76,6 +76,9 @@ type request struct {
 	Ms          int                `json:"ms"`
 	Offsets     []groupOffset      `json:"offsets"`
 	Places      []place            `json:"places"`
+	Key         int16              `json:"key"`
+	Version     int16              `json:"version"`
+	Body        map[string]any     `json:"body"`
 }
 
 type adapter interface {
@@ -119,6 +122,11 @@ func (r request) timestamp() int64 {
 
 func main() {
 	bootstrap := os.Args[2]
+	if os.Args[1] == "wire" {
+		w := newWire(bootstrap)
+		serve(func(_ context.Context, r request) (any, error) { return w.ask(r) })
+		return
+	}
 	client := map[string]func(string) (adapter, error){
 		"franz-go": newFranz, "sarama": newSarama, "kafka-go": newKafkaGo}[os.Args[1]]
 	a, err := client(bootstrap)
@@ -126,26 +134,30 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	serve(func(ctx context.Context, r request) (any, error) { return perform(ctx, a, r) })
+}
+
+func serve(perform func(context.Context, request) (any, error)) {
 	input, output := bufio.NewReader(os.Stdin), json.NewEncoder(os.Stdout)
 	for {
 		line, err := input.ReadBytes('\n')
 		if err != nil {
 			return
 		}
-		if err := output.Encode(answer(a, line)); err != nil {
+		if err := output.Encode(answer(perform, line)); err != nil {
 			return
 		}
 	}
 }
 
-func answer(a adapter, line []byte) map[string]any {
+func answer(perform func(context.Context, request) (any, error), line []byte) map[string]any {
 	var r request
 	if err := json.Unmarshal(line, &r); err != nil {
 		return map[string]any{"error": err.Error()}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
-	result, err := perform(ctx, a, r)
+	result, err := perform(ctx, r)
 	if err == nil {
 		return map[string]any{"ok": result}
 	}
@@ -185,6 +197,8 @@ func perform(ctx context.Context, a adapter, r request) (any, error) {
 	}
 	if f, ok := a.(*franz); ok && r.Op == "missing" {
 		return f.missing(ctx, r)
+	} else if ok && r.Op == "guess" {
+		return f.guess(ctx)
 	} else if ok {
 		return f.group(ctx, r)
 	}

@@ -44,6 +44,27 @@ func (f *franz) missing(ctx context.Context, r request) (map[string]int16, error
 	return codes, nil
 }
 
+// kversion's own list of keys that it passes over, which SkipKeys replaces.
+var notCompared = []int16{4, 5, 6, 7, 27, 56, 57, 58, 67, 71, 72}
+
+// guess is the version that kversion takes the broker for by the APIs that it serves. What 4.3 has
+// and the broker does not serve is passed over: kversion compares whole tables, and names the
+// release before the first API that is missing.
+func (f *franz) guess(ctx context.Context) (string, error) {
+	answer, err := f.client.Request(ctx, kmsg.NewPtrApiVersionsRequest())
+	if err != nil {
+		return "", err
+	}
+	served := kversion.FromApiVersionsResponse(answer.(*kmsg.ApiVersionsResponse))
+	passed := notCompared
+	kversion.V4_3_0().EachMaxKeyVersion(func(key, _ int16) {
+		if !served.HasKey(key) {
+			passed = append(passed, key)
+		}
+	})
+	return served.VersionGuess(kversion.SkipKeys(passed...)), nil
+}
+
 // unknownID stands for a topic in the versions that name topics by id.
 var unknownID = [16]byte{0xc0, 0x4e, 0x1f, 0x06}
 

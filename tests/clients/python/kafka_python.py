@@ -22,6 +22,10 @@ class KafkaPython(Groups):
         self.base = {"bootstrap_servers": bootstrap}
         self.admin = KafkaAdminClient(**self.base)
 
+    def guess(self):
+        """The version that it takes the broker for."""
+        return self.admin._manager.broker_version
+
     def create(self, topic, partitions, replication, configs):
         self.admin.create_topics({topic: {
             "num_partitions": partitions, "replication_factor": replication, "configs": configs}})

@@ -23,6 +23,10 @@ Operations, the same in every language:
                                         start: [[partition, offset]], -2 earliest, -1 latest;
                                         the records read at `count` of them or after wait_ms
 
+  guess                                 what the client takes the broker for, if it does
+  ask         key, version, body        of `go-clients wire`: one request, {field: value}; the
+                                        response, or "closed" for the end of the connection
+
 Consumer groups, for clients that have them. A member reads from the earliest offset where none is
 committed, commits when told and no sooner, and is named by the suite, which is its client id, too.
 A place is [topic, partition], an offset [topic, partition, offset, metadata, leader epoch].

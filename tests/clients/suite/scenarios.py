@@ -211,6 +211,17 @@ def raw_requests_to_what_is_missing(client, topic):
         "fetch from partition": 3, "fetch from topic": 3, "fetch from topic id": 100}, "errors")
 
 
+@scenario(partitions=0, client="franz-go")
+def version_guess(client, topic):
+    """Every API that is served goes as far as in Kafka 4.3; what is not served hides that."""
+    expect(client.call("guess"), "v4.3", "kversion's guess from the APIs that are served")
+
+
+@scenario(partitions=0, client="kafka-python")
+def broker_version(client, topic):
+    expect(client.call("guess")[0], 4, "the major version that it takes the broker for")
+
+
 @scenario(*CODECS)
 def codec(client, topic, variant):
     sent = assorted(200)

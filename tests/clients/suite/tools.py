@@ -26,7 +26,7 @@ TOOL_S = 60
 class Tools:
     def __init__(self, bootstrap, cache, log_dir):
         self.bootstrap, self.log_dir = bootstrap, log_dir
-        self.java = [*JVM, "-cp", f"{cache}/jars/*"]
+        self.java = [*JVM, "-cp", f"{cache}/java:{cache}/jars/*"]
         self.log = open(cache / "tools.log", "ab")
 
     def command(self, tool, *arguments):
