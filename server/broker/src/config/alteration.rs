@@ -62,8 +62,8 @@ fn parts(list: &str) -> Vec<&str> {
     list.split(',').filter(|part| !part.is_empty()).collect()
 }
 
-/// The items that a client names. As in Java, commas at the end count for nothing, while other empty
-/// items are there, and what comes of them is refused.
+/// The items that a client names. As in Java, commas at the end count for nothing, while other
+/// empty items are there, and what comes of them is refused.
 fn named(items: &str) -> impl Iterator<Item = &str> {
     let nothing = items.bytes().all(|byte| byte == b',') && !items.is_empty();
     items.trim_end_matches(',').split(',').filter(move |_| !nothing)

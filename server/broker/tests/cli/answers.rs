@@ -1,5 +1,5 @@
-//! Every API in every version: what a request of that version may say is answered, in a way that the
-//! version can carry and that another codec reads, and the connection stays.
+//! Every API in every version: what a request of that version may say is answered, in a way that
+//! the version can carry and that another codec reads, and the connection stays.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};

@@ -19,7 +19,7 @@ use crate::metadata::Image;
 const REGEX_BYTES: usize = 1 << 20;
 /// Bytes of a pattern.
 const MAX_REGEX: usize = 1_000;
-/// Expressions within each other in a compiled pattern; a group or an operator of it are up to three.
+/// Expressions within each other in a compiled pattern; a group or an operator are up to three.
 const MAX_NESTED: u32 = 200;
 /// Patterns that one group may use.
 const MAX_REGEXES: usize = 100;

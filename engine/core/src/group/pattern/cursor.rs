@@ -43,8 +43,8 @@ impl<'a> Cursor<'a> {
         self.until_found(end).unwrap_or_else(|| std::mem::take(&mut self.0))
     }
 
-    /// A count in braces, `{3}`, `{3,}` or `{3,5}`, if that comes next; else it is anywhere. Numbers
-    /// that are too large for any count are `u32::MAX`.
+    /// A count in braces, `{3}`, `{3,}` or `{3,5}`, if that comes next; else the cursor is
+    /// anywhere. Numbers that are too large for any count are `u32::MAX`.
     pub(super) fn count(&mut self) -> Option<(u32, Option<u32>)> {
         self.eat("{");
         let min = self.number()?;

@@ -4,10 +4,10 @@
 //! pattern ── translate ──▶ the same language of names, or what RE2/J refuses it for
 //! ```
 //!
-//! The grammar is that of RE2/J's `Parser` with its default flags. Names of topics are ASCII, so only
-//! what a pattern says of ASCII matters. All that is written is plain: no flag reaches further than
-//! its own atom, and every character that is not a letter or digit is a number, so that nothing has
-//! a meaning for the `regex` crate that it had not for RE2/J.
+//! The grammar is that of RE2/J's `Parser` with its default flags. Names of topics are ASCII, so
+//! only what a pattern says of ASCII matters. All that is written is plain: no flag reaches further
+//! than its own atom, and every character that is not a letter or digit is a number, so that
+//! nothing has a meaning for the `regex` crate that it had not for RE2/J.
 
 mod class;
 mod cursor;

@@ -1,4 +1,5 @@
-//! The table is what RE2/J 1.8 says, the version of Kafka 4.3; `tests/clients` holds it against that.
+//! The table is what RE2/J 1.8 says, the version of Kafka 4.3; `tests/clients` holds it against
+//! that library.
 
 use super::class::NOT_IN_NAMES;
 use super::translate;

@@ -14,9 +14,9 @@ use crate::broker::api::{Call, encode, weave};
 use crate::broker::topics;
 use crate::broker::translate;
 
-/// The epochs of a request that goes on with no session: the last of one, or the first of a new one,
-/// whatever session it names beside that (`FetchMetadata.isFull`). A broker may always answer that
-/// it has made none.
+/// The epochs of a request that goes on with no session: the last of one, or the first of a new
+/// one, whatever session it names beside that (`FetchMetadata.isFull`). A broker may always answer
+/// that it has made none.
 const FULL: [i32; 2] = [-1, 0];
 
 /// The answer in the making: where the engine's results go.
