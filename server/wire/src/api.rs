@@ -234,7 +234,8 @@ apis! {
     21 DeleteRecords;
     22 InitProducerId 0..=5, flexible 2,
         init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
-    23 OffsetForLeaderEpoch;
+    23 OffsetForLeaderEpoch 2..=4, flexible 4,
+        offset_for_leader_epoch::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
     24 AddPartitionsToTxn;
     25 AddOffsetsToTxn;
     26 EndTxn;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use corelog_engine::id::{LeaderEpoch, Offset, Timestamp, TopicPartition};
+use corelog_engine::log::EpochEnd;
 use corelog_engine::record::batch::split;
 use corelog_engine::shard::request::{
     AppendError, Appended, FetchPart, Found, Lookup, ReadError, Target,
@@ -18,13 +19,16 @@ pub struct Read {
     pub high: i64,
     /// The log start that it told.
     pub start: i64,
+    /// Where the reader was told to have parted from the log.
+    pub diverging: Option<EpochEnd>,
     /// The batches.
     pub bytes: Bytes,
 }
 
 impl fmt::Debug for Read {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes of {}..{}", self.bytes.len(), self.start, self.high)
+        write!(f, "{} bytes of {}..{}", self.bytes.len(), self.start, self.high)?;
+        self.diverging.map_or(Ok(()), |end| write!(f, ", diverging: {end:?}"))
     }
 }
 
@@ -108,6 +112,8 @@ impl Model {
         if known.state == TopicState::Gone || read.high < known.high || read.start != 0 {
             return Err(format!("{}..{} told, {known:?}", read.start, read.high));
         }
+        self.in_epoch(part.epoch)?;
+        self.follows(part, known, read)?;
         let mut next = None;
         let mut count = 0;
         for batch in split(&read.bytes) {
@@ -137,7 +143,8 @@ impl Model {
         let excused = match error {
             ReadError::UnknownPartition => gone,
             ReadError::OutOfRange { start, end } => {
-                part.offset.0 > high && start == Offset::ZERO && end.0 >= high
+                let newer = part.last_epoch.is_some_and(|last| last > current);
+                (part.offset.0 > high || newer) && start == Offset::ZERO && end.0 >= high
             }
             ReadError::FencedEpoch => part.epoch.is_some_and(|epoch| epoch < current),
             ReadError::UnknownEpoch => part.epoch.is_some_and(|epoch| epoch > current),
@@ -166,6 +173,7 @@ impl Model {
                     offset: Offset::ZERO,
                     max_bytes: 0,
                     epoch: lookup.epoch,
+                    last_epoch: None,
                 };
                 return self
                     .unread(&part, known, *error)
@@ -174,12 +182,23 @@ impl Model {
         };
         let offset = found.record.map(|(offset, _)| offset.0);
         let high = known.high;
+        self.in_epoch(lookup.epoch)?;
         let right = match lookup.target {
-            Target::Earliest => offset == Some(0),
+            Target::Earliest => {
+                let first = self.first_epoch(partition);
+                let known = knowledge == Knowledge::Partial || found.epoch.0 == first;
+                offset == Some(0) && known
+            }
+            Target::EpochEnd(asked) => {
+                let end = offset.map(|end| EpochEnd { epoch: found.epoch, end: Offset(end) });
+                self.may_end(partition, asked, end, known, knowledge)
+            }
+            Target::Remote => offset.is_none(),
             Target::Latest => {
                 let log = self.logs.entry(partition).or_default();
                 log.high = log.high.max(offset.unwrap_or(0));
-                offset.is_some_and(|offset| offset >= high)
+                let current = found.epoch.0 == self.start as i32;
+                offset.is_some_and(|offset| offset >= high) && current
             }
             Target::At(time) => {
                 let wanted = |at: i64| at >= time.0;

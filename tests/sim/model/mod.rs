@@ -10,6 +10,7 @@
 //! - What clients know of the high watermark never goes back.
 
 mod answers;
+mod epochs;
 mod producers;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,7 @@
 //! Consumers that follow partitions with long polls, and reads of anything.
 
 use corelog_engine::id::{LeaderEpoch, Offset, TopicPartition};
+use corelog_engine::record::batch::split;
 use corelog_engine::shard::request::{Fetch, FetchPart, ReadError, Request};
 
 use super::{Asking, Setting, Wish, Workload, deadline};
@@ -10,6 +11,8 @@ use crate::sim::model::{Check, Known, Model, Read, TopicState};
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Consumer {
     place: Option<(TopicPartition, i64)>,
+    /// The epoch of the last record that it has read there.
+    last_epoch: Option<LeaderEpoch>,
     waits: bool,
 }
 
@@ -28,12 +31,13 @@ impl Workload {
         }
         let there = |place: &(TopicPartition, i64)| model.state(place.0) == TopicState::Live;
         let place = self.consumers[which].place.filter(there);
-        let (partition, offset) = match place.filter(|_| !self.rng.one_in(60)) {
-            Some(place) => place,
-            None => (self.any_partition(model)?, 0),
+        let (partition, at, last_epoch) = match place.filter(|_| !self.rng.one_in(60)) {
+            Some((partition, at)) => (partition, at, self.consumers[which].last_epoch),
+            None => (self.any_partition(model)?, 0, None),
         };
-        self.consumers[which] = Consumer { place: Some((partition, offset)), waits: true };
-        let part = FetchPart { partition, offset: Offset(offset), max_bytes: 1 << 20, epoch: None };
+        self.consumers[which] = Consumer { place: Some((partition, at)), last_epoch, waits: true };
+        let (offset, epoch) = (Offset(at), None);
+        let part = FetchPart { partition, offset, max_bytes: 1 << 20, epoch, last_epoch };
         let max_bytes = self.rng.pick(&[1, 5000, 1 << 20]);
         let min_bytes = self.rng.pick(&[0, 1, 1, 1, 3000]);
         let ms = self.rng.pick(&[0, 5, 500, 2000]);
@@ -55,8 +59,11 @@ impl Workload {
             };
             let epoch = model.start as i32 - i32::from(self.rng.one_in(20));
             let epoch = self.rng.one_in(4).then_some(LeaderEpoch(epoch));
+            let last = self.rng.below(u64::from(model.start) + 2) as i32;
+            let last_epoch = self.rng.one_in(6).then_some(LeaderEpoch(last));
             let max_bytes = self.rng.spread(1..=1 << 20) as u32;
-            parts.push(FetchPart { partition, offset: Offset(offset as i64), max_bytes, epoch });
+            let offset = Offset(offset as i64);
+            parts.push(FetchPart { partition, offset, max_bytes, epoch, last_epoch });
         }
         let fetch = Fetch {
             max_bytes: self.rng.spread(1..=1 << 20) as u32,
@@ -97,13 +104,19 @@ impl Workload {
             return Err(format!("{fetch:?} is answered {total} bytes in {pieces} parts"));
         }
         let behind = fetch.parts.iter().zip(known).any(|(part, known)| part.offset.0 < known.high);
-        if behind && total == 0 && results.iter().all(Result::is_ok) {
+        let plain = |read: &Result<Read, ReadError>| {
+            read.as_ref().is_ok_and(|read| read.diverging.is_none())
+        };
+        let plain = results.iter().all(plain);
+        if behind && total == 0 && plain {
             return Err(format!("{fetch:?} is answered nothing, {known:?}"));
         }
         if let Some(consumer) = consumer.map(|consumer| &mut self.consumers[consumer]) {
-            let healthy = results.iter().all(Result::is_ok);
+            let read = results.iter().flatten().flat_map(|read| split(&read.bytes)).flatten();
+            let last = read.last().map(|(header, _)| header.leader_epoch);
             consumer.waits = false;
-            consumer.place = consumer.place.filter(|_| healthy).map(|place| (place.0, next));
+            consumer.last_epoch = last.or(consumer.last_epoch);
+            consumer.place = consumer.place.filter(|_| plain).map(|place| (place.0, next));
         }
         Ok(())
     }

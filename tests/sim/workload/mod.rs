@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use corelog_engine::group::request::GroupError;
-use corelog_engine::id::{Instant, ShardId, Timestamp, TopicId, TopicPartition};
+use corelog_engine::id::{Instant, LeaderEpoch, ShardId, Timestamp, TopicId, TopicPartition};
 use corelog_engine::metadata::{Image, Outcome};
 use corelog_engine::shard::event::Ticket;
 use corelog_engine::shard::request::{
@@ -169,13 +169,18 @@ impl Workload {
         let parts: Vec<_> = (0..self.rng.within(1..=3))
             .filter_map(|_| {
                 let partition = self.any_partition(model)?;
-                let target = match self.rng.below(4) {
+                let start = model.start as i32;
+                let asked = start + 1 - self.rng.below(start as u64 + 4) as i32;
+                let target = match self.rng.below(6) {
                     0 => Target::Earliest,
                     1 => Target::Latest,
                     2 => Target::MaxTimestamp,
+                    3 => Target::EpochEnd(LeaderEpoch(asked)),
+                    4 if self.rng.one_in(8) => Target::Remote,
                     _ => Target::At(self.sizes.time(setting.wall, &mut self.rng)),
                 };
-                let lookup = Lookup { partition, epoch: None, target };
+                let epoch = self.rng.one_in(8).then_some(LeaderEpoch(asked));
+                let lookup = Lookup { partition, epoch, target };
                 Some((lookup, model.known(partition)))
             })
             .collect();

@@ -3,6 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 use corelog_engine::id::ShardId;
+use corelog_engine::log::EpochEnd;
 use corelog_engine::shard::event::Ticket;
 use corelog_engine::shard::request::{Fetched, Piece, ReadError, Reply};
 
@@ -22,6 +23,7 @@ pub(super) struct Delivery(Vec<Result<Planned, ReadError>>);
 struct Planned {
     high: i64,
     start: i64,
+    diverging: Option<EpochEnd>,
     pieces: Vec<Held>,
 }
 
@@ -74,7 +76,8 @@ impl World {
             }
         };
         let pieces = fetched.pieces.into_iter().map(hold).collect::<Result<_, _>>()?;
-        Ok(Planned { high: fetched.high_watermark.0, start: fetched.log_start.0, pieces })
+        let (high, start) = (fetched.high_watermark.0, fetched.log_start.0);
+        Ok(Planned { high, start, diverging: fetched.diverging, pieces })
     }
 
     pub(super) fn deliver(&mut self, ticket: Ticket, delivery: Delivery) -> Step<()> {
@@ -94,6 +97,7 @@ impl World {
                 }
             }
         }
-        Read { high: planned.high, start: planned.start, bytes: bytes.freeze() }
+        let Planned { high, start, diverging, .. } = *planned;
+        Read { high, start, diverging, bytes: bytes.freeze() }
     }
 }

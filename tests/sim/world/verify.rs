@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use corelog_engine::id::{Offset, ProducerEpoch, ShardId, Timestamp, TopicPartition};
+use corelog_engine::id::{LeaderEpoch, Offset, ProducerEpoch, ShardId, Timestamp, TopicPartition};
 use corelog_engine::record::batch::split;
 use corelog_engine::record::{BatchBuilder, Codec, NewRecord};
 use corelog_engine::shard::event::{Event, Ticket};
@@ -62,7 +62,9 @@ impl World {
         let (mut next, mut bases) = (0, BTreeSet::new());
         while next < end {
             let max_bytes = self.rng.verify.spread(1..=1 << 20) as u32;
-            let part = FetchPart { partition, offset: Offset(next), max_bytes, epoch: None };
+            let offset = Offset(next);
+            let (epoch, last_epoch) = (None, None);
+            let part = FetchPart { partition, offset, max_bytes, epoch, last_epoch };
             let known = self.model.known(partition);
             let result = self.fetch_one(part)?;
             let further = check_next(self.model.read(&part, known, &result))?;
@@ -95,6 +97,8 @@ impl World {
             targets.push(Target::At(self.workload.sizes.time(wall, &mut self.rng.verify)));
         }
         targets.push(Target::At(Timestamp(0)));
+        targets
+            .extend((-1..=self.model.start as i32 + 1).map(|e| Target::EpochEnd(LeaderEpoch(e))));
         for target in targets {
             self.verify_lookup(partition, target)?;
         }

@@ -6,7 +6,7 @@ use std::fmt;
 use corelog_mem::{BLOCK, SlabSlice, SlabWriter, align_up};
 
 use crate::boot::effect::BootEffect;
-use crate::id::{LeaderEpoch, Offset, Timestamp, TopicPartition};
+use crate::id::{Offset, Timestamp, TopicPartition};
 use crate::journal::commit::{EntryHead, EntryKind};
 use crate::log::{Boundary, Index, LogImage, Place, Points, Segment, SegmentEnd, SegmentId};
 use crate::record::BatchHeader;
@@ -346,10 +346,7 @@ impl LogImage {
         if let Some(active) = self.segments.last_mut() {
             active.note(header.base_offset, at, header.max_timestamp, Timestamp::NONE);
         }
-        let newest = self.epochs.last().map(|(epoch, _)| *epoch);
-        if newest < Some(header.leader_epoch) && header.leader_epoch >= LeaderEpoch(0) {
-            self.epochs.push((header.leader_epoch, header.base_offset));
-        }
+        self.epochs.note(header.leader_epoch, header.base_offset);
         self.producers.append(header);
     }
 

@@ -294,7 +294,7 @@ fn batches_are_noted_once_however_often_they_are_repeated() {
     let heads = [log.entry(0, 11 * batch), log.entry(0, 15 * batch), log.entry(0, 20 * batch)];
     let (_, image) = replay(&log, 0, &heads, |_, _| {});
     let image = image.expect("equal repetitions");
-    assert_eq!(image.epochs, [(LeaderEpoch(2), Offset(0))]);
+    assert_eq!(image.epochs.all(), [(LeaderEpoch(2), Offset(0))]);
     let last = BatchHeader::parse(&log.bytes[19 * log.batch..]).expect("a batch");
     assert_eq!(image.segments[0].max_timestamp, last.max_timestamp);
 }

@@ -56,7 +56,6 @@ impl Log {
         let place = self.marks.end().place;
         self.push(now, base, place, batch);
         self.active().note(base, place.at, max_timestamp, now.wall);
-        self.note_epoch(base);
         let stored = BatchHeader { base_offset: base, ..batch.header };
         self.expire_producers(now);
         self.producers.append(&stored);
@@ -105,12 +104,6 @@ impl Log {
         self.segments.push(Segment::new(end.offset));
         let place = Place::start_of(end.offset);
         self.marks.set_end(Boundary { offset: end.offset, place });
-    }
-
-    fn note_epoch(&mut self, base: Offset) {
-        if self.epochs.last().is_none_or(|(epoch, _)| *epoch < self.epoch) {
-            self.epochs.push((self.epoch, base));
-        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::id::{LeaderEpoch, Offset};
-use crate::log::{Index, Known, Log, LogImage, Place, Point, Recorded, Segment, Sync};
+use crate::id::Offset;
+use crate::log::{Epochs, Index, Known, Log, LogImage, Place, Point, Recorded, Segment, Sync};
 use crate::manifest::record::{Record, Synced};
 use crate::manifest::state::snapshot;
 use crate::producer::Producers;
@@ -57,13 +57,15 @@ impl Log {
             let points = active.points().cloned().unwrap_or_default();
             active.index = Index::Loaded(points.before(sync.place.at));
         }
+        let mut epochs = Epochs::default();
+        epochs.restore(self.epochs.between(Offset::ZERO, sync.boundary.offset));
         LogImage {
             version: self.version,
             log_start: self.marks.log_start(),
             segments,
             end: sync.boundary,
             synced: sync.place,
-            epochs: self.epochs_between(Offset::ZERO, sync.boundary.offset),
+            epochs,
             producers: Producers::new(0),
         }
     }
@@ -90,14 +92,9 @@ impl Log {
             max_timestamp: sync.max_timestamp,
             first_timestamp: segment.first_timestamp,
             points: points_between(segment, from, sync.place.at),
-            epochs: self.epochs_between(since.boundary.offset, sync.boundary.offset),
+            epochs: self.epochs.between(since.boundary.offset, sync.boundary.offset),
             producers,
         }))
-    }
-
-    fn epochs_between(&self, from: Offset, to: Offset) -> Vec<(LeaderEpoch, Offset)> {
-        let epochs = self.epochs.iter().filter(|(_, start)| *start >= from && *start < to);
-        epochs.copied().collect()
     }
 
     /// A durable manifest now says `sync` of this log.

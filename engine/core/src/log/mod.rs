@@ -5,9 +5,11 @@
 //! - `journaling`: memory goes into commits; commits become durable; entries are released
 //! - `flush`: whole blocks go to the segment; closed segments are sealed
 //! - `plan`: which bytes answer a read
+//! - `epochs`: which leader epoch wrote what
 
 mod append;
 mod config;
+mod epochs;
 mod flush;
 mod index_file;
 mod journaling;
@@ -30,6 +32,7 @@ use tail::Tail;
 
 pub use append::PreparedAppend;
 pub use config::{Acknowledge, LogConfig, ProducerMemory};
+pub use epochs::{EpochEnd, Epochs};
 pub use flush::{Finish, SegmentWrite, Sync};
 pub use journaling::Journaling;
 pub use manifest::Telling;
@@ -54,8 +57,8 @@ pub struct LogImage {
     pub end: Boundary,
     /// At `end`, or in the middle of the batch behind it, which the journal then has whole.
     pub synced: Place,
-    /// Where each leader epoch that appended something starts, ascending.
-    pub epochs: Vec<(LeaderEpoch, Offset)>,
+    /// Where each leader epoch that appended something starts.
+    pub epochs: Epochs,
     /// The idempotent producers' state.
     pub producers: Producers,
 }
@@ -70,7 +73,7 @@ impl LogImage {
             segments: vec![Segment::new(Offset::ZERO)],
             end: Boundary::default(),
             synced: Place::default(),
-            epochs: Vec::new(),
+            epochs: Epochs::default(),
             producers: Producers::new(limits::RECOVERED_PRODUCERS),
         }
     }
@@ -101,7 +104,8 @@ pub struct Log {
     version: LogVersion,
     /// What this broker's appends are stamped with.
     epoch: LeaderEpoch,
-    epochs: Vec<(LeaderEpoch, Offset)>,
+    /// Those that appended something, and this broker's.
+    epochs: Epochs,
     segments: Vec<Segment>,
     tail: Tail,
     marks: Watermarks,
@@ -158,6 +162,8 @@ impl Log {
         let newest = image.segments.last().map_or(Timestamp::NONE, |active| active.max_timestamp);
         let (place, boundary) = (image.synced, image.end);
         let mut producers = image.producers;
+        let mut epochs = image.epochs;
+        epochs.start(epoch, image.end.offset);
         producers.set_limit(config.producers.most);
         let sync = Sync { place, boundary, max_timestamp: newest };
         let recorded = Recorded { known, sync };
@@ -166,7 +172,7 @@ impl Log {
             config,
             version: image.version,
             epoch,
-            epochs: image.epochs,
+            epochs,
             segments: image.segments,
             tail: Tail::default(),
             marks,

@@ -4,8 +4,8 @@
 
 use std::borrow::Cow;
 
-use crate::id::{Offset, Timestamp};
-use crate::log::{Index, Log, Place, Points, Segment, SegmentId};
+use crate::id::{LeaderEpoch, Offset, Timestamp};
+use crate::log::{EpochEnd, Index, Log, Place, Points, Segment, SegmentId};
 use crate::record::BatchHeader;
 use crate::record::batch::HEADER_LEN;
 use crate::shard::request::{Piece, ReadError};
@@ -18,6 +18,8 @@ const WINDOW: u32 = 64 << 10;
 pub struct Want {
     /// The first offset wanted.
     pub offset: Offset,
+    /// The epoch of the last record before it that the reader has, if it says so.
+    pub last_epoch: Option<LeaderEpoch>,
     /// Bytes of whole batches.
     pub max_bytes: u32,
     /// Whether a first batch larger than that comes all the same.
@@ -49,6 +51,8 @@ pub struct Window {
 pub enum Plan {
     /// These bytes are the answer; none when there is nothing to read.
     Ready(Vec<Piece>),
+    /// What the reader has read before is in the log no more.
+    Diverged(EpochEnd),
     /// Look at this window, and plan again with [`Log::plan_in`].
     Look(Window),
     /// The index of this segment must be in memory first.
@@ -59,6 +63,9 @@ impl Log {
     /// Plans a read.
     pub fn plan(&self, want: Want) -> Result<Plan, ReadError> {
         let high = self.high_watermark();
+        if let Some(end) = self.divergence(want)? {
+            return Ok(Plan::Diverged(end));
+        }
         self.check_range(want.offset)?;
         let nothing = want.max_bytes == 0 && want.oversize == Oversize::Nothing;
         if want.offset >= high.offset || nothing {
@@ -134,9 +141,14 @@ impl Log {
 
     /// Whether the offset is one that can be read, now or next.
     pub fn check_range(&self, offset: Offset) -> Result<(), ReadError> {
+        let readable = offset >= self.marks.log_start() && offset <= self.marks.end().offset;
+        if readable { Ok(()) } else { Err(self.out_of_range()) }
+    }
+
+    /// With the offsets that can be read.
+    pub(super) fn out_of_range(&self) -> ReadError {
         let (start, end) = (self.marks.log_start(), self.high_watermark().offset);
-        let readable = offset >= start && offset <= self.marks.end().offset;
-        if readable { Ok(()) } else { Err(ReadError::OutOfRange { start, end }) }
+        ReadError::OutOfRange { start, end }
     }
 
     /// The segment that holds an offset which is not before the log's start.
@@ -268,13 +280,6 @@ impl Log {
     #[must_use]
     pub fn end_of_segment(&self, place: Place) -> Place {
         self.readable_end(place)
-    }
-
-    /// The leader epoch of the batch that holds `offset`.
-    #[must_use]
-    pub fn epoch_of(&self, offset: Offset) -> crate::id::LeaderEpoch {
-        let behind = self.epochs.partition_point(|(_, start)| *start <= offset);
-        behind.checked_sub(1).map_or(self.epoch, |at| self.epochs[at].0)
     }
 
     /// Puts a closed segment's index into memory.

@@ -131,7 +131,7 @@ impl LogImage {
         }
         self.end = synced.boundary;
         self.synced = synced.place;
-        self.epochs.extend(synced.epochs);
+        self.epochs.restore(synced.epochs);
         self.producers.apply(&synced.producers).ok()
     }
 
@@ -162,7 +162,7 @@ pub fn snapshot(partition: TopicPartition, image: &LogImage, producers: Bytes) -
             max_timestamp: active.max_timestamp,
             first_timestamp: active.first_timestamp,
             points: active.points().map(|points| points.all().to_vec()).unwrap_or_default(),
-            epochs: image.epochs.clone(),
+            epochs: image.epochs.all().to_vec(),
             producers,
         }));
     }

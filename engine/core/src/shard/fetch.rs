@@ -185,7 +185,12 @@ impl Shard {
 
 fn is_enough(results: &[Result<Fetched, ReadError>], min_bytes: u32) -> bool {
     let bytes: u64 = results.iter().flatten().map(Fetched::len).sum();
-    bytes >= u64::from(min_bytes) || results.iter().any(Result::is_err)
+    bytes >= u64::from(min_bytes) || results.iter().any(is_urgent)
+}
+
+/// Whether the reader is to know of this at once, however little there is to read.
+pub(super) fn is_urgent(result: &Result<Fetched, ReadError>) -> bool {
+    result.as_ref().map_or(true, |fetched| fetched.diverging.is_some())
 }
 
 /// Keeps what fits into the answer, first come, first served. The first batch comes all the same:

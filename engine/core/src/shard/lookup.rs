@@ -84,9 +84,9 @@ impl Shard {
         let (slot, partition) =
             self.partition(lookup.partition).ok_or(ReadError::UnknownPartition)?;
         match lookup.epoch {
+            _ if offline || partition.health == Health::Offline => return Err(ReadError::Offline),
             Some(known) if known < current => return Err(ReadError::FencedEpoch),
             Some(known) if known > current => return Err(ReadError::UnknownEpoch),
-            _ if offline || partition.health == Health::Offline => return Err(ReadError::Offline),
             _ => {}
         }
         let log = &partition.log;
@@ -94,23 +94,25 @@ impl Shard {
             record: Some((offset, Timestamp::NONE)),
             epoch: log.epoch_of(offset),
         };
-        let goal = match lookup.target {
-            Target::Earliest => {
-                let found = at(log.marks().log_start());
-                self.looked_up(now, call, part, Ok(found), fx);
-                return Ok(());
-            }
-            Target::Latest => {
-                let found = Found { epoch: current, ..at(log.high_watermark().offset) };
-                self.looked_up(now, call, part, Ok(found), fx);
-                return Ok(());
-            }
-            Target::At(timestamp) => Goal::At(timestamp),
+        let nothing = Found { record: None, epoch: current };
+        let found = match lookup.target {
+            Target::Earliest => Ok(at(log.marks().log_start())),
+            Target::Latest => Ok(Found { epoch: current, ..at(log.high_watermark().offset) }),
+            Target::EpochEnd(epoch) => Ok(log.end_of_epoch(epoch).map_or(nothing, |found| {
+                let record = Some((found.end, Timestamp::NONE));
+                Found { record, epoch: found.epoch }
+            })),
+            Target::Remote => Ok(nothing),
+            Target::At(timestamp) => Err(Goal::At(timestamp)),
             Target::MaxTimestamp => {
-                Goal::Newest(log.newest_readable_timestamp().unwrap_or(Timestamp(i64::MAX)))
+                let newest = log.newest_readable_timestamp().unwrap_or(Timestamp(i64::MAX));
+                Err(Goal::Newest(newest))
             }
         };
-        self.begin_search(now, slot, Search { slot, call, part, goal }, fx);
+        match found {
+            Ok(found) => self.looked_up(now, call, part, Ok(found), fx),
+            Err(goal) => self.begin_search(now, slot, Search { slot, call, part, goal }, fx),
+        }
         Ok(())
     }
 

@@ -4,11 +4,12 @@
 use bytes::Bytes;
 
 use crate::id::Now;
-use crate::log::{Oversize, Plan, SegmentId, Want, Window};
+use crate::log::{EpochEnd, Oversize, Plan, SegmentId, Want, Window};
 use crate::shard::Pending;
 use crate::shard::Shard;
 use crate::shard::effect::{Effects, Notice, ReadFile, ReadIndex};
 use crate::shard::event::{Failure, Health, Outcome};
+use crate::shard::fetch::is_urgent;
 use crate::shard::index::Rebuild;
 use crate::shard::lookup::Search;
 use crate::shard::message::{Answer, Message};
@@ -93,7 +94,8 @@ impl Shard {
         let mut oversize = Oversize::Whole;
         for (part, wanted) in (0..).zip(parts) {
             let max_bytes = wanted.max_bytes.min(room);
-            let want = Want { offset: wanted.offset, max_bytes, oversize };
+            let FetchPart { offset, last_epoch, .. } = *wanted;
+            let want = Want { offset, last_epoch, max_bytes, oversize };
             let reader = Reader { call, part, want };
             let len = self.read_part(now, wanted, reader, fx);
             room = room.saturating_sub(u32::try_from(len).unwrap_or(u32::MAX));
@@ -145,9 +147,14 @@ impl Shard {
         match plan {
             Plan::Ready(pieces) => {
                 let len = pieces.iter().map(|piece| piece.len()).sum();
-                let fetched = self.fetched(slot, pieces);
+                let fetched = self.fetched(slot, None, pieces);
                 self.read_done(now, reader, fetched, fx);
                 len
+            }
+            Plan::Diverged(end) => {
+                let fetched = self.fetched(slot, Some(end), Vec::new());
+                self.read_done(now, reader, fetched, fx);
+                0
             }
             Plan::Look(window) => {
                 self.look(slot, window, Purpose::Read { reader, window }, fx);
@@ -163,12 +170,13 @@ impl Shard {
     fn fetched(
         &self,
         slot: Slot,
+        diverging: Option<EpochEnd>,
         pieces: Vec<crate::shard::request::Piece>,
     ) -> Result<Fetched, ReadError> {
         let partition = self.partitions.get(&slot).ok_or(ReadError::UnknownPartition)?;
         let high_watermark = partition.log.high_watermark().offset;
         let log_start = partition.log.marks().log_start();
-        Ok(Fetched { high_watermark, log_start, pieces })
+        Ok(Fetched { high_watermark, log_start, diverging, pieces })
     }
 
     /// Reads stored bytes.
@@ -295,7 +303,7 @@ impl Shard {
         let Some(read) = self.calls.reads.remove(&call) else { return };
         let results: Vec<_> = read.results.into_iter().flatten().collect();
         let bytes: u64 = results.iter().flatten().map(Fetched::len).sum();
-        if bytes < u64::from(read.enough) && results.iter().all(Result::is_ok) {
+        if bytes < u64::from(read.enough) && !results.iter().any(is_urgent) {
             self.watch(call, &read.parts, &results);
         }
         self.send(now, call.from, Message::Answer(call.id, Answer::Read(results)), fx);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::group::request as group;
 use crate::group::request::GroupError;
 use crate::id::{Instant, LeaderEpoch, Offset, ProducerEpoch, Timestamp, TopicPartition};
-use crate::log::SegmentId;
+use crate::log::{EpochEnd, SegmentId};
 use crate::metadata;
 use crate::record::{BatchHeader, Sequence};
 
@@ -134,6 +134,8 @@ pub struct FetchPart {
     pub max_bytes: u32,
     /// The leader epoch that the client knows; checked when it gives one.
     pub epoch: Option<LeaderEpoch>,
+    /// The epoch of the last record before `offset` that the client has; checked when it gives one.
+    pub last_epoch: Option<LeaderEpoch>,
 }
 
 /// What a read of one partition found.
@@ -143,6 +145,8 @@ pub struct Fetched {
     pub high_watermark: Offset,
     /// The first offset that can be read.
     pub log_start: Offset,
+    /// Where the log parts from what the client has read before; nothing is read then.
+    pub diverging: Option<EpochEnd>,
     /// The batches: consecutive pieces.
     pub pieces: Vec<Piece>,
 }
@@ -242,6 +246,10 @@ pub enum Target {
     At(Timestamp),
     /// The record with the greatest timestamp.
     MaxTimestamp,
+    /// Where this leader epoch ends, with the epoch that ends there ([`EpochEnd`]).
+    EpochEnd(LeaderEpoch),
+    /// An end of remote storage, of which there is none: no record.
+    Remote,
 }
 
 /// What a lookup found.

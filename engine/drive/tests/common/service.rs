@@ -144,7 +144,8 @@ fn fetch(handle: &ShardHandle, mut frame: Bytes) -> PendingReply {
     let partition = partition(&mut frame);
     let offset = Offset(frame.get_i64_le());
     let (max_bytes, wait_ms) = (frame.get_u32_le(), frame.get_u32_le());
-    let part = FetchPart { partition, offset, max_bytes, epoch: None };
+    let (epoch, last_epoch) = (None, None);
+    let part = FetchPart { partition, offset, max_bytes, epoch, last_epoch };
     handle.submit(Request::Fetch(Fetch {
         max_bytes,
         min_bytes: 1,

@@ -102,6 +102,7 @@ async fn dispatch(call: Call, mut reader: Reader) -> Result<Response, Close> {
         }
         ApiKey::Fetch => api::fetch::handle(&call, &decode(&call, reader)?),
         ApiKey::ListOffsets => run(call, reader, api::list_offsets::handle),
+        ApiKey::OffsetForLeaderEpoch => run(call, reader, api::offset_for_leader_epoch::handle),
         ApiKey::Metadata => run(call, reader, api::metadata::handle),
         ApiKey::FindCoordinator => run(call, reader, api::find_coordinator::handle),
         ApiKey::JoinGroup => run(call, reader, api::join_group::handle),

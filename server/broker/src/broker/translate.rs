@@ -1,6 +1,7 @@
 //! Engine errors to Kafka's codes and words: the only such table.
 
 use corelog_engine::group::request::{GroupError, GroupState};
+use corelog_engine::id::LeaderEpoch;
 use corelog_engine::metadata::Refusal;
 use corelog_engine::metadata::refusal::{AlterRefusal, CreateRefusal, DeleteRefusal, GrowRefusal};
 use corelog_engine::record::Invalid;
@@ -49,6 +50,12 @@ impl Told {
             code => Told { code, message: code.message_or_null() },
         }
     }
+}
+
+/// A leader epoch where -1 alone stands for none (Kafka's `NO_PARTITION_LEADER_EPOCH`); Fetch takes
+/// every negative number for none.
+pub(crate) fn leader_epoch(epoch: i32) -> Option<LeaderEpoch> {
+    (epoch != -1).then_some(LeaderEpoch(epoch))
 }
 
 /// Why a group's coordinator does not do as it was asked.

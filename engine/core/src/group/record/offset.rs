@@ -80,7 +80,7 @@ impl Committed {
         }
         Ok(Committed {
             offset,
-            epoch: (epoch >= 0).then_some(LeaderEpoch(epoch)),
+            epoch: (epoch != -1).then_some(LeaderEpoch(epoch)),
             metadata: metadata.into(),
             time,
             expires: (expires != NONE).then_some(Timestamp(expires)),

@@ -134,6 +134,11 @@ fn older_and_newer_versions_are_read() {
             offset(Some(LeaderEpoch(7)), None),
         ),
         (
+            OFFSET_KEY,
+            "0003 000000000000002a fffffffe 00016d 0000018bcfe56800",
+            offset(Some(LeaderEpoch(-2)), None),
+        ),
+        (
             GROUP_KEY,
             "0000 0008636f6e73756d6572 00000001 000572616e6765 0003632d31 00000001
              0003632d31 000163 000a2f3132372e302e302e31 0000afc8

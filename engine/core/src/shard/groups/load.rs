@@ -98,7 +98,8 @@ impl Shard {
         loading.looking = true;
         let id = self.home.name_call();
         self.groups.loads.insert(id, slot);
-        let part = FetchPart { partition, offset, max_bytes: LOAD_BYTES, epoch: None };
+        let part =
+            FetchPart { partition, offset, max_bytes: LOAD_BYTES, epoch: None, last_epoch: None };
         let call = Call::Read { parts: vec![part], max_bytes: LOAD_BYTES, enough: 0 };
         self.on_call(now, self.id, id, call, fx);
         let Some(loading) = self.loading(slot) else { return Step::Wait };

@@ -2,13 +2,16 @@
 
 use corelog_drive::{Close, Response};
 use corelog_engine::id::{LeaderEpoch, Offset};
+use corelog_engine::log::EpochEnd;
 use corelog_engine::shard::request::{Fetch, FetchPart, Fetched, Piece, ReadError, Reply, Request};
 use corelog_wire::error_code::ErrorCode;
 use corelog_wire::messages::fetch::{
-    FetchPartition, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
+    EpochEndOffset, FetchPartition, FetchRequest, FetchResponse, FetchableTopicResponse,
+    PartitionData,
 };
-use corelog_wire::messages::shared::LeaderIdAndEpoch;
+use corelog_wire::messages::shared::{LeaderIdAndEpoch, NodeEndpoint};
 use corelog_wire::records::Records;
+use corelog_wire::text::Str;
 
 use crate::broker::api::{Call, encode, weave};
 use crate::broker::topics;
@@ -52,8 +55,7 @@ pub(crate) fn handle(call: &Call, request: &FetchRequest) -> Result<Response, Cl
     };
     let shard = call.node.shard.clone();
     let header = call.header.clone();
-    let leader =
-        LeaderIdAndEpoch { leader_id: call.node.id(), leader_epoch: call.node.leader_epoch().0 };
+    let leader = leader(call);
     // Only now that the answers before it have left: what it finds is held until it is sent.
     Ok(Box::pin(async move {
         loop {
@@ -69,6 +71,24 @@ pub(crate) fn handle(call: &Call, request: &FetchRequest) -> Result<Response, Cl
             shard.answers_left().await;
         }
     }))
+}
+
+/// Who leads every partition, and where: for a client whose epoch is an old one.
+struct Leader {
+    current: LeaderIdAndEpoch,
+    endpoint: NodeEndpoint,
+}
+
+fn leader(call: &Call) -> Leader {
+    let (node_id, leader_epoch) = (call.node.id(), call.node.leader_epoch().0);
+    let advertised = &call.entrance.advertised;
+    let endpoint = NodeEndpoint {
+        node_id,
+        host: Str::from(advertised.host.clone()),
+        port: i32::from(advertised.port),
+        rack: call.node.config.rack.clone().map(Str::from),
+    };
+    Leader { current: LeaderIdAndEpoch { leader_id: node_id, leader_epoch }, endpoint }
 }
 
 fn draft(call: &Call, request: &FetchRequest) -> (Draft, Vec<FetchPart>) {
@@ -108,12 +128,13 @@ fn draft(call: &Call, request: &FetchRequest) -> (Draft, Vec<FetchPart>) {
 }
 
 fn part(partition: corelog_engine::id::TopicPartition, wanted: &FetchPartition) -> FetchPart {
-    let epoch = wanted.current_leader_epoch;
+    let known = |epoch: i32| (epoch >= 0).then_some(LeaderEpoch(epoch));
     FetchPart {
         partition,
         offset: Offset(wanted.fetch_offset),
         max_bytes: wanted.partition_max_bytes.max(0) as u32,
-        epoch: (epoch >= 0).then_some(LeaderEpoch(epoch)),
+        epoch: known(wanted.current_leader_epoch),
+        last_epoch: known(wanted.last_fetched_epoch),
     }
 }
 
@@ -133,7 +154,7 @@ impl Draft {
         &mut self,
         results: Vec<Result<Fetched, ReadError>>,
         version: i16,
-        leader: &LeaderIdAndEpoch,
+        leader: &Leader,
     ) -> Vec<Vec<Piece>> {
         let mut bodies = Vec::new();
         for ((topic, partition), result) in self.places.iter().zip(results) {
@@ -147,7 +168,9 @@ impl Draft {
                     data.high_watermark = fetched.high_watermark.0;
                     data.last_stable_offset = fetched.high_watermark.0;
                     data.log_start_offset = fetched.log_start.0;
-                    if self.read_committed == ReadCommitted::Yes {
+                    if let Some(EpochEnd { epoch, end }) = fetched.diverging {
+                        data.diverging_epoch = EpochEndOffset { epoch: epoch.0, end_offset: end.0 };
+                    } else if self.read_committed == ReadCommitted::Yes {
                         data.aborted_transactions = Some(Vec::new());
                     }
                     let (id, len) = (bodies.len() as u32, fetched.len() as u32);
@@ -164,7 +187,8 @@ impl Draft {
                         code => code,
                     };
                     if error == ReadError::FencedEpoch && version >= 16 {
-                        data.current_leader = leader.clone();
+                        data.current_leader = leader.current.clone();
+                        self.response.node_endpoints = vec![leader.endpoint.clone()];
                     }
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use corelog_engine::id::{LeaderEpoch, Timestamp, TopicPartition};
+use corelog_engine::id::{Timestamp, TopicPartition};
 use corelog_engine::shard::request::{Found, Lookup, ReadError, Reply, Request, Target};
 use corelog_wire::error_code::ErrorCode;
 use corelog_wire::messages::list_offsets::{
@@ -14,13 +14,6 @@ use corelog_wire::uuid::Uuid;
 use crate::broker::api::{Call, Handled};
 use crate::broker::topics;
 use crate::broker::translate;
-
-/// What a timestamp field asks for.
-enum Asked {
-    Offset(Target),
-    /// An end of remote storage, which there is none of: no offset, and no error.
-    Nothing,
-}
 
 /// The answer in the making: where the engine's results go.
 struct Draft {
@@ -64,11 +57,10 @@ fn draft(call: &Call, request: &ListOffsetsRequest) -> (Draft, Vec<Lookup>) {
                 false => found,
             };
             match found.and_then(|found| lookup(call.header.version, found, partition)) {
-                Ok(Some(lookup)) => {
+                Ok(lookup) => {
                     draft.places.push((draft.response.topics.len(), partitions.len()));
                     lookups.push(lookup);
                 }
-                Ok(None) => {}
                 Err(error) => answer.error_code = error,
             }
             partitions.push(answer);
@@ -92,24 +84,20 @@ fn lookup(
     version: i16,
     partition: TopicPartition,
     wanted: &ListOffsetsPartition,
-) -> Result<Option<Lookup>, ErrorCode> {
-    let target = match asked(version, wanted.timestamp)? {
-        Asked::Offset(target) => target,
-        Asked::Nothing => return Ok(None),
-    };
-    let epoch = wanted.current_leader_epoch;
-    let epoch = (epoch >= 0).then_some(LeaderEpoch(epoch));
-    Ok(Some(Lookup { partition, epoch, target }))
+) -> Result<Lookup, ErrorCode> {
+    let target = target(version, wanted.timestamp)?;
+    let epoch = translate::leader_epoch(wanted.current_leader_epoch);
+    Ok(Lookup { partition, epoch, target })
 }
 
 /// The negative timestamps, each from the version on that brought it (Kafka's `OffsetSpec`).
-fn asked(version: i16, timestamp: i64) -> Result<Asked, ErrorCode> {
+fn target(version: i16, timestamp: i64) -> Result<Target, ErrorCode> {
     match (timestamp, version) {
-        (-1, _) => Ok(Asked::Offset(Target::Latest)),
-        (-2, _) | (-4, 8..) => Ok(Asked::Offset(Target::Earliest)),
-        (-3, 7..) => Ok(Asked::Offset(Target::MaxTimestamp)),
-        (-5, 9..) | (-6, 11..) => Ok(Asked::Nothing),
-        (0.., _) => Ok(Asked::Offset(Target::At(Timestamp(timestamp)))),
+        (-1, _) => Ok(Target::Latest),
+        (-2, _) | (-4, 8..) => Ok(Target::Earliest),
+        (-3, 7..) => Ok(Target::MaxTimestamp),
+        (-5, 9..) | (-6, 11..) => Ok(Target::Remote),
+        (0.., _) => Ok(Target::At(Timestamp(timestamp))),
         _ => Err(ErrorCode::UnsupportedVersion),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use corelog_engine::group::name::Generation;
 use corelog_engine::group::request::{CommitOffset, CommitRequest, GroupError, Reply, Request};
-use corelog_engine::id::{LeaderEpoch, Offset};
+use corelog_engine::id::Offset;
 use corelog_engine::metadata::Topic;
 use corelog_wire::error_code::ErrorCode;
 use corelog_wire::messages::offset_commit::{
@@ -84,7 +84,7 @@ fn check(
         topic_id: Some(topic.id),
         partition: asked.partition_index,
         offset: Offset(asked.committed_offset),
-        epoch: (epoch >= 0).then_some(LeaderEpoch(epoch)),
+        epoch: translate::leader_epoch(epoch),
         metadata: asked.committed_metadata.as_deref().unwrap_or_default().into(),
     })
 }
