@@ -14,6 +14,7 @@ import (
 	"github.com/IBM/sarama"
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 const (
@@ -103,7 +104,10 @@ type codeError int
 
 func (c codeError) Error() string { return fmt.Sprintf("the client's own error %d", int(c)) }
 
-const unknownTopicOrPartition codeError = 3
+const (
+	offsetOutOfRange                  = 1
+	unknownTopicOrPartition codeError = 3
+)
 
 const (
 	earliest     = -2
@@ -214,6 +218,9 @@ func codeOf(err error) (int, bool) {
 	}
 	if e, ok := errors.AsType[kafkago.Error](err); ok {
 		return int(e), true
+	}
+	if _, ok := errors.AsType[*kgo.ErrDataLoss](err); ok {
+		return offsetOutOfRange, true
 	}
 	e, ok := errors.AsType[codeError](err)
 	return int(e), ok

@@ -6,17 +6,19 @@ import time
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource
-from kafka.errors import BrokerResponseError, for_code
+from kafka.errors import BrokerResponseError, LogTruncationError, for_code
 
 from kafka_python_groups import Groups
 from protocol import Record, Unsupported, serve
+from raw import Raw
 
 WAIT_MS = 30_000
+FETCH_WAIT_MS = 5_000  # with an empty answer it forgets in which epoch it has read
 LATEST, EARLIEST, MAX_TIMESTAMP = -1, -2, -3  # timestamps with a meaning in ListOffsets
 SPECS = {"latest": LATEST, "earliest": EARLIEST, "max_timestamp": MAX_TIMESTAMP}
 
 
-class KafkaPython(Groups):
+class KafkaPython(Groups, Raw):
     def __init__(self, bootstrap):
         super().__init__()
         self.base = {"bootstrap_servers": bootstrap}
@@ -78,7 +80,8 @@ class KafkaPython(Groups):
     def consume(self, topic, start, count, reset, fetch_bytes, wait_ms):
         consumer = KafkaConsumer(
             **self.base, auto_offset_reset="none" if reset == "error" else reset,
-            max_partition_fetch_bytes=fetch_bytes, allow_auto_create_topics=False)
+            max_partition_fetch_bytes=fetch_bytes, fetch_max_wait_ms=FETCH_WAIT_MS,
+            allow_auto_create_topics=False)
         consumer.assign([TopicPartition(topic, partition) for partition, _ in start])
         for partition, offset in start:
             where = TopicPartition(topic, partition)
@@ -107,6 +110,8 @@ def record_of(message):
 
 
 def code_of(error):
+    if isinstance(error, LogTruncationError):
+        return 1  # as the Java client: an offset out of range
     if "Unrecognized partition" in str(error):
         return 3  # its own refusal of a partition that the metadata lacks
     return error.errno if isinstance(error, BrokerResponseError) else None

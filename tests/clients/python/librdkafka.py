@@ -153,7 +153,8 @@ def code_of(error):
         return None
     code = error.args[0].code()
     local = {
-        KafkaError._AUTO_OFFSET_RESET: 1, KafkaError._UNKNOWN_TOPIC: UNKNOWN_TOPIC,
+        KafkaError._AUTO_OFFSET_RESET: 1, KafkaError._LOG_TRUNCATION: 1,
+        KafkaError._UNKNOWN_TOPIC: UNKNOWN_TOPIC,
         KafkaError._UNKNOWN_PARTITION: UNKNOWN_TOPIC, KafkaError._NOENT: UNKNOWN_TOPIC}
     return local.get(code, code if code > 0 else None)
 

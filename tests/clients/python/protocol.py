@@ -22,6 +22,7 @@ Operations, the same in every language:
   consume     topic, start, count, reset, fetch_bytes, wait_ms
                                         start: [[partition, offset]], -2 earliest, -1 latest;
                                         the records read at `count` of them or after wait_ms
+  ask         api, version, fields      one request as it is, of kafka-python's alone; the answer
 
   guess                                 what the client takes the broker for, if it does
   ask         key, version, body        of `go-clients wire`: one request, {field: value}; the

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import selectors
+import signal
 import subprocess
 import threading
 import time
@@ -20,9 +21,10 @@ class Peer:
     """Started by its first request, and again after it hung or died."""
 
     def __init__(self, name, command, log, environment, scenarios=("",), creates_topics=True,
-                 groups=()):
+                 groups=(), truncation=False):
         self.name, self.command, self.log, self.environment = name, command, log, environment
         self.scenarios, self.creates_topics = scenarios, creates_topics
+        self.truncation = truncation  # whether a consumer says that records were replaced
         self.groups = groups  # the protocols of consumer groups that it has
         self.helper = None  # a second client, for what this one does not have or must not know
         self.process = None
@@ -126,6 +128,15 @@ class Peer:
                 if not pieces[-1]:
                     raise RuntimeError(f"{self.name} ended; see {self.log}")
         return b"".join(pieces)
+
+    @contextlib.contextmanager
+    def paused(self):
+        """Its process stands still meanwhile."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def stop(self):
         if self.process is not None:
