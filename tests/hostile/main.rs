@@ -12,6 +12,7 @@ mod batches;
 mod bombs;
 mod floods;
 mod frames;
+mod heavy;
 mod requests;
 
 use std::path::PathBuf;
@@ -55,7 +56,14 @@ fn main() -> ExitCode {
         Ok(String::new())
     });
     if let Some(site) = &mut site {
-        let all = [frames::CASES, requests::CASES, batches::CASES, bombs::CASES, floods::CASES];
+        let all = [
+            frames::CASES,
+            requests::CASES,
+            batches::CASES,
+            bombs::CASES,
+            heavy::CASES,
+            floods::CASES,
+        ];
         for Case { name, attack } in all.into_iter().flatten() {
             if name.contains(&options.only) {
                 report.test(name, || site.guard(*attack, &mut Seed(options.seed)));

@@ -95,6 +95,7 @@ impl Site {
         self.bystander.take();
         self.connections.set(0);
         let before = self.look()?;
+        let stalls = self.broker.stalls()?.len();
         let (words, peak) = self.watch_memory(|site| attack(site, seed))?;
         let words = words?;
         self.broker.check_alive()?;
@@ -102,6 +103,9 @@ impl Site {
         let peak = peak.max(self.broker.resident_bytes()?);
         self.check(&served, peak)?;
         self.await_descriptors(before.descriptors + DESCRIPTORS_BESIDE)?;
+        if let Some(stall) = self.broker.stalls()?.get(stalls) {
+            return Err(NotPassed::Failed(stall.clone()));
+        }
         let lines = self.look()?.lines - before.lines;
         let allowed = self.connections.get() + LINES_BESIDE;
         if lines > allowed {

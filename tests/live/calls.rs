@@ -35,8 +35,9 @@ pub const PRODUCE: i16 = 13;
 pub const FETCH: i16 = 16;
 /// All topics, with their ids.
 pub const METADATA: i16 = 12;
+/// Create topics, with their ids in the answer.
+pub const CREATE_TOPICS: i16 = 7;
 /// The version of the other requests here.
-const CREATE_TOPICS: i16 = 7;
 const DELETE_TOPICS: i16 = 6;
 const LIST_OFFSETS: i16 = 7;
 const INIT_PRODUCER_ID: i16 = 4;

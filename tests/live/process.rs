@@ -16,6 +16,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::calls;
 use super::client::Client;
 
+/// What the log says of a step that took too long.
+const STALL: &str = "held up its shard";
+
 /// Between two looks at a broker that is starting or ending.
 const POLL: Duration = Duration::from_millis(2);
 /// For one request to a broker that is starting.
@@ -215,6 +218,16 @@ impl Broker {
     /// What the system says.
     pub fn log_lines(&self) -> io::Result<usize> {
         Ok(fs::read(&self.log)?.iter().filter(|byte| **byte == b'\n').count())
+    }
+
+    /// The lines of its log about steps that took too long.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn stalls(&self) -> io::Result<Vec<String>> {
+        let log = fs::read(&self.log)?;
+        let log = String::from_utf8_lossy(&log);
+        Ok(log.lines().filter(|line| line.contains(STALL)).map(str::to_owned).collect())
     }
 
     fn pid(&self) -> Pid {

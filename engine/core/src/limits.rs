@@ -26,6 +26,12 @@ pub const SEGMENT_WRITES: usize = 8;
 /// flush covers all of it.
 pub const SEGMENT_WRITES_AT_EASE: usize = 2;
 
+/// Readers that a turn wakes at most.
+pub const WAKES: usize = 256;
+
+/// Logs that a turn looks at for something to flush.
+pub const FLUSH_LOOKS: usize = 1024;
+
 /// Slabs that a turn gives back at most.
 pub const EVICTIONS: usize = 1024;
 

@@ -141,7 +141,7 @@ async fn answer_all(line: &Line, server: &Server) -> Result<(), End> {
         let mut pieces = line.first().await?;
         let mut responses = 1;
         let mut bytes = weight(&pieces);
-        while bytes < COALESCED {
+        while bytes < COALESCED && !server.tasks.is_late() {
             let Some(more) = line.first_if_ready().await else { break };
             let more = more?;
             bytes += weight(&more);
@@ -202,6 +202,7 @@ impl Inward<'_> {
         loop {
             while let Some(frame) = self.frames.next() {
                 self.line.until_below(IN_FLIGHT).await;
+                server.tasks.yield_if_needed().await;
                 if let Some(response) = session.request(frame).await? {
                     self.line.push(response);
                 }

@@ -20,6 +20,8 @@ use crate::budget::{Budget, Charge};
 use crate::clock::Clock;
 use crate::mesh::Mailbox;
 use crate::replies::Replies;
+use crate::tasks::Tasks;
+use crate::work::Work;
 
 /// Facts about the directory and the run, known once recovery is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,18 +51,26 @@ pub(crate) struct Desk {
     pressed: RefCell<Vec<Waker>>,
     /// Memory that answers on their way hold.
     answers: Arc<Budget>,
+    work: Work,
+    tasks: Rc<Tasks>,
+}
+
+/// What a desk is made of.
+pub(crate) struct DeskSetup {
+    pub(crate) id: ShardId,
+    pub(crate) shards: u16,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) clock: Clock,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) image: Arc<Image>,
+    pub(crate) answers: Arc<Budget>,
+    pub(crate) work: Work,
+    pub(crate) tasks: Rc<Tasks>,
 }
 
 impl Desk {
-    pub(crate) fn new(
-        id: ShardId,
-        shards: u16,
-        identity: Arc<Identity>,
-        clock: Clock,
-        mailbox: Arc<Mailbox>,
-        image: Arc<Image>,
-        answers: Arc<Budget>,
-    ) -> Desk {
+    pub(crate) fn new(setup: DeskSetup) -> Desk {
+        let DeskSetup { id, shards, identity, clock, mailbox, image, answers, work, tasks } = setup;
         Desk {
             id,
             shards,
@@ -73,6 +83,8 @@ impl Desk {
             pressure: Cell::new(Pressure::Open),
             pressed: RefCell::default(),
             answers,
+            work,
+            tasks,
         }
     }
 
@@ -209,6 +221,27 @@ impl ShardHandle {
     /// Resolves when an answer has left since the last refusal.
     pub fn answers_left(&self) -> impl Future<Output = ()> + use<> {
         self.0.answers.released()
+    }
+
+    /// Lets the shard, and the others on it, run if the task has had its time. Between any two
+    /// pieces of work that a client can make many of.
+    pub async fn breathe(&self) {
+        self.0.tasks.yield_if_needed().await;
+    }
+
+    /// Has work done on a thread that serves nobody, for what takes milliseconds in one piece. It
+    /// is under way from now on, and comes to its end whether or not anybody waits.
+    pub fn offload<T, W>(&self, work: W) -> impl Future<Output = T> + use<T, W>
+    where
+        T: Send + 'static,
+        W: FnOnce() -> T + Send + 'static,
+    {
+        self.0.work.call(work)
+    }
+
+    /// What the task that runs does from now on, should it turn out to take too long.
+    pub fn doing(&self, what: &'static str) {
+        self.0.tasks.doing(what);
     }
 
     /// Random bytes fit for ids and keys.

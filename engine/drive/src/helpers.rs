@@ -1,4 +1,4 @@
-//! The threads beside the shards, two for each. They end, and are waited for, when this is dropped:
+//! The threads beside the shards, three for each. They end, and are waited for, when this is dropped:
 //! after the shards have let go of them.
 
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::files::{Files, FilesSetup};
 use crate::layout::Layout;
 use crate::mesh::Mailbox;
 use crate::sweep::Sweeper;
+use crate::work::Work;
 use crate::written::Written;
 
 /// Pipes of 1 MiB for all shards together: three quarters of what the kernel grants an ordinary
@@ -41,6 +42,14 @@ pub(crate) struct HelperSetup {
 pub(crate) struct Helpers {
     bulks: Vec<(Bulk, JoinHandle<()>)>,
     files: Vec<JoinHandle<()>>,
+    works: Vec<(Work, JoinHandle<()>)>,
+}
+
+/// The ways to a shard's helpers.
+pub(crate) struct Ways {
+    pub(crate) bulk: Bulk,
+    pub(crate) files: Files,
+    pub(crate) work: Work,
 }
 
 impl Helpers {
@@ -50,7 +59,7 @@ impl Helpers {
         setup: &HelperSetup,
         shard: ShardId,
         mailbox: &Arc<Mailbox>,
-    ) -> Result<(Bulk, Files), RunError> {
+    ) -> Result<Ways, RunError> {
         let written = Arc::new(Written::default());
         let (bulk, thread) = Bulk::start(BulkSetup {
             shard,
@@ -73,7 +82,10 @@ impl Helpers {
             sweeper: setup.sweeper.clone(),
         })?;
         self.files.push(thread);
-        Ok((bulk, files))
+        let cores = setup.cores.clone();
+        let (work, thread) = Work::start(shard, &setup.layout, cores, mailbox.clone())?;
+        self.works.push((work.clone(), thread));
+        Ok(Ways { bulk, files, work })
     }
 }
 
@@ -84,6 +96,10 @@ impl Drop for Helpers {
         self.files.drain(..).for_each(|thread| drop(thread.join()));
         for (bulk, thread) in self.bulks.drain(..) {
             bulk.stop();
+            drop(thread.join());
+        }
+        for (work, thread) in self.works.drain(..) {
+            work.stop();
             drop(thread.join());
         }
     }

@@ -36,11 +36,13 @@ mod service;
 mod settings;
 mod shard;
 mod signal;
+mod stall;
 mod start;
 mod stop;
 mod sweep;
 mod tasks;
 mod timers;
+mod work;
 mod written;
 
 pub use corelog_os::preflight::Obstacle;

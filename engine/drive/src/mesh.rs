@@ -9,6 +9,7 @@ use crossbeam_queue::SegQueue;
 
 use corelog_engine::id::ShardId;
 use corelog_engine::shard::event::{EffectId, Outcome};
+use corelog_engine::shard::job::Finished;
 use corelog_engine::shard::message::Message;
 
 use crate::bell::Bell;
@@ -21,6 +22,8 @@ pub(crate) enum Letter {
     Message(ShardId, Message),
     /// A helper thread has carried out an effect, or has failed to.
     Done(EffectId, Outcome),
+    /// The work thread has run a job.
+    Finished(EffectId, Finished),
     /// A journal file is formatted, open and locked.
     JournalReady(EffectId, u16, Arc<OwnedFd>),
     /// Bytes free on the disk.

@@ -13,12 +13,14 @@ use crate::files::Files;
 use crate::handle::Desk;
 use crate::mesh::{Letter, Mailbox};
 use crate::service::Service;
+use crate::work::Work;
 
 /// Everything that a shard's effects go to.
 pub(crate) struct Hands<S> {
     pub(crate) disk: Rc<RefCell<Disk>>,
     pub(crate) bulk: Bulk,
     pub(crate) files: Files,
+    pub(crate) work: Work,
     /// Of all shards, in order.
     pub(crate) mailboxes: Arc<[Arc<Mailbox>]>,
     pub(crate) desk: Rc<Desk>,
@@ -46,6 +48,7 @@ impl<S: Service> Hands<S> {
         }
         effects.reads.drain(..).for_each(|read| disk.read_file(read));
         effects.indexes.drain(..).for_each(|read| self.bulk.read_index(read));
+        effects.jobs.drain(..).for_each(|job| self.work.run(job));
         disk.flush()?;
         drop(disk);
         self.send(effects);

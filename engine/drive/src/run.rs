@@ -128,8 +128,8 @@ pub fn run<S: Service>(
     let mut parts = Vec::new();
     for (setup, listeners) in shards.into_iter().zip(listeners) {
         let mailbox = &common.mailboxes[usize::from(setup.id.0)];
-        let (bulk, files) = helpers.start(&helper_setup, setup.id, mailbox)?;
-        parts.push(ShardParts { common: common.clone(), setup, bulk, files, listeners });
+        let ways = helpers.start(&helper_setup, setup.id, mailbox)?;
+        parts.push(ShardParts { common: common.clone(), setup, ways, listeners });
     }
     let ready = || ready(&Ready { identity, addresses, report, took: clock.running() });
     run_shards(parts, &settings.cores, &stop, ready, service)

@@ -8,6 +8,7 @@
 //! armed, it has looked everywhere once more.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,12 +28,17 @@ use crate::net::Net;
 use crate::perform::Hands;
 use crate::record::{Digest, Recorder, Step};
 use crate::service::Service;
+use crate::stall::Watch;
 use crate::stop::Stop;
 use crate::tasks::Tasks;
 use crate::timers::Timers;
 
 /// Letters taken in by one turn.
 const LETTERS: usize = 4096;
+
+/// Microseconds after which a turn takes in nothing more, so that what it has wanted is carried out;
+/// the rest is the next turn's.
+const TURN_US: u64 = 4_000;
 
 /// How often the free space of the disk is looked at while there is something to do.
 const MEASURE_MS: u64 = 1_000;
@@ -58,11 +64,16 @@ pub(crate) struct ShardLoop<S> {
     pub(crate) together: Arc<Together>,
     pub(crate) turn: Turn,
     pub(crate) recorder: Option<Recorder>,
+    pub(crate) watch: Rc<Watch>,
 }
 
 /// What a turn works with, kept from one to the next.
 pub(crate) struct Turn {
     events: Vec<Event>,
+    /// What no turn has taken in yet.
+    waiting: VecDeque<Event>,
+    /// Whether a tick is among those.
+    ticks: bool,
     effects: Effects,
     phase: Phase,
     measured: Instant,
@@ -73,6 +84,8 @@ impl Turn {
     pub(crate) fn new(now: Instant) -> Turn {
         Turn {
             events: Vec::new(),
+            waiting: VecDeque::new(),
+            ticks: false,
             effects: Effects::default(),
             phase: Phase::Running,
             measured: now,
@@ -97,7 +110,7 @@ impl<S: Service> ShardLoop<S> {
             let now = self.clock.now();
             self.advance_phase(now.instant);
             self.gather(now)?;
-            if !self.turn.events.is_empty() {
+            if !self.turn.waiting.is_empty() {
                 self.take_turn(now)?;
             } else if self.turn.disk == DiskState::Full {
                 self.measure_disk(now.instant);
@@ -106,7 +119,7 @@ impl<S: Service> ShardLoop<S> {
             let ran = self.tasks.run_once().await;
             if !ran {
                 self.sleep()?;
-            } else if !self.desk.has_events() {
+            } else if self.turn.waiting.is_empty() && !self.desk.has_events() {
                 // With events the next turn does it.
                 self.disk.borrow_mut().flush()?;
             }
@@ -115,7 +128,8 @@ impl<S: Service> ShardLoop<S> {
     }
 
     fn gather(&mut self, now: Now) -> io::Result<()> {
-        let events = &mut self.turn.events;
+        self.watch.begin();
+        let Turn { events, waiting, ticks, .. } = &mut self.turn;
         let mut disk = self.disk.borrow_mut();
         disk.complete(events);
         for _ in 0..LETTERS {
@@ -123,6 +137,7 @@ impl<S: Service> ShardLoop<S> {
             events.push(match letter {
                 Letter::Message(from, message) => Event::Message(from, message),
                 Letter::Done(id, outcome) => Event::Done(id, outcome),
+                Letter::Finished(id, finished) => Event::Finished(id, finished),
                 Letter::JournalReady(id, slot, file) => {
                     disk.set_journal(slot, file);
                     Event::Done(id, Outcome::Done)
@@ -137,26 +152,37 @@ impl<S: Service> ShardLoop<S> {
         }
         self.desk.take_events(events);
         self.timers.wake(now.instant);
-        if self.shard.next_deadline().is_some_and(|deadline| deadline <= now.instant) {
+        let due = self.shard.next_deadline().is_some_and(|deadline| deadline <= now.instant);
+        if due && !*ticks {
+            *ticks = true;
             events.push(Event::Tick);
         }
+        waiting.extend(events.drain(..));
+        self.watch.step(|| "what has come to it");
         Ok(())
     }
 
     fn take_turn(&mut self, now: Now) -> io::Result<()> {
-        let Turn { events, effects, .. } = &mut self.turn;
-        for event in events.drain(..) {
+        let Turn { waiting, effects, ticks, .. } = &mut self.turn;
+        while let Some(event) = waiting.pop_front() {
             if let Some(recorder) = &mut self.recorder {
                 recorder.note(Step::Event(now, event.clone()));
             }
+            *ticks &= !matches!(event, Event::Tick);
+            let label = self.shard.label(&event);
             self.shard.step(now, event, effects);
+            if self.watch.step(|| label).0 >= now.instant.0 + TURN_US {
+                break;
+            }
         }
         self.shard.end_of_turn(now, effects);
+        self.watch.step(|| "the end of a turn");
         if let Some(recorder) = &mut self.recorder {
             recorder.note(Step::EndOfTurn(now, Digest::of(effects)));
         }
         self.desk.set_pressure(self.shard.pressure());
         self.perform()?;
+        self.watch.step(|| "what a turn wants done");
         self.measure_disk(now.instant);
         Ok(())
     }
@@ -246,7 +272,8 @@ impl<S: Service> ShardLoop<S> {
     }
 
     fn has_work(&self, now: Instant) -> bool {
-        self.desk.has_events()
+        !self.turn.waiting.is_empty()
+            || self.desk.has_events()
             || !self.desk.mailbox().is_empty()
             || self.disk.borrow_mut().has_completed()
             || self.turn.phase == Phase::Over

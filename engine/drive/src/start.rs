@@ -14,13 +14,13 @@ use corelog_os::cpu::CoreId;
 
 use crate::abort::AbortOnPanic;
 use crate::budget::Budget;
-use crate::bulk::Bulk;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::ending::Together;
 use crate::error::{IoContext, RunError};
-use crate::files::{Files, open_journal};
-use crate::handle::{Desk, Identity, ShardHandle};
+use crate::files::open_journal;
+use crate::handle::{Desk, DeskSetup, Identity, ShardHandle};
+use crate::helpers::Ways;
 use crate::layout::Layout;
 use crate::mesh::Mailbox;
 use crate::net::{Net, scratch};
@@ -29,6 +29,7 @@ use crate::record::Recording;
 use crate::registry::{Places, Registry};
 use crate::service::Service;
 use crate::shard::{ShardLoop, Turn};
+use crate::stall::Watch;
 use crate::stop::Stop;
 use crate::tasks::Tasks;
 use crate::timers::Timers;
@@ -61,8 +62,7 @@ pub(crate) struct Common {
 pub(crate) struct ShardParts {
     pub(crate) common: Common,
     pub(crate) setup: ShardSetup,
-    pub(crate) bulk: Bulk,
-    pub(crate) files: Files,
+    pub(crate) ways: Ways,
     pub(crate) listeners: Vec<OwnedFd>,
 }
 
@@ -107,7 +107,7 @@ fn prepare<S: Service>(
     parts: ShardParts,
     service: impl Fn(ShardHandle) -> S,
 ) -> Result<ShardLoop<S>, RunError> {
-    let ShardParts { common, setup, bulk, files, listeners } = parts;
+    let ShardParts { common, setup, ways: Ways { bulk, files, work }, listeners } = parts;
     let Common { layout, identity, image, clock, mailboxes, stop, together, places, .. } = common;
     let mailbox = mailboxes[usize::from(setup.id.0)].clone();
     let disk = Disk::new(layout.clone(), &common.cores, mailbox.clone());
@@ -119,14 +119,23 @@ fn prepare<S: Service>(
     }
     let disk = Rc::new(RefCell::new(disk));
     let answers = Budget::new(common.answer_bytes);
-    let desk =
-        Desk::new(setup.id, setup.shards, identity, clock, mailbox.clone(), image, answers.clone());
-    let desk = Rc::new(desk);
+    let watch = Rc::new(Watch::new(setup.id, clock));
+    let tasks = Rc::new(Tasks::new(mailbox.clone(), watch.clone()));
+    let desk = Rc::new(Desk::new(DeskSetup {
+        id: setup.id,
+        shards: setup.shards,
+        identity,
+        clock,
+        mailbox: mailbox.clone(),
+        image,
+        answers: answers.clone(),
+        work: work.clone(),
+        tasks: tasks.clone(),
+    }));
     let service = Rc::new(service(ShardHandle::new(desk.clone())));
     let budget = Budget::new(common.request_bytes);
     let idle_ms = common.idle_connection_ms;
     let budgets = [budget.clone(), answers];
-    let tasks = Rc::new(Tasks::new(mailbox.clone(), clock));
     let timers = Rc::new(Timers::new(clock));
     let registry = Registry::new(places, budgets, clock, idle_ms, mailbox, timers.clone());
     let registry = Rc::new(registry);
@@ -143,7 +152,8 @@ fn prepare<S: Service>(
         listeners: listeners.into_iter().map(Arc::new).collect(),
         scratch: scratch(),
     });
-    let hands = Hands { disk: disk.clone(), bulk, files, mailboxes, desk: desk.clone(), service };
+    let hands =
+        Hands { disk: disk.clone(), bulk, files, work, mailboxes, desk: desk.clone(), service };
     let turn = Turn::new(clock.instant());
     let recorder = common.record.map(|recording| recording.begin(&setup));
     let shard = Shard::new(setup);
@@ -160,5 +170,6 @@ fn prepare<S: Service>(
         together,
         turn,
         recorder,
+        watch,
     })
 }

@@ -10,6 +10,7 @@
 //! own ends every sleep within a second.
 
 use std::cell::Cell;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -22,8 +23,8 @@ use corelog_engine::id::Instant;
 use futures_lite::future::yield_now;
 use glommio::timer::Timer;
 
-use crate::clock::Clock;
 use crate::mesh::{Letter, Mailbox};
+use crate::stall::Watch;
 
 /// The longest sleep of the executor.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -50,7 +51,7 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 pub(crate) struct Tasks {
     home: u64,
     mailbox: Arc<Mailbox>,
-    clock: Clock,
+    watch: Rc<Watch>,
     polls: Cell<u64>,
     slice_began: Cell<Instant>,
     cared: Cell<Instant>,
@@ -58,10 +59,10 @@ pub(crate) struct Tasks {
 
 impl Tasks {
     /// For the present thread, which has no others.
-    pub(crate) fn new(mailbox: Arc<Mailbox>, clock: Clock) -> Tasks {
+    pub(crate) fn new(mailbox: Arc<Mailbox>, watch: Rc<Watch>) -> Tasks {
         let home = NEXT.fetch_add(1, Ordering::Relaxed);
         HERE.set(home);
-        let now = clock.instant();
+        let now = watch.now();
         let (slice_began, cared) = (Cell::new(now), Cell::new(now));
         glommio::spawn_local(async {
             loop {
@@ -69,7 +70,7 @@ impl Tasks {
             }
         })
         .detach();
-        Tasks { home, mailbox, clock, polls: Cell::new(0), slice_began, cared }
+        Tasks { home, mailbox, watch, polls: Cell::new(0), slice_began, cared }
     }
 
     /// Lets the executor look after itself, if it is time. For the loop.
@@ -92,16 +93,38 @@ impl Tasks {
     /// Lets every task run that has something to do; whether there was any. For the loop.
     pub(crate) async fn run_once(&self) -> bool {
         let before = self.polls.get();
-        self.slice_began.set(self.clock.instant());
+        self.slice_began.set(self.watch.now());
+        self.watch.begin();
         yield_now().await;
         self.polls.get() != before
     }
 
     /// Lets the loop run, and with it the others, if tasks have had their time.
     pub(crate) async fn yield_if_needed(&self) {
-        let slice = self.clock.instant().0.saturating_sub(self.slice_began.get().0);
-        if slice >= SLICE_US {
+        if self.is_late() {
             yield_now().await;
+        }
+    }
+
+    /// Whether tasks have had their time.
+    pub(crate) fn is_late(&self) -> bool {
+        self.watch.now().0.saturating_sub(self.slice_began.get().0) >= SLICE_US
+    }
+
+    /// What the task that runs does, should it take too long.
+    pub(crate) fn doing(&self, what: &'static str) {
+        self.watch.set_doing(what);
+    }
+}
+
+/// What a task has done in one go.
+struct Doing(&'static str);
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            "" => f.write_str("a connection"),
+            doing => write!(f, "a connection, {doing}"),
         }
     }
 }
@@ -126,7 +149,10 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
             this.waker = Some((home.clone(), home.into()));
         }
         let (_, waker) = this.waker.as_ref().expect("it was just made");
-        this.future.as_mut().poll(&mut Context::from_waker(waker))
+        let polled = this.future.as_mut().poll(&mut Context::from_waker(waker));
+        let doing = this.tasks.watch.take_doing();
+        this.tasks.watch.step(|| Doing(doing));
+        polled
     }
 }
 
@@ -168,7 +194,9 @@ impl Wake for HomeWaker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
     use crate::oneshot::{Sender, channel};
+    use corelog_engine::id::ShardId;
     use std::cell::RefCell;
     use std::thread;
 
@@ -181,7 +209,8 @@ mod tests {
 
     fn tasks() -> (Rc<Tasks>, Arc<Mailbox>) {
         let mailbox = Arc::new(Mailbox::new().expect("a mailbox"));
-        (Rc::new(Tasks::new(mailbox.clone(), Clock::start())), mailbox)
+        let watch = Rc::new(Watch::new(ShardId(0), Clock::start()));
+        (Rc::new(Tasks::new(mailbox.clone(), watch)), mailbox)
     }
 
     #[test]
@@ -236,7 +265,7 @@ mod tests {
     fn care_is_taken_when_it_is_time() {
         in_executor(async || {
             let (tasks, _mailbox) = tasks();
-            let now = tasks.clock.instant();
+            let now = tasks.watch.now();
             let (soon, later) = (now.plus_ms(CARE_MS - 1), now.plus_ms(CARE_MS + 1));
             for (at, cared) in [(soon, false), (later, true), (later, false)] {
                 let before = tasks.cared.get();

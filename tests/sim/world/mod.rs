@@ -316,6 +316,7 @@ impl World {
             Event::Message(from, _) => ("message", [shard, u64::from(from.0)]),
             Event::Done(id, Outcome::Failed(_)) => ("failed", [shard, id.0]),
             Event::Done(id, _) => ("done", [shard, id.0]),
+            Event::Finished(id, _) => ("finished", [shard, id.0]),
             Event::DiskFree(bytes) => ("free", [shard, *bytes]),
             Event::Tick => ("tick", [shard, 0]),
             Event::Stop(ticket) => ("stop", [shard, ticket.0]),

@@ -6,6 +6,7 @@ use corelog_engine::boot::effect::JournalFile;
 use corelog_engine::id::ShardId;
 use corelog_engine::shard::effect::{Effects, ReadFile, ReadIndex, WriteJournal, WriteSegment};
 use corelog_engine::shard::event::{EffectId, Event, Failure, Outcome};
+use corelog_engine::shard::job::RunJob;
 use corelog_mem::{BLOCK, SlabSlice};
 
 use super::{Due, Step, World, Written, broken};
@@ -40,6 +41,11 @@ impl World {
             self.trace.note(self.now, "index", &[u64::from(shard.0), id.0], &segment);
             let (at, name) = (self.now + self.latency(), Name::Index(segment));
             self.schedule(at, Due::Read(shard, id, name, 0, u64::MAX >> 1));
+        }
+        for RunJob { id, job } in effects.jobs {
+            self.trace.note(self.now, "job", &[u64::from(shard.0), id.0], &());
+            let at = self.now + self.latency();
+            self.schedule(at, Due::Arrive(shard, Event::Finished(id, job.run())));
         }
         for read in effects.reads {
             self.start_read(shard, &read);

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::group::classic::ClassicGroup;
 use crate::group::consumer::{self, ConsumerGroup};
 use crate::group::history::{Cause, Event, History, Rebalance};
+use crate::group::lookup::{Lookup, Matched};
 use crate::group::name::{GroupId, MemberId};
 use crate::group::offsets::Offsets;
 use crate::group::record::{Committed, OffsetKey, Record};
@@ -35,6 +36,8 @@ pub struct Output {
     pub replies: Vec<(Asker, Reply)>,
     /// Rebalances that have come to an end.
     pub rebalances: Vec<(GroupId, Rebalance)>,
+    /// Patterns to be looked up, for [`Coordinator::matched`].
+    pub lookups: Vec<Lookup>,
 }
 
 /// Groups by their ids.
@@ -209,6 +212,15 @@ impl Coordinator {
         })
     }
 
+    /// A pattern was looked up.
+    pub fn matched(&mut self, now: Now, Matched { group, regex, found }: Matched) -> Output {
+        self.turn(now, |groups, turn| {
+            if let Some(Group { kind: Kind::Consumer(group), .. }) = groups.get_mut(&group) {
+                group.matched(&regex, found, turn);
+            }
+        })
+    }
+
     /// A batch is durable, and all before it.
     pub fn durable(&mut self, now: Now, number: BatchNumber) -> Output {
         let behind = self.in_flight.partition_point(|batch| batch.number <= number);
@@ -275,13 +287,14 @@ impl Coordinator {
             then: Vec::new(),
             replies: Vec::new(),
             before: Vec::new(),
+            lookups: Vec::new(),
             events: Vec::new(),
         };
         step(&mut self.groups, &mut turn);
-        let Turn { records, then, replies, before, events, .. } = turn;
+        let Turn { records, then, replies, before, lookups, events, .. } = turn;
         let rebalances = self.note(now, events, &before);
         let output = self.submit(records, then, replies, Undo { before, forgotten: Vec::new() });
-        Output { rebalances, ..output }
+        Output { rebalances, lookups, ..output }
     }
 
     /// Takes note of what has happened to groups; the rebalances that have ended with that.

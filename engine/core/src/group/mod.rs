@@ -31,6 +31,7 @@ mod consumer;
 pub mod coordinator;
 mod embedded;
 pub mod history;
+pub mod lookup;
 pub mod name;
 mod offsets;
 pub mod partitions;

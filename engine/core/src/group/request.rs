@@ -53,6 +53,27 @@ pub enum Request {
     List,
 }
 
+impl Request {
+    /// What it is, for whoever watches how long it takes.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Request::Join(_) => "a JoinGroup",
+            Request::Sync(_) => "a SyncGroup",
+            Request::Heartbeat(_) => "a Heartbeat",
+            Request::Leave(_) => "a LeaveGroup",
+            Request::ConsumerHeartbeat(_) => "a ConsumerGroupHeartbeat",
+            Request::Commit(_) => "an OffsetCommit",
+            Request::Fetch(_) => "an OffsetFetch",
+            Request::DeleteOffsets(_) => "an OffsetDelete",
+            Request::Delete(_) => "a DeleteGroups",
+            Request::Describe(_) => "a DescribeGroups",
+            Request::DescribeConsumer(_) => "a ConsumerGroupDescribe",
+            Request::History(_) => "a group's history",
+            Request::List => "a ListGroups",
+        }
+    }
+}
+
 /// One answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {

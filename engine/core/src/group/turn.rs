@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::group::classic::{Assignments, ClassicGroup, Replacement};
 use crate::group::consumer::ConsumerGroup;
 use crate::group::history::{Cause, Event};
+use crate::group::lookup::Lookup;
 use crate::group::name::{Generation, GroupId, MemberId};
 use crate::group::record::Record;
 use crate::group::request::{Asker, FetchRequest, Reply};
@@ -55,6 +56,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) replies: Vec<(Asker, Reply)>,
     /// How to undo what the records have changed already, in case they cannot be written.
     pub(crate) before: Vec<Before>,
+    /// Patterns to be looked up.
+    pub(crate) lookups: Vec<Lookup>,
     /// What happens to groups, for those who ask later.
     pub(crate) events: Vec<(GroupId, Event)>,
 }

@@ -36,6 +36,28 @@ pub enum Command {
 }
 
 impl Command {
+    /// About how many bytes its records have, and no less than `most` if they are more than that:
+    /// to say, before it is decided, what it can go together with.
+    #[must_use]
+    pub fn weight(&self, most: usize) -> usize {
+        match self {
+            Command::CreateTopics(command) => {
+                weigh(&command.topics, |topic| topic.weight(command.defaults), most)
+            }
+            Command::DeleteTopics(topics) => topics.len().saturating_mul(RECORD_BYTES),
+            Command::CreatePartitions(command) => {
+                weigh(&command.topics, |growth| of_partitions(growth.partitions), most)
+            }
+            Command::AlterConfigs(command) => {
+                let weight = |alteration: &Alteration| {
+                    of_configs(&alteration.from) + of_configs(&alteration.to)
+                };
+                weigh(&command.alterations, weight, most)
+            }
+            Command::AllocateProducerIds { .. } | Command::SetFeature(_) => RECORD_BYTES,
+        }
+    }
+
     /// Whether it shall change anything.
     #[must_use]
     pub fn mode(&self) -> Mode {
@@ -48,6 +70,29 @@ impl Command {
             | Command::SetFeature(_) => Mode::Apply,
         }
     }
+}
+
+/// About how many bytes a record has that says nothing long.
+const RECORD_BYTES: usize = 100;
+
+/// The sum of weights, as far as it matters.
+fn weigh<T>(items: &[T], weight: impl Fn(&T) -> usize, most: usize) -> usize {
+    let mut sum = 0usize;
+    for item in items {
+        sum = sum.saturating_add(weight(item)).saturating_add(RECORD_BYTES);
+        if sum > most {
+            break;
+        }
+    }
+    sum
+}
+
+fn of_partitions(partitions: i32) -> usize {
+    usize::try_from(partitions).unwrap_or(0).saturating_mul(RECORD_BYTES)
+}
+
+fn of_configs(configs: &BTreeMap<String, String>) -> usize {
+    configs.iter().map(|(name, value)| name.len() + value.len() + RECORD_BYTES).sum()
 }
 
 /// A request to create topics.
@@ -115,6 +160,21 @@ pub struct NewTopic {
     pub assignments: Vec<Assignment>,
     /// Its configs. Without a value, as a client may write them, they are refused.
     pub configs: BTreeMap<String, Option<String>>,
+}
+
+impl NewTopic {
+    fn weight(&self, defaults: Defaults) -> usize {
+        let partitions = match (self.assignments.len(), self.partitions) {
+            (0, -1) => i32::try_from(defaults.partitions).unwrap_or(i32::MAX),
+            (0, partitions) => partitions,
+            (assigned, _) => i32::try_from(assigned).unwrap_or(i32::MAX),
+        };
+        let configs = self
+            .configs
+            .iter()
+            .map(|(name, value)| name.len() + value.as_ref().map_or(0, String::len) + RECORD_BYTES);
+        of_partitions(partitions).saturating_add(configs.sum::<usize>())
+    }
 }
 
 /// The brokers chosen for one partition.

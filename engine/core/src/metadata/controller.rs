@@ -1,5 +1,5 @@
-//! Decides commands and replays what they made. Runs on shard 0, one batch of records in flight at
-//! a time; commands that come meanwhile are decided together.
+//! Decides commands and replays what they made: for shard 0, one batch of records at a time, each
+//! command once, when the batch that it goes with is next.
 
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;

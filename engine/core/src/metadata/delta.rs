@@ -1,9 +1,10 @@
 //! What a replay has changed, as the owners of partitions need to know it.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::id::{TopicId, TopicPartition};
+use crate::id::{PartitionIndex, TopicId, TopicPartition};
 use crate::metadata::image::{Configs, Image, Topic};
 use crate::metadata::record::{ConfigResource, Record};
 
@@ -14,36 +15,47 @@ pub struct Delta {
     pub version: u64,
     /// The new image.
     pub image: Arc<Image>,
-    /// Partitions that exist now and did not before.
-    pub created: Vec<PartitionConfigs>,
-    /// Partitions that exist no more. Their ids never come back.
-    pub removed: Vec<TopicPartition>,
-    /// Partitions that existed before and whose configs are others now.
-    pub changed: Vec<PartitionConfigs>,
+    /// What becomes of which partitions.
+    pub changes: Vec<Change>,
 }
 
-/// A partition and the configs that its topic was given.
+/// Partitions of one topic with which the same has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartitionConfigs {
-    /// The partition.
-    pub partition: TopicPartition,
-    /// The configs, without defaults.
-    pub configs: Configs,
+pub struct Change {
+    /// The topic.
+    pub topic: TopicId,
+    /// The partitions' numbers.
+    pub partitions: Range<u32>,
+    /// What has happened.
+    pub fate: Fate,
+}
+
+/// What has happened with partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// They exist now and did not before; their topic was given these configs, defaults aside.
+    Created(Configs),
+    /// They exist no more. Their ids never come back.
+    Removed,
+    /// They existed before, and their topic's configs are these now.
+    Configured(Configs),
+}
+
+impl Change {
+    /// One of the topic's partitions.
+    #[must_use]
+    pub fn partition(&self, index: u32) -> TopicPartition {
+        TopicPartition { topic: self.topic, index: PartitionIndex(index) }
+    }
 }
 
 impl Delta {
     /// What `records` have made of `old`.
     pub(super) fn between(old: &Image, new: &Arc<Image>, records: &[Record]) -> Delta {
-        let mut delta = Delta {
-            version: new.version(),
-            image: new.clone(),
-            created: Vec::new(),
-            removed: Vec::new(),
-            changed: Vec::new(),
-        };
+        let mut delta = Delta { version: new.version(), image: new.clone(), changes: Vec::new() };
         for id in touched(old, new, records) {
             match (old.topic_by_id(id), new.topic_by_id(id)) {
-                (Some(old), None) => delta.removed.extend(old.partitions_from(0)),
+                (Some(old), None) => delta.add(id, 0..old.partitions, Fate::Removed),
                 (old, Some(new)) => delta.add_topic(old, new),
                 (None, None) => {}
             }
@@ -52,13 +64,17 @@ impl Delta {
     }
 
     fn add_topic(&mut self, old: Option<&Arc<Topic>>, new: &Topic) {
-        let with_configs = |partition| PartitionConfigs { partition, configs: new.configs.clone() };
         let before = old.map_or(0, |old| old.partitions);
         if old.is_some_and(|old| old.configs != new.configs) {
-            let kept = new.partitions_from(0).take(before as usize);
-            self.changed.extend(kept.map(with_configs));
+            self.add(new.id, 0..before, Fate::Configured(new.configs.clone()));
         }
-        self.created.extend(new.partitions_from(before).map(with_configs));
+        self.add(new.id, before..new.partitions, Fate::Created(new.configs.clone()));
+    }
+
+    fn add(&mut self, topic: TopicId, partitions: Range<u32>, fate: Fate) {
+        if !partitions.is_empty() {
+            self.changes.push(Change { topic, partitions, fate });
+        }
     }
 }
 

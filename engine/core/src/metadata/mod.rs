@@ -20,7 +20,7 @@
 //! - `create`, `delete`, `grow`: what becomes of a request to create topics, to delete them, or to
 //!   give them more partitions; `alter`: of one to change configs
 //! - [`delta`]: what a replay has changed
-//! - [`controller`]: decides and replays
+//! - [`controller`]: decides and replays; [`job`]: the same apart from it, for a helper thread
 
 mod alter;
 pub mod batch;
@@ -31,6 +31,7 @@ mod delete;
 pub mod delta;
 mod grow;
 pub mod image;
+pub mod job;
 pub mod name;
 pub mod record;
 pub mod refusal;

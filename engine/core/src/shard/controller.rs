@@ -1,40 +1,39 @@
 //! On shard 0: the cluster's metadata. Commands are decided, their records appended to the metadata
-//! partition, replayed once durable, published to every shard, and only then answered.
+//! partition, published to every shard once durable, and only then answered. Deciding is a job:
+//! what a command makes grows with what is asked.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::id::{Now, ShardId, Timestamp, TopicPartition};
-use crate::log::{Known, LogImage};
-use crate::metadata::{
-    self, Command, Controller, Delta, Outcome as Decided, Record, Refusal, batch,
-};
-use crate::place::owner;
-use crate::shard::Pending;
-use crate::shard::Shard;
-use crate::shard::effect::{Effects, FileAction};
-use crate::shard::event::{Adopted, Health};
+use crate::metadata::job::{Change, Decided, Undecidable, Undecided};
+use crate::metadata::{Command, Controller, Outcome as Answered, Refusal};
+use crate::shard::effect::Effects;
+use crate::shard::job::{Job, RunJob};
 use crate::shard::message::{Answer, CallId, Message};
 use crate::shard::partition::{OwnerCall, Waiter};
 use crate::shard::request::{Append, AppendError, MetadataError};
+use crate::shard::{Pending, Shard};
 
-/// Bytes of the records of several commands that become one batch. What one alone needs beyond
-/// that goes alone: if it is too much for the journal, only that one is refused.
+/// Bytes of the records of several commands that become one batch, about. What one alone needs
+/// beyond that goes alone: if it is too much for the journal, only that one is refused.
 const BYTES_TOGETHER: usize = 64 << 10;
 
-/// A decided command, to be answered when its records are durable and published.
+/// A command's answer, to be given when its records are durable and published.
 #[derive(Debug)]
 struct Decision {
     call: OwnerCall,
-    outcome: Result<Decided, Refusal>,
+    outcome: Result<Answered, Refusal>,
 }
 
 #[derive(Debug)]
 enum Stage {
     Idle,
+    /// Commands are being decided.
+    Deciding(Vec<OwnerCall>),
     /// Records are being made durable.
     Appending {
-        records: Vec<Record>,
+        change: Box<Change>,
         decisions: Vec<Decision>,
     },
     /// Shards are taking in the change.
@@ -58,23 +57,20 @@ impl ControllerSeat {
         ControllerSeat { controller, waiting: VecDeque::new(), stage: Stage::Idle }
     }
 
-    /// Decides the commands that wait, as many as make no more records than go together; the
-    /// others wait for the next time.
-    fn take_decided(&mut self) -> Vec<(OwnerCall, metadata::Decision)> {
-        let commands: Vec<Command> = self.waiting.iter().map(|(_, c)| c.clone()).collect();
-        let decided = match self.controller.decide_all(&commands) {
-            Ok(decided) => decided,
-            Err(error) => unreachable!("decisions are replayable: {error}"),
-        };
+    /// Takes the commands that go together from the front of those that wait.
+    fn take_together(&mut self) -> (Vec<OwnerCall>, Vec<Command>) {
+        let (mut calls, mut commands) = (Vec::new(), Vec::new());
         let mut bytes = 0;
-        let together = decided.iter().take_while(|decision| {
-            let first = bytes == 0;
-            bytes += decision.records.iter().map(|record| record.encode().len()).sum::<usize>();
-            first || bytes <= BYTES_TOGETHER
-        });
-        let count = together.count();
-        let calls = self.waiting.drain(..count).map(|(call, _)| call);
-        calls.zip(decided).collect()
+        while let Some((call, command)) = self.waiting.pop_front() {
+            bytes += command.weight(BYTES_TOGETHER);
+            if bytes > BYTES_TOGETHER && !commands.is_empty() {
+                self.waiting.push_front((call, command));
+                break;
+            }
+            calls.push(call);
+            commands.push(command);
+        }
+        (calls, commands)
     }
 }
 
@@ -92,34 +88,64 @@ impl Shard {
         self.decide(now, fx);
     }
 
-    /// Decides everything that waits, unless a decision is under way.
+    /// Has what waits decided, unless something is under way.
     fn decide(&mut self, now: Now, fx: &mut Effects) {
         let Some(seat) = &mut self.controller else { return };
         if seat.waiting.is_empty() || !matches!(seat.stage, Stage::Idle) {
             return;
         }
-        let mut records = Vec::new();
-        let mut decisions = Vec::new();
-        for (call, decision) in seat.take_decided() {
-            records.extend(decision.records);
-            decisions.push(Decision { call, outcome: decision.outcome });
-        }
-        if records.is_empty() {
-            return self.answer_commands(now, decisions, fx);
-        }
-        let batch = batch::encode(&records, now.wall);
-        seat.stage = Stage::Appending { records, decisions };
-        match batch {
-            Some((header, batch)) => {
-                let (partition, append_time) = (TopicPartition::METADATA, Timestamp::NONE);
-                let append = Append { partition, header, batch, append_time };
-                self.append(now, append, Waiter::Controller, fx);
+        let (calls, commands) = seat.take_together();
+        seat.stage = Stage::Deciding(calls);
+        let controller = seat.controller.clone();
+        let undecided = Box::new(Undecided { controller, commands, now: now.wall });
+        let id = self.effect(Pending::Decide);
+        fx.jobs.push(RunJob { id, job: Job::Decide(undecided) });
+    }
+
+    /// Commands are decided.
+    pub(super) fn on_decided(
+        &mut self,
+        now: Now,
+        decided: Arc<Result<Decided, Undecidable>>,
+        fx: &mut Effects,
+    ) {
+        let Some(seat) = &mut self.controller else { return };
+        let calls = match std::mem::replace(&mut seat.stage, Stage::Idle) {
+            Stage::Deciding(calls) => calls,
+            other => return seat.stage = other,
+        };
+        match Arc::unwrap_or_clone(decided) {
+            Ok(Decided { outcomes, change }) => {
+                let decisions = calls.into_iter().zip(outcomes);
+                let decisions =
+                    decisions.map(|(call, outcome)| Decision { call, outcome }).collect();
+                match change {
+                    Some(change) => return self.append_change(now, change, decisions, fx),
+                    None => self.answer_commands(now, decisions, fx),
+                }
             }
-            None => {
-                let too_large = Err(AppendError::TooLarge { max: i32::MAX as u32 });
-                self.on_records(now, too_large, fx);
+            Err(undecidable) => {
+                for call in calls {
+                    let error = Err(MetadataError::from(undecidable.clone()));
+                    self.answer_command(now, call, error, fx);
+                }
             }
         }
+        self.decide(now, fx);
+    }
+
+    fn append_change(
+        &mut self,
+        now: Now,
+        change: Change,
+        decisions: Vec<Decision>,
+        fx: &mut Effects,
+    ) {
+        let Some(seat) = &mut self.controller else { return };
+        let (header, batch) = (change.header, change.batch.clone());
+        seat.stage = Stage::Appending { change: Box::new(change), decisions };
+        let (partition, append_time) = (TopicPartition::METADATA, Timestamp::NONE);
+        self.append(now, Append { partition, header, batch, append_time }, Waiter::Controller, fx);
     }
 
     /// The records of a decision are durable, or will not be.
@@ -130,10 +156,9 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let Some(seat) = &mut self.controller else { return };
-        let stage = std::mem::replace(&mut seat.stage, Stage::Idle);
-        let Stage::Appending { records, decisions } = stage else {
-            seat.stage = stage;
-            return;
+        let (change, decisions) = match std::mem::replace(&mut seat.stage, Stage::Idle) {
+            Stage::Appending { change, decisions } => (change, decisions),
+            other => return seat.stage = other,
         };
         if let Err(error) = result {
             for decision in decisions {
@@ -142,42 +167,14 @@ impl Shard {
             }
             return self.decide(now, fx);
         }
-        let delta = match seat.controller.replay(&records) {
-            Ok(delta) => Arc::new(delta),
-            Err(error) => unreachable!("what was decided is replayable: {error}"),
-        };
+        let Change { controller, delta, .. } = *change;
+        seat.controller = controller;
         let open: BTreeSet<ShardId> = (0..self.shards).map(ShardId).collect();
         let version = delta.version;
         seat.stage = Stage::Publishing { version, open: open.clone(), decisions };
         for shard in open {
             self.send(now, shard, Message::Publish(delta.clone()), fx);
         }
-    }
-
-    /// A change of the metadata: this shard's partitions follow it.
-    pub(super) fn on_publish(&mut self, now: Now, delta: &Arc<Delta>, fx: &mut Effects) {
-        for removed in &delta.removed {
-            self.remove_partition(now, *removed, fx);
-        }
-        if !delta.removed.is_empty() {
-            self.forget_offsets(now, &delta.image);
-        }
-        for created in &delta.created {
-            if owner(created.partition, self.shards) == self.id {
-                let config = Arc::new(self.defaults.with(&created.configs));
-                let (partition, log) = (created.partition, LogImage::empty(self.version));
-                let (health, known) = (Health::Online, Known::No);
-                self.adopt(Adopted { partition, log, config, health, known });
-            }
-        }
-        for changed in &delta.changed {
-            let config = Arc::new(self.defaults.with(&changed.configs));
-            if let Some((_, partition)) = self.partition(changed.partition) {
-                partition.log.set_config(config);
-            }
-        }
-        fx.published = Some(delta.image.clone());
-        self.send(now, ShardId(0), Message::Applied(delta.version), fx);
     }
 
     /// A shard has taken in a change.
@@ -209,17 +206,20 @@ impl Shard {
         &mut self,
         now: Now,
         call: OwnerCall,
-        result: Result<Decided, MetadataError>,
+        result: Result<Answered, MetadataError>,
         fx: &mut Effects,
     ) {
         self.send(now, call.from, Message::Answer(call.id, Answer::Metadata(result)), fx);
     }
+}
 
-    fn remove_partition(&mut self, now: Now, partition: TopicPartition, fx: &mut Effects) {
-        let Some(slot) = self.slots.remove(&partition) else { return };
-        self.fail_waiters(now, slot, &AppendError::UnknownPartition, fx);
-        self.forget_log(slot);
-        let id = self.effect(Pending::Nothing);
-        fx.file(id, FileAction::RemovePartition(partition));
+impl From<Undecidable> for MetadataError {
+    fn from(undecidable: Undecidable) -> MetadataError {
+        match undecidable {
+            Undecidable::TooLarge => {
+                MetadataError::Unwritten(AppendError::TooLarge { max: i32::MAX as u32 })
+            }
+            Undecidable::Contradiction(error) => MetadataError::Contradiction(error),
+        }
     }
 }

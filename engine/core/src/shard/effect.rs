@@ -16,13 +16,14 @@ use crate::id::{ShardId, TopicPartition};
 use crate::log::SegmentId;
 use crate::metadata::Image;
 use crate::shard::event::{EffectId, Failure, FileName, Ticket};
+use crate::shard::job::RunJob;
 use crate::shard::message::Message;
 use crate::shard::request::Reply;
 
 /// What one turn wants done. Reused between turns: the driver drains the vectors.
 ///
-/// Order of carrying out: `journal`, `segments`, `files`, `reads`, `indexes`, `messages`,
-/// `replies`, `notices`. No effect of one turn depends on another of the same turn; whatever must
+/// Order of carrying out: `journal`, `segments`, `files`, `reads`, `indexes`, `jobs`,
+/// `messages`, `replies`, `notices`. No effect of one turn depends on another of the same turn; whatever must
 /// come after a completion is only wanted once that completion has been reported.
 #[derive(Debug, Default)]
 pub struct Effects {
@@ -37,6 +38,8 @@ pub struct Effects {
     pub reads: Vec<ReadFile>,
     /// Index files to read back.
     pub indexes: Vec<ReadIndex>,
+    /// What is to be worked out elsewhere.
+    pub jobs: Vec<RunJob>,
     /// To other shards; first in, first out for each target.
     pub messages: Vec<(ShardId, Message)>,
     /// To connections of this shard. Not reported done.

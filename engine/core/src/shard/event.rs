@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::id::{ShardId, TopicPartition};
 use crate::log::{Known, LogConfig, LogImage, SegmentId};
+use crate::shard::job::Finished;
 use crate::shard::message::Message;
 use crate::shard::request::Request;
 
@@ -30,6 +31,8 @@ pub enum Event {
     Message(ShardId, Message),
     /// An effect has been carried out, or has failed.
     Done(EffectId, Outcome),
+    /// A job has come to this.
+    Finished(EffectId, Finished),
     /// Bytes that ordinary users of the file system may still take. At boot and about every second.
     DiskFree(u64),
     /// Time has passed; sent when `Shard::next_deadline` is reached.

@@ -9,11 +9,14 @@ use crate::shard::home::{Join, Parts, by_owner};
 use crate::shard::message::{Call, CallId, Message};
 use crate::shard::request::{Fetch, Fetched, ReadError, Reply};
 
+/// Partitions that one call reads: of more, each call is a step of its own.
+const PARTS: usize = if cfg!(test) { 2 } else { 2_000 };
+
 /// A fetch that is not answered.
 #[derive(Debug)]
 pub(crate) struct FetchJoin {
     fetch: Fetch,
-    /// One call for each owner, for the life of the fetch.
+    /// One call for each owner, or several if there are many partitions, for the life of the fetch.
     owners: Vec<Asked>,
     round: Round,
 }
@@ -61,13 +64,13 @@ impl Shard {
             return fx.reply(ticket, Reply::Fetch(Vec::new()));
         }
         let groups = by_owner(fetch.parts.iter().map(|part| part.partition), self.shards);
-        let owners = groups
-            .into_iter()
-            .map(|(owner, indexes)| {
-                let id = self.open_call(ticket, indexes);
-                Asked { owner, id, watch: Watch::No }
-            })
-            .collect();
+        let mut owners = Vec::with_capacity(groups.len());
+        for (owner, indexes) in groups {
+            for indexes in indexes.chunks(PARTS) {
+                let id = self.open_call(ticket, indexes.to_vec());
+                owners.push(Asked { owner, id, watch: Watch::No });
+            }
+        }
         self.home.deadlines.insert((fetch.deadline, ticket));
         let join = FetchJoin { fetch, owners, round: Round::Watching };
         self.home.joins.insert(ticket, Join::Fetch(join));
@@ -87,10 +90,16 @@ impl Shard {
         } else {
             Round::Reading { parts, woken: Woken::No }
         };
+        let mut own = 0;
         for Asked { owner, id, .. } in owners {
             let Some(call) = self.home.calls.get(&id) else { continue };
             let parts = call.indexes.iter().map(|index| wanted[*index as usize]).collect();
-            self.call(now, owner, id, Call::Read { parts, max_bytes, enough }, fx);
+            let call = Call::Read { parts, max_bytes, enough };
+            own += usize::from(owner == self.id);
+            match owner == self.id && own > 1 {
+                true => self.pieces.add_read(now, id, call),
+                false => self.call(now, owner, id, call, fx),
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use crate::boot::effect::RescueFile;
 use crate::id::{Instant, Now};
 use crate::journal::commit::Seq;
 use crate::limits::{
-    EVICTIONS, HOUSEKEEPING_MS, QUIET_MS, SEGMENT_WRITE_BYTES, SEGMENT_WRITES,
+    EVICTIONS, FLUSH_LOOKS, HOUSEKEEPING_MS, QUIET_MS, SEGMENT_WRITE_BYTES, SEGMENT_WRITES,
     SEGMENT_WRITES_AT_EASE, WORTH_FLUSHING,
 };
 use crate::log::Finish;
@@ -42,6 +42,8 @@ pub(crate) struct Flusher {
     /// Logs by the oldest commit that holds something of them which is in no segment.
     by_age: BTreeSet<(Seq, Slot)>,
     worthwhile: VecDeque<Slot>,
+    /// Where the look at what is old goes on, if it was too much for a turn, and when.
+    look_from: Option<((Seq, Slot), Instant)>,
     /// Logs whose segments have more than the manifest says.
     pub(super) unsynced: BTreeSet<Slot>,
     pub(super) flushed_since_barrier: u64,
@@ -72,6 +74,7 @@ impl Flusher {
             writes: 0,
             by_age: BTreeSet::new(),
             worthwhile: VecDeque::new(),
+            look_from: None,
             unsynced: BTreeSet::new(),
             flushed_since_barrier: 0,
             releasing: Releasing::new(manifest_bytes, rescues),
@@ -94,7 +97,8 @@ impl Flusher {
     }
 
     pub(crate) fn housekeeping_at(&self) -> Option<Instant> {
-        self.housekeeping
+        let look = self.look_from.map(|(_, due)| due);
+        [self.housekeeping, look].into_iter().flatten().min()
     }
 
     /// Bytes have gone to segments since the free ones were last counted.
@@ -183,7 +187,9 @@ impl Shard {
             return false;
         }
         let due = |seq: Seq| all || overdue || until.is_some_and(|until| seq <= until);
-        let mut after = Bound::Unbounded;
+        let from = self.flusher.look_from.take();
+        let mut after = from.map_or(Bound::Unbounded, |(behind, _)| Bound::Excluded(behind));
+        let mut looks = FLUSH_LOOKS;
         while let Some((seq, slot)) = self.flusher.oldest_behind(after) {
             if !due(seq) {
                 break;
@@ -192,9 +198,14 @@ impl Shard {
                 return false;
             }
             after = Bound::Excluded((seq, slot));
+            looks -= 1;
             let presses = all || until.is_some_and(|until| self.is_older(slot, until));
             if presses || self.is_quiet(now, slot) {
                 self.flush_log(slot, Finish::Pad, 1, fx);
+            }
+            if looks == 0 {
+                self.flusher.look_from = Some(((seq, slot), now.instant));
+                return false;
             }
         }
         true

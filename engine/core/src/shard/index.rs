@@ -149,7 +149,7 @@ impl Shard {
     ) {
         match then {
             Interrupted::Read(reader) => self.resume_read(now, slot, reader, index, fx),
-            Interrupted::Search(search) => self.resume_search(now, slot, search, index, fx),
+            Interrupted::Search(search) => self.resume_search(now, search, index, fx),
         }
     }
 }

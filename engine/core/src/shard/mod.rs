@@ -8,6 +8,7 @@
 //! `lookup`). Home and owner talk in messages, even within one shard. Shard 0 also keeps the
 //! cluster's metadata (`controller`).
 
+mod apply;
 mod commit;
 mod controller;
 pub mod effect;
@@ -17,15 +18,19 @@ mod flusher;
 mod groups;
 mod home;
 mod index;
+pub mod job;
+pub mod label;
 mod lookup;
 pub mod message;
 mod offline;
 mod owner;
 mod partition;
+mod pieces;
 mod pressure;
 mod read;
 mod release;
 pub mod request;
+mod search;
 pub mod setup;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +40,8 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::id::{Instant, LeaderEpoch, Now, ShardId, TopicPartition};
-use crate::log::{Log, LogConfig, LogVersion};
+use crate::log::{Log, LogConfig, LogVersion, Place};
+use crate::shard::apply::Applying;
 use crate::shard::commit::Commits;
 use crate::shard::controller::ControllerSeat;
 use crate::shard::effect::Effects;
@@ -44,13 +50,16 @@ use crate::shard::flusher::Flusher;
 use crate::shard::groups::Groups;
 use crate::shard::home::Home;
 use crate::shard::index::Indexes;
+use crate::shard::job::Finished;
 use crate::shard::message::Message;
 use crate::shard::offline::DirectoryHealth;
 use crate::shard::owner::OwnerCalls;
 use crate::shard::partition::{Partition, Slot};
+use crate::shard::pieces::Pieces;
 pub use crate::shard::pressure::Pressure;
 use crate::shard::read::Look;
 use crate::shard::request::{Reply, Request};
+use crate::shard::search::{Search, Searches};
 use crate::shard::setup::{ShardLimits, ShardSetup, leader_epoch};
 
 /// A map whose order depends on nothing but what is put in.
@@ -69,6 +78,12 @@ enum Pending {
     Rescue(Slot),
     /// Bytes of a partition whose groups are loaded.
     Load(Slot),
+    /// A job that decides commands.
+    Decide,
+    /// A job that reads a batch; the search goes on behind it.
+    Find(Search, Place),
+    /// A job that looks up a pattern of a group of this partition.
+    Match(Slot),
     /// Nothing depends on it.
     Nothing,
 }
@@ -97,8 +112,13 @@ pub struct Shard {
     unrescued: BTreeSet<Slot>,
     indexes: Indexes,
     groups: Groups,
+    searches: Searches,
+    applying: Applying,
+    pieces: Pieces,
     /// Reads of other shards that are to be woken at the end of this turn.
     wakes: BTreeSet<partition::OwnerCall>,
+    /// When those are woken that were too many for a turn.
+    wakes_due: Option<Instant>,
     /// What the others were told of this shard's pressure.
     told: Pressure,
     /// Other shards that are full.
@@ -129,7 +149,11 @@ impl Shard {
             unrescued: BTreeSet::new(),
             indexes: Indexes::default(),
             groups: Groups::new(setup.limits.groups.clone()),
+            searches: Searches::default(),
+            applying: Applying::default(),
+            pieces: Pieces::default(),
             wakes: BTreeSet::new(),
+            wakes_due: None,
             told: Pressure::Open,
             crowded: BTreeSet::new(),
             limits: setup.limits,
@@ -159,6 +183,7 @@ impl Shard {
             Event::Cancel(ticket) => self.cancel(now, ticket, effects),
             Event::Message(from, message) => self.on_message(now, from, message, effects),
             Event::Done(id, outcome) => self.on_done(now, id, outcome, effects),
+            Event::Finished(id, finished) => self.on_finished(now, id, finished, effects),
             Event::DiskFree(bytes) => self.on_disk_free(bytes, effects),
             Event::Tick => self.on_tick(now, effects),
             Event::Stop(ticket) => self.flusher.stop(ticket),
@@ -180,7 +205,9 @@ impl Shard {
         let seal = self.commits.seal_at();
         let housekeeping = self.flusher.housekeeping_at();
         let groups = self.groups.next_deadline();
-        [home, seal, housekeeping, groups].into_iter().flatten().min()
+        let (searches, applying) = (self.searches.next_deadline(), self.applying.next_deadline());
+        let others = [searches, applying, self.pieces.next_deadline(), self.wakes_due];
+        [home, seal, housekeeping, groups].into_iter().chain(others).flatten().min()
     }
 
     fn on_request(&mut self, now: Now, ticket: event::Ticket, request: Request, fx: &mut Effects) {
@@ -199,7 +226,7 @@ impl Shard {
             Message::Answer(id, answer) => self.on_answer(now, from, id, answer, fx),
             Message::Wake(id) => self.on_wake(now, id, fx),
             Message::Unwatch(id) => self.unwatch(partition::OwnerCall { from, id }),
-            Message::Publish(delta) => self.on_publish(now, &delta, fx),
+            Message::Publish(delta) => self.on_publish(now, delta, fx),
             Message::Applied(version) => self.on_applied(now, from, version, fx),
             Message::DirectoryOffline => self.go_offline(now, fx),
             Message::Pressure(Pressure::Full) => drop(self.crowded.insert(from)),
@@ -220,7 +247,23 @@ impl Shard {
             Some(Pending::Look(look)) => self.on_look(now, look, outcome, fx),
             Some(Pending::Rescue(slot)) => self.on_rescue(now, slot, &outcome, fx),
             Some(Pending::Load(slot)) => self.on_loaded_bytes(now, slot, outcome, fx),
-            Some(Pending::Nothing) | None => {}
+            Some(Pending::Decide | Pending::Find(..) | Pending::Match(_) | Pending::Nothing)
+            | None => {}
+        }
+    }
+
+    fn on_finished(&mut self, now: Now, id: EffectId, finished: Finished, fx: &mut Effects) {
+        match (self.pending.remove(&id), finished) {
+            (Some(Pending::Decide), Finished::Decided(decided)) => {
+                self.on_decided(now, decided, fx);
+            }
+            (Some(Pending::Find(search, behind)), Finished::Found(found)) => {
+                self.on_found(now, search, behind, found, fx);
+            }
+            (Some(Pending::Match(slot)), Finished::Matched(matched)) => {
+                self.on_matched(now, slot, matched, fx);
+            }
+            _ => {}
         }
     }
 
@@ -228,6 +271,10 @@ impl Shard {
         self.expire_fetches(now, fx);
         self.seal_journal(now, fx);
         self.tick_groups(now, fx);
+        self.go_on_with_groups(now, fx);
+        self.go_on_searching(now, fx);
+        self.go_on_applying(now, fx);
+        self.go_on_with_pieces(now, fx);
         self.housekeep(now);
     }
 

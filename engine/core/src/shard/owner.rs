@@ -53,9 +53,7 @@ impl Shard {
         let open = parts.len();
         let results = parts.iter().map(|_| None).collect();
         self.calls.appends.insert(call, AppendCall { results, open });
-        for (part, append) in (0..).zip(parts) {
-            self.append(now, append, Waiter::Call { call, part }, fx);
-        }
+        self.append_parts(now, call, parts, fx);
         if open == 0 {
             self.finish_append(now, call, fx);
         }

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use crate::id::Now;
+use crate::limits::WAKES;
 use crate::log::{EpochEnd, Oversize, Plan, SegmentId, Want, Window};
 use crate::shard::Pending;
 use crate::shard::Shard;
@@ -11,10 +12,10 @@ use crate::shard::effect::{Effects, Notice, ReadFile, ReadIndex};
 use crate::shard::event::{Failure, Health, Outcome};
 use crate::shard::fetch::is_urgent;
 use crate::shard::index::Rebuild;
-use crate::shard::lookup::Search;
 use crate::shard::message::{Answer, Message};
 use crate::shard::partition::{OwnerCall, Slot};
 use crate::shard::request::{FetchPart, Fetched, ReadError};
+use crate::shard::search::Search;
 
 /// A read call that is not answered.
 #[derive(Debug)]
@@ -222,7 +223,7 @@ impl Shard {
                 self.on_rebuild(now, slot, rebuild, then, bytes, fx);
             }
             Purpose::Search { search, window } => {
-                self.on_search(now, slot, search, window, bytes, fx);
+                self.on_search(now, search, window, bytes, fx);
             }
         }
     }
@@ -338,11 +339,14 @@ impl Shard {
         }
     }
 
-    /// Wakes each reader once for all that happened in this turn.
+    /// Wakes each reader once for all that happened in this turn; of very many, the rest in the
+    /// next.
     pub(super) fn wake_readers(&mut self, now: Now, fx: &mut Effects) {
-        while let Some(call) = self.wakes.pop_first() {
+        for _ in 0..WAKES {
+            let Some(call) = self.wakes.pop_first() else { break };
             self.unwatch(call);
             self.send(now, call.from, Message::Wake(call.id), fx);
         }
+        self.wakes_due = (!self.wakes.is_empty()).then_some(now.instant);
     }
 }

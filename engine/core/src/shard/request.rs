@@ -269,4 +269,6 @@ pub enum MetadataError {
     Refused(metadata::Refusal),
     /// It could not be written.
     Unwritten(AppendError),
+    /// What it makes contradicts the metadata: a mistake in this program. Nothing has changed.
+    Contradiction(metadata::image::ReplayError),
 }

@@ -119,6 +119,13 @@ pub fn cpu_time() -> Duration {
     Duration::new(used.tv_sec.cast_unsigned(), used.tv_nsec as u32)
 }
 
+/// Processor time that the calling thread has used, the kernel's work for it included.
+#[must_use]
+pub fn thread_cpu_time() -> Duration {
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(used.tv_sec.cast_unsigned(), used.tv_nsec as u32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -53,12 +53,14 @@ pub(crate) async fn alter(
     mode: Mode,
 ) -> Vec<AlterConfigsResourceResponse> {
     let twice = named_twice(&wanted);
-    let check = |one: &Wanted| match twice.contains(&(one.resource_type, one.resource_name.clone()))
-    {
-        true => Some(Err(invalid("Each resource must appear at most once."))),
-        false => check(&node, one).err().map(Err),
-    };
-    let mut results: Vec<Option<Verdict>> = wanted.iter().map(check).collect();
+    let mut results: Vec<Option<Verdict>> = Vec::with_capacity(wanted.len());
+    for one in &wanted {
+        node.shard.breathe().await;
+        results.push(match twice.contains(&(one.resource_type, one.resource_name.clone())) {
+            true => Some(Err(invalid("Each resource must appear at most once."))),
+            false => check(&node, one).err().map(Err),
+        });
+    }
     while results.iter().any(Option::is_none) {
         attempt(&node, &wanted, mode, &mut results).await;
     }
@@ -126,6 +128,7 @@ async fn attempt(node: &Node, wanted: &[Wanted], mode: Mode, results: &mut [Opti
         if results[place].is_some() {
             continue;
         }
+        node.shard.breathe().await;
         match alteration(node, &image, one) {
             Ok(alteration) => {
                 places.push(place);

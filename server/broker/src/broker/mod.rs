@@ -10,6 +10,7 @@
 
 mod alteration;
 mod api;
+mod check;
 mod creation;
 mod groups;
 mod node;

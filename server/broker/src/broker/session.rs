@@ -97,6 +97,7 @@ async fn dispatch(call: Call, mut reader: Reader) -> Result<Response, Close> {
     let reader = &mut reader;
     match call.header.api {
         ApiKey::Produce => {
+            call.node.shard.doing("Produce");
             let request = decode(&call, reader)?;
             api::produce::handle(call, request).await
         }
@@ -150,14 +151,17 @@ fn run<R: Request>(
 where
     R::Response: 'static,
 {
+    call.node.shard.doing(R::API.name());
     let request = decode(&call, reader)?;
     match handle(&call, request) {
         Handled::Now(body) => {
             let pieces = api::encode(&call.header, &body)?;
             Ok(Box::pin(std::future::ready(Ok(pieces))))
         }
+        Handled::Made(made) => Ok(made),
         Handled::Later(body) => Ok(Box::pin(async move {
             let body = body.await;
+            call.node.shard.doing(R::API.name());
             api::encode(&call.header, &body)
         })),
     }

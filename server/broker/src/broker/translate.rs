@@ -162,6 +162,10 @@ pub(crate) fn metadata(error: &MetadataError) -> Told {
             format!("This needs more than {max} bytes of metadata at once; ask in several steps."),
         ),
         MetadataError::Unwritten(error) => append(error),
+        MetadataError::Contradiction(error) => Told::new(
+            ErrorCode::UnknownServerError,
+            format!("Nothing was changed, for this would contradict the metadata: {error}."),
+        ),
     }
 }
 

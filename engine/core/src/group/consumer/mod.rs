@@ -25,6 +25,7 @@ use std::sync::Arc;
 pub(crate) use classic::{join, leave_all};
 pub(crate) use convert::upgrade;
 pub(crate) use leave::{leave, remove};
+pub(in crate::group) use subscription::matches;
 
 use crate::group::history::{Client, Who};
 use crate::group::name::{Epoch, GroupId, InstanceId, MemberId};
@@ -78,6 +79,8 @@ pub(crate) struct ConsumerGroup {
     /// The version of the metadata that `hash` was last compared with. Not in any record: a restart
     /// compares again.
     compared: Option<u64>,
+    /// Patterns that are being looked up, since when. In no record either.
+    looking: BTreeMap<Arc<str>, Timestamp>,
 }
 
 impl ConsumerGroup {
@@ -94,6 +97,7 @@ impl ConsumerGroup {
             regexes: BTreeMap::new(),
             instances: BTreeMap::new(),
             compared: None,
+            looking: BTreeMap::new(),
         }
     }
 

@@ -8,6 +8,7 @@ use twox_hash::XxHash3_64;
 
 use crate::group::consumer::ConsumerGroup;
 use crate::group::history::Cause;
+use crate::group::lookup::Lookup;
 use crate::group::pattern;
 use crate::group::record::{GroupEpoch, MemberMetadata, Record, ResolvedRegex};
 use crate::group::request::{GroupError, Refused};
@@ -23,6 +24,9 @@ const MAX_REGEX: usize = 1_000;
 const MAX_NESTED: u32 = 200;
 /// Patterns that one group may use.
 const MAX_REGEXES: usize = 100;
+/// Milliseconds after which a look that was asked for, and has come to nothing, is asked for again.
+const LOST_MS: i64 = 10_000;
+
 /// Milliseconds between two looks at all topics because one of them is new. (Kafka: 10,000.)
 const RESOLVE_MS: i64 = 1_000;
 
@@ -41,15 +45,32 @@ impl ConsumerGroup {
         if changed.is_none() && self.compared == Some(version) {
             return;
         }
-        let Resolved { changed: found, complete } = self.resolve(turn);
-        let cause = changed.or(found.then_some(Cause::TopicsChanged));
+        let complete = self.look_up(turn);
         let hash = self.topics_hash(turn.image);
-        if cause.is_some() || hash != self.hash {
+        if changed.is_some() || hash != self.hash {
             let value = GroupEpoch { epoch: self.epoch.next(), hash };
             self.write(Record::GroupEpoch(self.id.clone(), Some(value)), turn);
-            turn.began(&self.id, cause.unwrap_or(Cause::TopicsChanged));
+            turn.began(&self.id, changed.unwrap_or(Cause::TopicsChanged));
         }
         self.compared = complete.then_some(version);
+    }
+
+    /// A pattern was looked up. Members learn of it with their next heartbeats, as in Kafka.
+    pub(crate) fn matched(&mut self, regex: &Arc<str>, found: ResolvedRegex, turn: &mut Turn<'_>) {
+        self.looking.remove(regex);
+        if !self.is_used(regex) {
+            return;
+        }
+        match self.regexes.get_mut(regex) {
+            Some(known) if known.version > found.version => {}
+            // Not worth a record.
+            Some(known) if known.topics == found.topics => *known = Arc::new(found),
+            _ => {
+                self.write(Record::Regex(self.id.clone(), regex.clone(), Some(found)), turn);
+                self.refresh(Some(Cause::TopicsChanged), turn);
+                self.retarget(turn);
+            }
+        }
     }
 
     /// What identifies the state of the topics that are read; 0 if there are none. Only ever
@@ -101,10 +122,9 @@ impl ConsumerGroup {
         }
     }
 
-    /// Looks up what patterns match that are new, or all when topics have come since; each again
-    /// after a while at the soonest. Kafka does this in the background, one or two heartbeats
-    /// later.
-    fn resolve(&mut self, turn: &mut Turn<'_>) -> Resolved {
+    /// Has looked up what patterns match that are new, or all when topics have come since; each
+    /// again after a while at the soonest. Whether all is known.
+    fn look_up(&mut self, turn: &mut Turn<'_>) -> bool {
         let used: BTreeSet<Arc<str>> = self
             .members
             .values()
@@ -112,36 +132,26 @@ impl ConsumerGroup {
             .filter(|regex| !regex.is_empty())
             .collect();
         let (version, now) = (turn.image.topics_version(), turn.now.wall);
-        let mut resolved = Resolved { changed: false, complete: true };
+        let mut complete = true;
         for regex in used {
             if let Some(known) = self.regexes.get(&regex) {
                 let is_soon = (0..RESOLVE_MS).contains(&(now.0 - known.time.0));
-                resolved.complete &= known.version == version || !is_soon;
+                complete &= known.version == version;
                 if known.version == version || is_soon {
                     continue;
                 }
             }
-            let found = ResolvedRegex { topics: matches(&regex, turn.image), version, time: now };
-            if let Some(known) = self.regexes.get_mut(&regex)
-                && known.topics == found.topics
-            {
-                // Not worth a record.
-                *known = Arc::new(found);
+            complete = false;
+            let asked = self.looking.get(&regex);
+            if asked.is_some_and(|asked| (0..LOST_MS).contains(&(now.0 - asked.0))) {
                 continue;
             }
-            self.write(Record::Regex(self.id.clone(), regex, Some(found)), turn);
-            resolved.changed = true;
+            self.looking.insert(regex.clone(), now);
+            let (group, image) = (self.id.clone(), turn.image.clone());
+            turn.lookups.push(Lookup { group, regex, image, time: now });
         }
-        resolved
+        complete
     }
-}
-
-/// What has come of looking up patterns.
-struct Resolved {
-    /// Some match other topics now.
-    changed: bool,
-    /// None is left for later.
-    complete: bool,
 }
 
 /// A pattern that a topic's whole name has to match, in time linear in the name's length.
@@ -154,7 +164,8 @@ pub(in crate::group) fn compile(regex: &str) -> Result<Regex, String> {
         .map_err(|error| error.to_string())
 }
 
-fn matches(regex: &str, image: &Image) -> BTreeSet<Arc<str>> {
+/// The names of the topics that a pattern matches.
+pub(in crate::group) fn matches(regex: &str, image: &Image) -> BTreeSet<Arc<str>> {
     // It was looked at when a member brought it.
     let Ok(regex) = compile(regex) else { return BTreeSet::new() };
     let names = image.topics().map(|topic| &topic.name);

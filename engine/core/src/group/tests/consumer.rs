@@ -271,11 +271,15 @@ fn patterns_match_topics_also_later_ones() {
     assert!(world.described().is_none(), "nothing is left of what was refused");
     let beat = with(&a, "t.*");
     world.hear(&mut a, beat).expect("joined");
+    assert_eq!(a.has.count(), 0, "it is looked up apart from the answer");
+    world.stays(&mut a);
     assert_eq!(a.has.count(), 2);
     world.topics.create("t3", 1);
     world.stays(&mut a);
+    world.stays(&mut a);
     assert_eq!(a.has.count(), 2, "not at every heartbeat");
     world.pass(1_000);
+    world.stays(&mut a);
     world.stays(&mut a);
     assert_eq!(a.has.count(), 3);
     world.restart();

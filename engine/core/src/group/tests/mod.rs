@@ -91,6 +91,10 @@ impl World {
             assert_eq!(twice, None, "{asker:?} is answered twice");
         }
         self.waiting.extend(output.batch);
+        for lookup in output.lookups {
+            let output = self.coordinator.matched(self.now, lookup.run());
+            self.take(output);
+        }
         while self.quick && !self.waiting.is_empty() {
             self.write();
         }

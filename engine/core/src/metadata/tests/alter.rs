@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::decide::{controller, create, topic};
 use crate::metadata::command::*;
 use crate::metadata::controller::Controller;
+use crate::metadata::delta::Fate;
 use crate::metadata::image::Configs;
 use crate::metadata::record::{MAX_STRING, Record};
 use crate::metadata::refusal::AlterRefusal;
@@ -99,8 +100,8 @@ fn what_changes_is_recorded_and_what_stays_is_not() {
     assert_eq!(told, [("drop", None), ("add", Some("5")), ("change", Some("4"))]);
     let delta = controller.replay(&decision.records).unwrap();
     assert_eq!(controller.image().topic("t").unwrap().configs, configs(&to));
-    assert_eq!(delta.changed.len(), 1);
-    assert_eq!(delta.changed[0].configs, configs(&to));
+    let fates: Vec<_> = delta.changes.iter().map(|change| &change.fate).collect();
+    assert_eq!(fates, [&Fate::Configured(configs(&to))]);
 }
 
 /// Also of those that nobody has joined; those without any leave nothing behind.

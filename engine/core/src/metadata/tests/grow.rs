@@ -1,9 +1,9 @@
 //! Topics that get more partitions.
 
 use super::decide::{controller, create, topic};
-use crate::id::TopicPartition;
 use crate::metadata::command::*;
 use crate::metadata::controller::MAX_RECORDS;
+use crate::metadata::delta::{Change, Fate};
 use crate::metadata::record::BrokerId;
 use crate::metadata::refusal::{AssignmentFault, GrowRefusal};
 
@@ -75,12 +75,13 @@ fn the_new_partitions_are_created_and_the_others_stay() {
     let expected = vec![Ok(()), Err(GrowRefusal::UnknownTopic), Ok(())];
     assert_eq!(decision.outcome, Ok(Outcome::Grown(expected)));
     let delta = controller.replay(&decision.records).unwrap();
-    let mut created: Vec<TopicPartition> = delta.created.iter().map(|new| new.partition).collect();
-    created.sort_unstable();
     let image = controller.image();
-    let from = |name: &str, first| image.topic(name).unwrap().partitions_from(first);
-    assert_eq!(created, from("plain", 2).chain(from("a.b", 1)).collect::<Vec<_>>());
-    assert!(delta.removed.is_empty() && delta.changed.is_empty());
+    let mut expected = [("plain", 2..4), ("a.b", 1..2)].map(|(name, partitions)| {
+        let topic = image.topic(name).unwrap();
+        Change { topic: topic.id, partitions, fate: Fate::Created(topic.configs.clone()) }
+    });
+    expected.sort_by_key(|change| change.topic);
+    assert_eq!(delta.changes, expected);
     assert_eq!(image.partition_count(), 6);
     assert_eq!(image.topic("plain").unwrap().partitions, 4);
 }

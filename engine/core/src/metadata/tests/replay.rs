@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::id::{LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId, TopicPartition};
 use crate::metadata::command::*;
 use crate::metadata::controller::{Broker, Controller};
-use crate::metadata::delta::Delta;
+use crate::metadata::delta::{Delta, Fate};
 use crate::metadata::image::{Configs, Image, LoadError, LoadFault, METADATA_VERSION, ReplayError};
 use crate::metadata::record::*;
 
@@ -230,21 +230,27 @@ fn a_delta_names_the_partitions_that_came_went_or_changed() {
             opaque(20),
         ])
         .unwrap();
-    let at = |topic, index| TopicPartition { topic: id(topic), index: PartitionIndex(index) };
-    let seen = |list: &[crate::metadata::delta::PartitionConfigs]| -> Vec<_> {
-        list.iter()
-            .map(|entry| (entry.partition, entry.configs.keys().cloned().collect()))
-            .collect()
+    let seen = |delta: &Delta| -> Vec<_> {
+        let changes = delta.changes.iter().map(|change| {
+            let (what, configs) = match &change.fate {
+                Fate::Created(configs) => ("created", configs.clone()),
+                Fate::Removed => ("removed", Configs::default()),
+                Fate::Configured(configs) => ("configured", configs.clone()),
+            };
+            let names: String = configs.keys().cloned().collect();
+            (change.topic, change.partitions.clone(), what, names)
+        });
+        changes.collect()
     };
-    let keys = |name: &str| vec![name.to_owned()];
-    assert_eq!(seen(&delta.created), [(at(1, 2), keys("x")), (at(3, 0), keys("y"))]);
-    assert_eq!(seen(&delta.changed), [(at(1, 0), keys("x")), (at(1, 1), keys("x"))]);
-    assert_eq!((delta.removed, delta.version), (vec![], 15));
+    let named_x = |what, partitions| (id(1), partitions, what, "x".to_owned());
+    let created = (id(3), 0..1, "created", "y".to_owned());
+    assert_eq!(seen(&delta), [named_x("configured", 0..2), named_x("created", 2..3), created]);
+    assert_eq!(delta.version, 15);
     assert!(std::sync::Arc::ptr_eq(&delta.image, controller.image()));
 
     let delta = controller.replay(&[Record::RemoveTopic(id(1)), named("old", 5)]).unwrap();
-    assert_eq!(delta.removed, [at(1, 0), at(1, 1), at(1, 2)]);
-    assert_eq!((delta.created, delta.changed, delta.version), (vec![], vec![], 17));
+    assert_eq!(seen(&delta), [(id(1), 0..3, "removed", String::new())]);
+    assert_eq!(delta.version, 17);
 }
 
 #[test]
@@ -357,16 +363,22 @@ impl Shard {
     fn hear(&mut self, delta: &Delta) {
         assert!(delta.version > self.version);
         self.version = delta.version;
-        for created in &delta.created {
-            let before = self.partitions.insert(created.partition, created.configs.clone());
-            assert_eq!(before, None);
-        }
-        for removed in &delta.removed {
-            assert!(self.partitions.remove(removed).is_some());
-        }
-        for changed in &delta.changed {
-            let before = self.partitions.insert(changed.partition, changed.configs.clone());
-            assert!(before.is_some_and(|before| before != changed.configs));
+        for change in &delta.changes {
+            for partition in change.partitions.clone().map(|index| change.partition(index)) {
+                let before = match &change.fate {
+                    Fate::Removed => self.partitions.remove(&partition),
+                    Fate::Created(configs) | Fate::Configured(configs) => {
+                        self.partitions.insert(partition, configs.clone())
+                    }
+                };
+                match &change.fate {
+                    Fate::Created(_) => assert_eq!(before, None),
+                    Fate::Removed => assert!(before.is_some()),
+                    Fate::Configured(configs) => {
+                        assert!(before.is_some_and(|before| before != *configs));
+                    }
+                }
+            }
         }
     }
 }

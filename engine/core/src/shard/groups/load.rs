@@ -7,7 +7,7 @@ use bytes::BytesMut;
 
 use crate::group::coordinator::Coordinator;
 use crate::group::record::Record;
-use crate::group::request::{GroupError, Request};
+use crate::group::request::GroupError;
 use crate::id::{Now, Offset};
 use crate::record::compress::MAX_DECOMPRESSED;
 use crate::record::{BatchHeader, Records, batch};
@@ -15,12 +15,13 @@ use crate::shard::effect::{Effects, Notice, ReadFile};
 use crate::shard::event::Outcome;
 use crate::shard::groups::Stage;
 use crate::shard::message::{Call, CallId};
-use crate::shard::partition::{OwnerCall, Slot};
+use crate::shard::partition::Slot;
 use crate::shard::request::{FetchPart, Fetched, Piece, ReadError};
 use crate::shard::{Pending, Shard};
 
-/// Bytes that are read at a time (`offsets.load.buffer.size`).
-const LOAD_BYTES: u32 = 1 << 20;
+/// Bytes that are read at a time, and taken in by one step: some thousands of records. (Kafka's
+/// `offsets.load.buffer.size` is 5 MiB, on a thread of its own.)
+const LOAD_BYTES: u32 = if cfg!(test) { 512 } else { 128 << 10 };
 
 /// Milliseconds after which a partition that could not be read is tried again.
 const RETRY_MS: u64 = 10_000;
@@ -37,12 +38,13 @@ pub(super) struct Loading {
     /// What has been found, while somebody looks.
     found: Option<Result<Fetched, ReadError>>,
     looking: bool,
-    pub(super) waiting: Vec<(OwnerCall, Request)>,
 }
 
 /// What a step of loading leads to.
 enum Step {
     Again,
+    /// Others first.
+    Later,
     /// Something is to come first.
     Wait,
     Loaded,
@@ -55,6 +57,7 @@ impl Shard {
         loop {
             match self.load_step(now, slot, fx) {
                 Step::Again => {}
+                Step::Later => return self.groups.go_on_later(now, slot),
                 Step::Wait => return,
                 Step::Loaded => return self.loaded(now, slot, fx),
                 Step::Failed(why) => return self.not_loaded(now, slot, &why, fx),
@@ -77,7 +80,7 @@ impl Shard {
                 Step::Wait
             }
             None if !loading.bytes.is_empty() => match self.replay_groups(now, slot) {
-                Ok(()) => Step::Again,
+                Ok(()) => Step::Later,
                 Err(why) => Step::Failed(why),
             },
             None => self.look_for_more(now, slot, fx),
@@ -187,25 +190,18 @@ impl Shard {
 
     fn loaded(&mut self, now: Now, slot: Slot, fx: &mut Effects) {
         let Some(host) = self.groups.hosts.get_mut(&slot) else { return };
-        let stage = std::mem::replace(&mut host.stage, Stage::Active);
+        host.stage = Stage::Active;
         let output = host.coordinator.loaded(now);
         self.follow(now, slot, output, fx);
-        if let Stage::Loading(loading) = stage {
-            for (call, request) in loading.waiting {
-                self.ask_coordinator(now, slot, call, request, fx);
-            }
-        }
+        self.attend(now, slot, fx);
     }
 
     fn not_loaded(&mut self, now: Now, slot: Slot, why: &str, fx: &mut Effects) {
         let Some(host) = self.groups.hosts.get_mut(&slot) else { return };
         fx.notice(Notice::GroupsUnreadable(host.partition, why.to_owned()));
-        let failed = Stage::Failed(now.instant.plus_ms(RETRY_MS));
-        let stage = std::mem::replace(&mut host.stage, failed);
-        if let Stage::Loading(loading) = stage {
-            for (call, _) in loading.waiting {
-                self.refuse_group(now, call, GroupError::NotCoordinator, fx);
-            }
+        host.stage = Stage::Failed(now.instant.plus_ms(RETRY_MS));
+        for (call, _) in std::mem::take(&mut host.backlog) {
+            self.refuse_group(now, call, GroupError::NotCoordinator, fx);
         }
     }
 }

@@ -4,12 +4,13 @@
 
 mod load;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::group::coordinator::{BatchNumber, Coordinator, Output};
+use crate::group::lookup::Matched;
 use crate::group::record::Record;
 use crate::group::request::{Asker, GroupError, Request};
 use crate::group::settings::GroupSettings;
@@ -18,14 +19,18 @@ use crate::metadata::Image;
 use crate::record::{BatchBuilder, BatchHeader, Codec, NewRecord};
 use crate::shard::effect::{Effects, Notice};
 use crate::shard::event::Health;
+use crate::shard::job::{Job, RunJob};
 use crate::shard::message::{Answer, CallId, Message};
 use crate::shard::partition::{OwnerCall, Slot, Waiter};
 use crate::shard::request::{Append, AppendError, GroupCall};
-use crate::shard::{Map, Shard};
+use crate::shard::{Map, Pending, Shard};
 use load::Loading;
 
 /// Timers of groups that one turn attends to.
-const TICKS: usize = 1_000;
+const TICKS: usize = 100;
+
+/// Requests that have waited for a partition, of which one turn attends to so many.
+const REQUESTS: usize = if cfg!(test) { 2 } else { 100 };
 
 /// Requests that may wait for a partition to be loaded.
 const WAITING: usize = 10_000;
@@ -38,6 +43,10 @@ pub(crate) struct Groups {
     /// Reads that load partitions.
     loads: Map<CallId, Slot>,
     next_asker: u64,
+    /// Those that are loaded further, or have requests that have waited for that, in later turns.
+    unfinished: VecDeque<Slot>,
+    /// When those go on, if there are any.
+    due: Option<Instant>,
     /// When coordinators have something to do, those of them that do.
     deadlines: BTreeSet<(Instant, Slot)>,
     /// The topics that there are, as far as anyone has told.
@@ -50,6 +59,8 @@ struct Host {
     partition: TopicPartition,
     coordinator: Coordinator,
     stage: Stage,
+    /// What has come while it was loaded, and is not attended to yet.
+    backlog: VecDeque<(OwnerCall, Request)>,
     askers: Map<Asker, OwnerCall>,
     /// Where it is among the deadlines.
     deadline: Option<Instant>,
@@ -69,6 +80,7 @@ impl Host {
             partition,
             coordinator: Coordinator::new(settings.clone()),
             stage: Stage::Loading(Loading::default()),
+            backlog: VecDeque::new(),
             askers: Map::default(),
             deadline: None,
         }
@@ -81,6 +93,8 @@ impl Groups {
             settings,
             hosts: Map::default(),
             loads: Map::default(),
+            unfinished: VecDeque::new(),
+            due: None,
             next_asker: 0,
             deadlines: BTreeSet::new(),
             image: Arc::default(),
@@ -88,7 +102,14 @@ impl Groups {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| *at)
+        let timers = self.deadlines.first().map(|(at, _)| *at);
+        [timers, self.due].into_iter().flatten().min()
+    }
+
+    /// This one goes on in another turn.
+    fn go_on_later(&mut self, now: Now, slot: Slot) {
+        self.unfinished.push_back(slot);
+        self.due = Some(now.instant);
     }
 
     fn note_deadline(&mut self, slot: Slot) {
@@ -125,14 +146,17 @@ impl Shard {
         }
         host.coordinator.learn(&self.groups.image);
         match &mut host.stage {
-            Stage::Active => self.ask_coordinator(now, slot, call, request, fx),
+            Stage::Active if host.backlog.is_empty() => {
+                self.ask_coordinator(now, slot, call, request, fx);
+            }
             Stage::Failed(_) => self.refuse_group(now, call, GroupError::NotCoordinator, fx),
-            Stage::Loading(loading) if loading.waiting.len() >= WAITING => {
+            Stage::Active | Stage::Loading(_) if host.backlog.len() >= WAITING => {
                 self.refuse_group(now, call, GroupError::LoadInProgress, fx);
             }
-            Stage::Loading(loading) => {
-                loading.waiting.push((call, request));
-                if loading.waiting.len() == 1 {
+            Stage::Active => host.backlog.push_back((call, request)),
+            Stage::Loading(_) => {
+                host.backlog.push_back((call, request));
+                if host.backlog.len() == 1 {
                     self.load(now, slot, fx);
                 }
             }
@@ -181,6 +205,10 @@ impl Shard {
         for (call, reply) in told {
             self.send(now, call.from, Message::Answer(call.id, Answer::Group(Ok(reply))), fx);
         }
+        for lookup in output.lookups {
+            let id = self.effect(Pending::Match(slot));
+            fx.jobs.push(RunJob { id, job: Job::Match(lookup) });
+        }
         if let Some((number, records)) = output.batch {
             let waiter = Waiter::Group { slot, number };
             match encode(&records, now.wall) {
@@ -213,15 +241,20 @@ impl Shard {
         self.follow(now, slot, output, fx);
     }
 
+    /// A pattern was looked up for a group of this partition.
+    pub(super) fn on_matched(&mut self, now: Now, slot: Slot, matched: Matched, fx: &mut Effects) {
+        let Some(host) = self.groups.hosts.get_mut(&slot) else { return };
+        let output = host.coordinator.matched(now, matched);
+        self.follow(now, slot, output, fx);
+    }
+
     /// A partition is no more, or cannot be written: nor is its coordinator. Whoever waits for it
     /// is told.
     pub(super) fn unload_groups(&mut self, now: Now, slot: Slot, fx: &mut Effects) {
         let Some(host) = self.groups.hosts.remove(&slot) else { return };
         self.groups.deadlines.retain(|(_, other)| *other != slot);
         let mut calls: Vec<OwnerCall> = host.askers.into_values().collect();
-        if let Stage::Loading(loading) = host.stage {
-            calls.extend(loading.waiting.into_iter().map(|(call, _)| call));
-        }
+        calls.extend(host.backlog.into_iter().map(|(call, _)| call));
         for call in calls {
             self.refuse_group(now, call, GroupError::NotCoordinator, fx);
         }
@@ -238,6 +271,30 @@ impl Shard {
             host.coordinator.learn(image);
             host.coordinator.topics_deleted(now);
             self.groups.note_deadline(slot);
+        }
+    }
+
+    /// Loads one partition further, or attends to what has waited for one.
+    pub(super) fn go_on_with_groups(&mut self, now: Now, fx: &mut Effects) {
+        let Some(slot) = self.groups.unfinished.pop_front() else { return };
+        let left = !self.groups.unfinished.is_empty();
+        self.groups.due = left.then_some(now.instant);
+        match self.groups.hosts.get(&slot).map(|host| &host.stage) {
+            Some(Stage::Loading(_)) => self.load(now, slot, fx),
+            Some(Stage::Active) => self.attend(now, slot, fx),
+            Some(Stage::Failed(_)) | None => {}
+        }
+    }
+
+    /// Attends to requests that have waited for a partition to be loaded.
+    fn attend(&mut self, now: Now, slot: Slot, fx: &mut Effects) {
+        for _ in 0..REQUESTS {
+            let Some(host) = self.groups.hosts.get_mut(&slot) else { return };
+            let Some((call, request)) = host.backlog.pop_front() else { return };
+            self.ask_coordinator(now, slot, call, request, fx);
+        }
+        if self.groups.hosts.get(&slot).is_some_and(|host| !host.backlog.is_empty()) {
+            self.groups.go_on_later(now, slot);
         }
     }
 

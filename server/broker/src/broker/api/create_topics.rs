@@ -17,51 +17,72 @@ use corelog_wire::messages::create_topics::{
 use corelog_wire::text::Str;
 use corelog_wire::uuid::Uuid;
 
-use crate::broker::api::{Call, Handled};
+use crate::broker::api::{Call, Handled, make};
 use crate::broker::creation;
 use crate::broker::node::Node;
 use crate::broker::translate::{self, Told};
+use crate::config::broker::Config;
 use crate::config::describe::describe_topic;
 use crate::config::topic::{TopicConfig, without_nulls};
 
 pub(crate) fn handle(call: &Call, request: CreateTopicsRequest) -> Handled<CreateTopicsResponse> {
+    let (node, header) = (call.node.clone(), call.header.clone());
+    Handled::Made(Box::pin(async move {
+        let (results, refused) = create(&node, request).await;
+        let config = node.config.clone();
+        make(&node, &header, move || {
+            let answered = results.into_iter().map(|result| answer(&config, result));
+            let topics = answered.chain(refused).collect();
+            CreateTopicsResponse { topics, ..CreateTopicsResponse::default() }
+        })
+        .await
+    }))
+}
+
+/// What the controller says of a topic, or of all together.
+enum Verdict {
+    Of(CreateResult),
+    Failed(Arc<str>, Told),
+}
+
+/// Creates what can be created; what became of it, and what was refused before that.
+async fn create(
+    node: &Rc<Node>,
+    request: CreateTopicsRequest,
+) -> (Vec<Verdict>, Vec<CreatableTopicResult>) {
     let mode = if request.validate_only { Mode::ValidateOnly } else { Mode::Apply };
     let mut refused = Vec::new();
     let mut topics = Vec::new();
     let mut names = BTreeMap::<Str, usize>::new();
     request.topics.iter().for_each(|wanted| *names.entry(wanted.name.clone()).or_default() += 1);
     for wanted in request.topics {
+        node.shard.breathe().await;
         // What is wrong with a name is said first, and by the controller.
         let named = names.get(&wanted.name) == Some(&1) && name::check(&wanted.name).is_ok();
-        match check_configs(&call.node, &wanted) {
+        match check_configs(node, &wanted) {
             // Of a topic that exists, Kafka says that first; and it is not asked for, in case it
             // is deleted meanwhile.
-            Err(_) if named && call.node.image().topic(&wanted.name).is_some() => {
+            Err(_) if named && node.image().topic(&wanted.name).is_some() => {
                 let told = translate::create(&CreateRefusal::Exists);
                 refused.push(failed(wanted.name, told));
             }
             Err(told) if named => refused.push(failed(wanted.name, told)),
-            _ => topics.push(new_topic(&call.node, &wanted)),
+            _ => topics.push(new_topic(node, &wanted)),
         }
     }
-    let node = call.node.clone();
     let names: Vec<Arc<str>> = topics.iter().map(|topic| topic.name.clone()).collect();
-    let command = creation::command(&node, topics, mode);
-    let pending = node.shard.submit(Request::Metadata(command));
-    Handled::later(async move {
-        let mut results = match pending.await {
-            Reply::Metadata(Ok(Outcome::Topics(results))) => {
-                results.into_iter().map(|result| answer(&node, result)).collect()
-            }
-            Reply::Metadata(Err(error)) => {
-                let told = translate::metadata(&error);
-                names.iter().map(|name| failed(Str::from(name.to_string()), told.clone())).collect()
-            }
-            _ => Vec::new(),
-        };
-        results.append(&mut refused);
-        CreateTopicsResponse { topics: results, ..CreateTopicsResponse::default() }
-    })
+    let command = creation::command(node, topics, mode);
+    let results = match node.shard.submit(Request::Metadata(command)).await {
+        Reply::Metadata(Ok(Outcome::Topics(results))) => {
+            results.into_iter().map(Verdict::Of).collect()
+        }
+        Reply::Metadata(Err(error)) => {
+            let told = translate::metadata(&error);
+            names.into_iter().map(|name| Verdict::Failed(name, told.clone())).collect()
+        }
+        _ => Vec::new(),
+    };
+    (results, refused)
 }
 
 /// Checks the settings of a new topic.
@@ -93,16 +114,20 @@ fn new_topic(node: &Node, wanted: &CreatableTopic) -> NewTopic {
     }
 }
 
-fn answer(node: &Node, result: CreateResult) -> CreatableTopicResult {
+fn answer(config: &Arc<Config>, verdict: Verdict) -> CreatableTopicResult {
+    let result = match verdict {
+        Verdict::Of(result) => result,
+        Verdict::Failed(name, told) => return failed(Str::from(name.to_string()), told),
+    };
     let name = Str::from(result.name.to_string());
     match result.result {
-        Ok(created) => created_topic(node, name, &created),
+        Ok(created) => created_topic(config, name, &created),
         Err(refusal) => failed(name, translate::create(&refusal)),
     }
 }
 
-fn created_topic(node: &Node, name: Str, created: &Created) -> CreatableTopicResult {
-    let configs = describe_topic(&node.config, &created.configs);
+fn created_topic(config: &Arc<Config>, name: Str, created: &Created) -> CreatableTopicResult {
+    let configs = describe_topic(config, &created.configs);
     let configs = configs.into_iter().map(|entry| CreatableTopicConfigs {
         name: Str::from_static(entry.name),
         value: entry.value.map(Str::from),

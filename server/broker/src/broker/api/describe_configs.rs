@@ -1,7 +1,9 @@
 //! DescribeConfigs: settings of topics, of groups and of this broker, with where each value comes
 //! from.
 
-use corelog_engine::metadata::name;
+use std::sync::Arc;
+
+use corelog_engine::metadata::{Image, name};
 use corelog_wire::error_code::ErrorCode;
 use corelog_wire::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
@@ -9,20 +11,37 @@ use corelog_wire::messages::describe_configs::{
 };
 use corelog_wire::text::Str;
 
-use crate::broker::api::{Call, Handled};
-use crate::broker::node::Node;
+use crate::broker::api::{Call, Handled, make};
 use crate::broker::resource::{BROKER, GROUP, TOPIC};
 use crate::broker::translate::Told;
+use crate::config::broker::Config;
 use crate::config::describe::{
     Described, SynonymValue, describe_broker, describe_cluster, describe_group, describe_topic,
 };
+
+/// Resources whose settings are described on the shard's thread.
+const QUICK: usize = 10;
 
 pub(crate) fn handle(
     call: &Call,
     request: DescribeConfigsRequest,
 ) -> Handled<DescribeConfigsResponse> {
+    let (config, image) = (call.node.config.clone(), call.node.image());
+    match request.resources.len() <= QUICK {
+        true => Handled::Now(describe(&config, &image, &request)),
+        false => Handled::Made(make(&call.node, &call.header, move || {
+            describe(&config, &image, &request)
+        })),
+    }
+}
+
+fn describe(
+    config: &Arc<Config>,
+    image: &Image,
+    request: &DescribeConfigsRequest,
+) -> DescribeConfigsResponse {
     let results = request.resources.iter().map(|resource| {
-        let found = find(&call.node, resource);
+        let found = find(config, image, resource);
         let (told, entries) = match found {
             Ok(entries) => (None, entries),
             Err(told) => (Some(told), Vec::new()),
@@ -33,18 +52,22 @@ pub(crate) fn handle(
             error_message: told.and_then(|told| told.message),
             resource_type: resource.resource_type,
             resource_name: resource.resource_name.clone(),
-            configs: wanted.map(|entry| shown(&request, entry)).collect(),
+            configs: wanted.map(|entry| shown(request, entry)).collect(),
         }
     });
     let results = results.collect();
-    Handled::Now(DescribeConfigsResponse { results, ..DescribeConfigsResponse::default() })
+    DescribeConfigsResponse { results, ..DescribeConfigsResponse::default() }
 }
 
-fn find(node: &Node, resource: &DescribeConfigsResource) -> Result<Vec<Described>, Told> {
+fn find(
+    config: &Arc<Config>,
+    image: &Image,
+    resource: &DescribeConfigsResource,
+) -> Result<Vec<Described>, Told> {
     match resource.resource_type {
-        TOPIC => topic(node, &resource.resource_name),
-        BROKER => broker(node, &resource.resource_name),
-        GROUP => group(node, &resource.resource_name),
+        TOPIC => topic(config, image, &resource.resource_name),
+        BROKER => broker(config, &resource.resource_name),
+        GROUP => group(config, image, &resource.resource_name),
         other => {
             let why = format!("Resources of type {other} have no settings on this broker.");
             Err(Told::new(ErrorCode::InvalidRequest, why))
@@ -52,31 +75,30 @@ fn find(node: &Node, resource: &DescribeConfigsResource) -> Result<Vec<Described
     }
 }
 
-fn topic(node: &Node, topic: &str) -> Result<Vec<Described>, Told> {
+fn topic(config: &Arc<Config>, image: &Image, topic: &str) -> Result<Vec<Described>, Told> {
     name::check(topic)
         .map_err(|fault| Told::new(ErrorCode::InvalidTopicException, fault.to_string()))?;
-    let image = node.image();
     let topic = image.topic(topic).ok_or_else(|| Told::of(ErrorCode::UnknownTopicOrPartition))?;
-    Ok(describe_topic(&node.config, &topic.configs))
+    Ok(describe_topic(config, &topic.configs))
 }
 
 /// What counts for a group of this name, whether there is one or not.
-fn group(node: &Node, group: &str) -> Result<Vec<Described>, Told> {
+fn group(config: &Arc<Config>, image: &Image, group: &str) -> Result<Vec<Described>, Told> {
     if group.is_empty() {
         return Err(Told::new(ErrorCode::InvalidRequest, "Group name must not be empty"));
     }
-    let own = node.image().group_configs(group).cloned().unwrap_or_default();
-    Ok(describe_group(&node.config, &own))
+    let own = image.group_configs(group).cloned().unwrap_or_default();
+    Ok(describe_group(config, &own))
 }
 
-fn broker(node: &Node, name: &str) -> Result<Vec<Described>, Told> {
+fn broker(config: &Arc<Config>, name: &str) -> Result<Vec<Described>, Told> {
     if name.is_empty() {
-        return Ok(describe_cluster(&node.config));
+        return Ok(describe_cluster(config));
     }
-    if name.parse() == Ok(node.id()) {
-        return Ok(describe_broker(&node.config));
+    if name.parse() == Ok(config.node_id) {
+        return Ok(describe_broker(config));
     }
-    let why = format!("This is broker {}; ask broker '{name}' for its settings.", node.id());
+    let why = format!("This is broker {}; ask broker '{name}' for its settings.", config.node_id);
     Err(Told::new(ErrorCode::InvalidRequest, why))
 }
 

@@ -4,25 +4,35 @@ use corelog_engine::group::request::{GroupError, GroupType, Listing, Reply, Requ
 use corelog_wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
 use corelog_wire::text::Str;
 
-use crate::broker::api::{Call, Handled};
+use crate::broker::api::{Call, Handled, make};
 use crate::broker::{groups, translate};
 
 pub(crate) fn handle(call: &Call, request: ListGroupsRequest) -> Handled<ListGroupsResponse> {
     let asked = groups::ask_all(&call.node, &Request::List);
-    Handled::later(async move {
+    let (node, header) = (call.node.clone(), call.header.clone());
+    Handled::Made(Box::pin(async move {
         let mut listed = Vec::new();
+        let mut error = None;
         for asked in asked {
             match asked.await {
-                Ok(Reply::List(groups)) => listed.extend(groups),
+                Ok(Reply::List(groups)) => listed.push(groups),
                 // Kafka takes these for partitions of others.
                 Err(GroupError::NotCoordinator) => {}
-                Ok(_) => return failed(GroupError::Unknown),
-                Err(error) => return failed(error),
+                Ok(_) => error = error.or(Some(GroupError::Unknown)),
+                Err(other) => error = error.or(Some(other)),
             }
         }
-        let groups = listed.into_iter().map(told).filter(|group| is_asked_for(&request, group));
-        ListGroupsResponse { groups: groups.collect(), ..ListGroupsResponse::default() }
-    })
+        let answer = move || match error {
+            Some(error) => failed(error),
+            None => list(&request, listed.into_iter().flatten()),
+        };
+        make(&node, &header, answer).await
+    }))
+}
+
+fn list(request: &ListGroupsRequest, listed: impl Iterator<Item = Listing>) -> ListGroupsResponse {
+    let groups = listed.map(told).filter(|group| is_asked_for(request, group));
+    ListGroupsResponse { groups: groups.collect(), ..ListGroupsResponse::default() }
 }
 
 fn told(listing: Listing) -> ListedGroup {

@@ -1,7 +1,6 @@
 //! Metadata: brokers, topics and who leads their partitions; creates topics that clients ask for.
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use corelog_engine::id::TopicId;
@@ -16,20 +15,28 @@ use corelog_wire::messages::metadata::{
 use corelog_wire::text::Str;
 use corelog_wire::uuid::Uuid;
 
-use crate::broker::api::{Call, Handled};
+use crate::broker::api::{Call, Handled, make};
 use crate::broker::creation;
-use crate::broker::node::{Entrance, Node};
+use crate::broker::node::Node;
 use crate::broker::operations;
 use crate::broker::translate;
+use crate::config::broker::Config;
+use crate::config::listener::Address;
 
 /// From this version on topics may be asked for by id. Versions 10 and 11 have the field, and no
 /// null for the name that such an answer would lack.
 const BY_ID_FROM: i16 = 12;
 
-/// A request's surroundings, kept while topics are being created.
+/// Partitions that there are at most, with topics asked for, when an answer is made on the shard's
+/// thread.
+const QUICK: u64 = 1_000;
+
+/// A request and what its answer is made of, but for the topics.
 struct Asking {
-    node: Rc<Node>,
-    entrance: Rc<Entrance>,
+    config: Arc<Config>,
+    cluster_id: Str,
+    leader_epoch: i32,
+    advertised: Address,
     version: i16,
     request: MetadataRequest,
 }
@@ -45,19 +52,27 @@ pub(crate) fn handle(call: &Call, request: MetadataRequest) -> Handled<MetadataR
     if is_invalid(call.header.version, &request) {
         return Handled::Now(invalid(request));
     }
+    let node = call.node.clone();
     let asking = Asking {
-        node: call.node.clone(),
-        entrance: call.entrance.clone(),
+        config: node.config.clone(),
+        cluster_id: node.cluster_id(),
+        leader_epoch: node.leader_epoch().0,
+        advertised: call.entrance.advertised.clone(),
         version: call.header.version,
         request,
     };
-    let missing = asking.to_create();
+    let image = node.image();
+    let missing = asking.to_create(&node, &image);
     if missing.is_empty() {
-        return Handled::Now(asking.answer(&[]));
+        return match asking.is_quick(&image) {
+            true => Handled::Now(asking.answer(&image, &[])),
+            false => Handled::Made(make(&node, &call.header, move || asking.answer(&image, &[]))),
+        };
     }
-    let command = creation::command(&asking.node, missing, Mode::Apply);
-    let pending = asking.node.shard.submit(Request::Metadata(command));
-    Handled::later(async move {
+    let command = creation::command(&node, missing, Mode::Apply);
+    let pending = node.shard.submit(Request::Metadata(command));
+    let header = call.header.clone();
+    Handled::Made(Box::pin(async move {
         let mut failures = Vec::new();
         if let Reply::Metadata(Ok(Outcome::Topics(results))) = pending.await {
             for result in results {
@@ -69,8 +84,9 @@ pub(crate) fn handle(call: &Call, request: MetadataRequest) -> Handled<MetadataR
                 }
             }
         }
-        asking.answer(&failures)
-    })
+        let image = node.image();
+        make(&node, &header, move || asking.answer(&image, &failures)).await
+    }))
 }
 
 /// Whether it asks for a topic in a way that its version does not know, or for none at all.
@@ -114,49 +130,41 @@ impl Asking {
     }
 
     /// Topics that do not exist and shall be created: asked for by a valid name.
-    fn to_create(&self) -> Vec<NewTopic> {
-        let allowed = self.node.config.topics.auto_create
+    fn to_create(&self, node: &Node, image: &Image) -> Vec<NewTopic> {
+        let allowed = self.config.topics.auto_create
             && (self.version < 4 || self.request.allow_auto_topic_creation);
         let Wanted::Named(named) = self.wanted() else { return Vec::new() };
         if !allowed {
             return Vec::new();
         }
-        let image = self.node.image();
         let mut names: Vec<&str> = named.into_iter().map(|name| &name[..]).collect();
         names.retain(|name| {
             let free = image.topic(name).is_none() && !name::is_internal(name);
             free && name::check(name).is_ok()
         });
         names.sort_unstable();
-        names.iter().map(|name| self.new_topic(name)).collect()
+        names.iter().map(|name| new_topic(node, name)).collect()
     }
 
-    fn new_topic(&self, name: &str) -> NewTopic {
-        NewTopic {
-            name: Arc::from(name),
-            id: creation::topic_id(&self.node),
-            partitions: -1,
-            replication_factor: -1,
-            assignments: Vec::new(),
-            configs: Default::default(),
-        }
+    /// Whether the answer is a short one.
+    fn is_quick(&self, image: &Image) -> bool {
+        let asked = self.request.topics.as_ref().map_or(0, Vec::len);
+        image.partition_count() + asked as u64 <= QUICK
     }
 
-    fn answer(&self, failures: &[(Arc<str>, ErrorCode)]) -> MetadataResponse {
-        let image = self.node.image();
-        let advertised = &self.entrance.advertised;
+    fn answer(&self, image: &Image, failures: &[(Arc<str>, ErrorCode)]) -> MetadataResponse {
         let broker = MetadataResponseBroker {
-            node_id: self.node.id(),
-            host: Str::from(advertised.host.clone()),
-            port: i32::from(advertised.port),
-            rack: self.node.config.rack.clone().map(Str::from),
+            node_id: self.config.node_id,
+            host: Str::from(self.advertised.host.clone()),
+            port: i32::from(self.advertised.port),
+            rack: self.config.rack.clone().map(Str::from),
         };
         let include = self.request.include_cluster_authorized_operations;
         MetadataResponse {
             brokers: vec![broker],
-            cluster_id: Some(self.node.cluster_id()),
-            controller_id: self.node.id(),
-            topics: self.topics(&image, failures),
+            cluster_id: Some(self.cluster_id.clone()),
+            controller_id: self.config.node_id,
+            topics: self.topics(image, failures),
             cluster_authorized_operations: operations::told(include, operations::CLUSTER),
             ..MetadataResponse::default()
         }
@@ -204,12 +212,12 @@ impl Asking {
     }
 
     fn known(&self, topic: &Topic) -> MetadataResponseTopic {
-        let node = self.node.id();
+        let node = self.config.node_id;
         let partitions =
             (0..topic.partitions as i32).map(|partition_index| MetadataResponsePartition {
                 partition_index,
                 leader_id: node,
-                leader_epoch: self.node.leader_epoch().0,
+                leader_epoch: self.leader_epoch,
                 replica_nodes: vec![node],
                 isr_nodes: vec![node],
                 ..MetadataResponsePartition::default()
@@ -223,6 +231,17 @@ impl Asking {
             topic_authorized_operations: operations::told(include, operations::TOPIC),
             ..MetadataResponseTopic::default()
         }
+    }
+}
+
+fn new_topic(node: &Node, name: &str) -> NewTopic {
+    NewTopic {
+        name: Arc::from(name),
+        id: creation::topic_id(node),
+        partitions: -1,
+        replication_factor: -1,
+        assignments: Vec::new(),
+        configs: Default::default(),
     }
 }
 

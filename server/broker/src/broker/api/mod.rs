@@ -53,12 +53,27 @@ pub(crate) struct Call {
 pub(crate) enum Handled<R> {
     Now(R),
     Later(Pin<Box<dyn Future<Output = R>>>),
+    /// Made elsewhere, bytes and all.
+    Made(Made),
 }
+
+/// A response in the making.
+pub(crate) type Made = Pin<Box<dyn Future<Output = Result<Vec<Piece>, Close>>>>;
 
 impl<R> Handled<R> {
     pub(crate) fn later(body: impl Future<Output = R> + 'static) -> Handled<R> {
         Handled::Later(Box::pin(body))
     }
+}
+
+/// Has a response that takes milliseconds to make made, and written, on the work thread.
+pub(crate) fn make<R: Response>(
+    node: &Node,
+    header: &RequestHeader,
+    body: impl FnOnce() -> R + Send + 'static,
+) -> Made {
+    let header = header.clone();
+    Box::pin(node.shard.offload(move || encode(&header, &body())))
 }
 
 /// A response without holes, ready to be sent.

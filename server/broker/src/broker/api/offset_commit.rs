@@ -13,7 +13,12 @@ use corelog_wire::messages::offset_commit::{
 };
 
 use crate::broker::api::{Call, Handled};
+use crate::broker::node::Node;
 use crate::broker::{groups, topics, translate};
+
+/// Offsets that a coordinator is asked to remember in one step; of more, the next when those are
+/// remembered.
+const AT_ONCE: usize = 1_000;
 
 /// From this version on a missing group is told as such.
 const NOT_FOUND_FROM: i16 = 9;
@@ -48,22 +53,41 @@ pub(crate) fn handle(call: &Call, request: OffsetCommitRequest) -> Handled<Offse
     if offsets.is_empty() {
         return Handled::Now(response(answer));
     }
-    let question = Request::Commit(CommitRequest {
+    let mut rest = offsets.into_iter();
+    let first: Vec<_> = rest.by_ref().take(AT_ONCE).collect();
+    let commit = CommitRequest {
         group: (*request.group_id).into(),
         member: (*request.member_id).into(),
         instance: request.group_instance_id.as_deref().map(Into::into),
         generation: Generation(request.generation_id_or_member_epoch),
         retention_ms: u64::try_from(request.retention_time_ms).ok(),
         knows_not_found: call.header.version >= NOT_FOUND_FROM,
-        offsets,
-    });
-    let asked = groups::ask(&call.node, &request.group_id, question);
+        offsets: Vec::new(),
+    };
+    let group = request.group_id;
+    let ask = move |node: &Node, offsets| {
+        let question = Request::Commit(CommitRequest { offsets, ..commit.clone() });
+        groups::ask(node, &group, question)
+    };
+    let node = call.node.clone();
+    let mut asked = (first.len(), ask(&node, first));
     Handled::later(async move {
-        let results = match asked.await {
-            Ok(Reply::Commit(Ok(results))) => results,
-            Ok(Reply::Commit(Err(error))) | Err(error) => vec![Err(error); places.len()],
-            Ok(_) => vec![Err(GroupError::Unknown); places.len()],
-        };
+        let mut results = Vec::with_capacity(places.len());
+        loop {
+            let (count, pending) = asked;
+            match pending.await {
+                Ok(Reply::Commit(Ok(told))) => results.extend(told),
+                Ok(Reply::Commit(Err(error))) | Err(error) => {
+                    results.extend(vec![Err(error); count]);
+                }
+                Ok(_) => results.extend(vec![Err(GroupError::Unknown); count]),
+            }
+            let next: Vec<_> = rest.by_ref().take(AT_ONCE).collect();
+            if next.is_empty() {
+                break;
+            }
+            asked = (next.len(), ask(&node, next));
+        }
         for ((at, nth), result) in places.into_iter().zip(results) {
             answer[at].partitions[nth].error_code = translate::group_result(result);
         }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use corelog_drive::{Close, Response};
 use corelog_engine::id::Timestamp;
-use corelog_engine::record::{Invalid, TimestampType, validate};
+use corelog_engine::record::{Invalid, TimestampType};
 use corelog_engine::shard::request::{Append, AppendError, Appended, Piece, Reply, Request};
 use corelog_wire::error_code::ErrorCode;
 use corelog_wire::messages::produce::{
@@ -16,7 +16,7 @@ use corelog_wire::messages::produce::{
 use corelog_wire::text::Str;
 
 use crate::broker::api::{Call, encode};
-use crate::broker::node::Node;
+use crate::broker::check::{Checked, check};
 use crate::broker::topics::{self, KnownTopic};
 use crate::broker::translate::{self, Told};
 
@@ -47,7 +47,7 @@ struct Draft {
 
 pub(crate) async fn handle(call: Call, request: ProduceRequest) -> Result<Response, Close> {
     let acks = acks(request.acks);
-    let (mut draft, appends) = draft(&call, &request, acks);
+    let (mut draft, appends) = draft(&call, &request, acks).await;
     if appends.is_empty() {
         return Ok(Box::pin(async move { respond(&call, &draft.response, acks) }));
     }
@@ -88,17 +88,19 @@ fn respond(
     }
 }
 
-fn draft(call: &Call, request: &ProduceRequest, acks: Option<Acks>) -> (Draft, Vec<Append>) {
+async fn draft(call: &Call, request: &ProduceRequest, acks: Option<Acks>) -> (Draft, Vec<Append>) {
     let mut draft = Draft { response: ProduceResponse::default(), places: Vec::new() };
     let mut appends = Vec::new();
     for data in &request.topic_data {
+        call.node.shard.breathe().await;
         let topic = find_topic(call, request, data, acks);
         let mut partitions = Vec::with_capacity(data.partition_data.len());
         for partition in &data.partition_data {
-            let append = topic.as_ref().map_err(Told::clone).map_err(Refused::from);
-            let append = append.and_then(|topic| {
-                prepare(&call.node, call.header.version, topic, partition.index, &partition.records)
-            });
+            call.node.shard.breathe().await;
+            let append = match &topic {
+                Ok(topic) => prepare(call, topic, partition.index, &partition.records).await,
+                Err(told) => Err(told.clone().into()),
+            };
             let mut answer = unanswered(partition.index);
             match append {
                 Ok(append) => {
@@ -142,9 +144,8 @@ fn find_topic(
 }
 
 /// Validates a batch and makes it what is to be stored.
-fn prepare(
-    node: &Node,
-    version: i16,
+async fn prepare(
+    call: &Call,
     topic: &KnownTopic,
     index: i32,
     records: &Option<Bytes>,
@@ -152,8 +153,9 @@ fn prepare(
     let partition = topic.partition(index).map_err(Told::of)?;
     let bytes = records.as_ref().filter(|bytes| !bytes.is_empty());
     let Some(bytes) = bytes else { return Err(Refused::from(&Invalid::NoBatch)) };
-    let facts = validate(bytes, &topic.rules(version), node.shard.now().wall)
-        .map_err(|invalid| Refused::from(&invalid))?;
+    let (rules, now) = (topic.rules(call.header.version), call.node.shard.now().wall);
+    let checked = check(&call.node, bytes, rules, now).await;
+    let Checked { facts, header, batch } = checked.map_err(|invalid| Refused::from(&invalid))?;
     let most = topic.config.segment.bytes;
     if facts.total_len() > most as usize {
         let why = format!("The batch is larger than a segment: segment.bytes is {most}.");
@@ -165,15 +167,7 @@ fn prepare(
     }
     let log_append = facts.timestamps == TimestampType::LogAppend;
     let append_time = if log_append { facts.max_timestamp } else { Timestamp::NONE };
-    let batch = bytes.slice(..facts.total_len());
-    let as_sent = facts.header.timestamp_type() == facts.timestamps
-        && facts.header.max_timestamp == facts.max_timestamp;
-    if as_sent {
-        return Ok(Append { partition, header: facts.header, batch, append_time });
-    }
-    let mut stored = batch.to_vec();
-    let header = facts.stamp(&mut stored, facts.header.base_offset, facts.header.leader_epoch);
-    Ok(Append { partition, header, batch: stored.into(), append_time })
+    Ok(Append { partition, header, batch, append_time })
 }
 
 fn unanswered(index: i32) -> PartitionProduceResponse {

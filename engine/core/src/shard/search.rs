@@ -1,0 +1,326 @@
+//! As owner: searches by time. The headers of batches tell which batch has the record; that one is
+//! read here if that is quick, else by a job. Searches take turns: so many windows are looked at in
+//! one step, and one search at a time has jobs, so that one batch at a time is held for them.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::id::{Instant, LeaderEpoch, Now, Offset, Timestamp};
+use crate::log::{Log, Place, Window};
+use crate::record::batch::HEADER_LEN;
+use crate::record::{BatchHeader, Codec};
+use crate::shard::effect::Effects;
+use crate::shard::event::Failure;
+use crate::shard::job::{Find, Goal, Job, Match, RunJob};
+use crate::shard::partition::{OwnerCall, Slot};
+use crate::shard::read::{Interrupted, Purpose};
+use crate::shard::request::{Found, ReadError};
+use crate::shard::{Pending, Shard};
+
+/// Bytes looked at in one go, unless a batch is larger; and of the largest batch whose records are
+/// read here.
+const WINDOW: u32 = 64 << 10;
+
+/// Windows that are looked at in one step: of small records, some milliseconds' worth.
+const WINDOWS: u32 = if cfg!(test) { 2 } else { 8 };
+
+/// A search by time under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Search {
+    pub(crate) slot: Slot,
+    pub(crate) call: OwnerCall,
+    pub(crate) part: u32,
+    pub(crate) goal: Goal,
+}
+
+/// Where a search goes on.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// Where its time is.
+    Begin,
+    /// At this batch, with at least so many bytes.
+    At(Place, u32),
+}
+
+/// The searches that wait for their turn. What waits holds no bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Searches {
+    waiting: VecDeque<(Search, Next)>,
+    /// When those go on, if there are any.
+    due: Option<Instant>,
+    /// The one whose batches jobs read, to its end.
+    with_jobs: Option<(OwnerCall, u32)>,
+    /// Those that need jobs too: where they go on, once it is their turn.
+    heavy: VecDeque<(Search, Next)>,
+}
+
+/// What a look at batches has come to.
+enum Step {
+    /// A batch that may have the record, and how many bytes of it there are before the next.
+    Candidate(Place, BatchHeader, Bytes),
+    /// Go on here, with at least so many bytes.
+    Further(Place, u32),
+    Damaged,
+}
+
+/// What is left of what one step may do.
+struct Windows(u32);
+
+impl Searches {
+    pub(crate) fn add(&mut self, search: Search) {
+        self.waiting.push_back((search, Next::Begin));
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.due
+    }
+
+    fn wait(&mut self, now: Now, search: Search, next: Next) {
+        self.waiting.push_back((search, next));
+        self.due = Some(now.instant);
+    }
+
+    /// If it was the one with jobs, another is now.
+    fn ended(&mut self, now: Now, search: Search) {
+        if self.with_jobs != Some(search.key()) {
+            return;
+        }
+        let next = self.heavy.pop_front();
+        self.with_jobs = next.map(|(search, _)| search.key());
+        if let Some((search, next)) = next {
+            self.wait(now, search, next);
+        }
+    }
+}
+
+impl Search {
+    fn key(&self) -> (OwnerCall, u32) {
+        (self.call, self.part)
+    }
+}
+
+impl Shard {
+    /// Lets searches go on that wait for their turn, for as long as one step may take.
+    pub(super) fn go_on_searching(&mut self, now: Now, fx: &mut Effects) {
+        let mut windows = Windows(WINDOWS);
+        while windows.0 > 0 {
+            let Some((search, next)) = self.searches.waiting.pop_front() else { break };
+            match next {
+                Next::Begin => self.begin_search(now, search, &mut windows, fx),
+                Next::At(place, len) => self.search_from(now, search, place, len, &mut windows, fx),
+            }
+        }
+        let left = !self.searches.waiting.is_empty();
+        self.searches.due = left.then_some(now.instant);
+    }
+
+    fn begin_search(&mut self, now: Now, search: Search, windows: &mut Windows, fx: &mut Effects) {
+        windows.0 = windows.0.saturating_sub(1);
+        let slot = search.slot;
+        let Some(partition) = self.partitions.get(&slot) else {
+            return self.search_done(now, search, Err(ReadError::UnknownPartition), fx);
+        };
+        match partition.log.start_by_time(search.goal.timestamp()) {
+            None => self.search_done(now, search, Ok(None), fx),
+            Some(Ok(place)) => self.search_from(now, search, place, WINDOW, windows, fx),
+            Some(Err(segment)) => {
+                self.load_index(slot, segment, Interrupted::Search(search), fx);
+            }
+        }
+    }
+
+    /// Goes on with a search once its index is there, or cannot be.
+    pub(super) fn resume_search(
+        &mut self,
+        now: Now,
+        search: Search,
+        index: Result<(), ReadError>,
+        fx: &mut Effects,
+    ) {
+        match index {
+            Ok(()) => self.begin_search(now, search, &mut Windows(1), fx),
+            Err(error) => self.search_done(now, search, Err(error), fx),
+        }
+    }
+
+    /// Searches from a batch on; in memory as far as it goes, and as the step may.
+    fn search_from(
+        &mut self,
+        now: Now,
+        search: Search,
+        mut place: Place,
+        mut len: u32,
+        windows: &mut Windows,
+        fx: &mut Effects,
+    ) {
+        loop {
+            let log = self.partitions.get(&search.slot).map(|partition| &partition.log);
+            let Some(log) = log else {
+                return self.search_done(now, search, Err(ReadError::UnknownPartition), fx);
+            };
+            if place >= log.end_of_segment(place) {
+                let Some(next) = log.next_segment(place) else {
+                    return self.search_done(now, search, Ok(None), fx);
+                };
+                (place, len) = (next, WINDOW);
+            }
+            let Some(bytes) = log.in_memory(place, len) else {
+                let window = log.window(place, len);
+                return self.look(search.slot, window, Purpose::Search { search, window }, fx);
+            };
+            windows.0 = windows.0.saturating_sub(1);
+            let step = search.goal.step(place, &bytes.into());
+            let Some((next, more)) = self.take_step(now, search, step, fx) else { return };
+            if next <= place && more <= len {
+                return self.search_done(now, search, Err(ReadError::Damaged), fx);
+            }
+            (place, len) = (next, more);
+            if windows.0 == 0 {
+                return self.searches.wait(now, search, Next::At(place, len));
+            }
+        }
+    }
+
+    /// Does what a look at batches asks for; where the search goes on, if it does now.
+    fn take_step(
+        &mut self,
+        now: Now,
+        search: Search,
+        step: Step,
+        fx: &mut Effects,
+    ) -> Option<(Place, u32)> {
+        let (place, header, batch) = match step {
+            Step::Further(place, len) => return Some((place, len)),
+            Step::Damaged => {
+                self.search_done(now, search, Err(ReadError::Damaged), fx);
+                return None;
+            }
+            Step::Candidate(place, header, batch) => (place, header, batch),
+        };
+        let find = Find { header, batch, goal: search.goal };
+        if is_quick(&find) {
+            let found = find.run();
+            return self.take_match(now, search, place.plus(header.total_len() as u64), found, fx);
+        }
+        if *self.searches.with_jobs.get_or_insert(search.key()) == search.key() {
+            let behind = place.plus(header.total_len() as u64);
+            let id = self.effect(Pending::Find(search, behind));
+            fx.jobs.push(RunJob { id, job: Job::Find(find) });
+        } else {
+            let len = u32::try_from(header.total_len()).unwrap_or(u32::MAX);
+            self.searches.heavy.push_back((search, Next::At(place, len)));
+        }
+        None
+    }
+
+    /// A job has read a batch's records.
+    pub(super) fn on_found(
+        &mut self,
+        now: Now,
+        search: Search,
+        behind: Place,
+        found: Match,
+        fx: &mut Effects,
+    ) {
+        if let Some((place, len)) = self.take_match(now, search, behind, found, fx) {
+            self.searches.wait(now, search, Next::At(place, len));
+        }
+    }
+
+    /// What a batch had; where the search goes on if that was nothing.
+    fn take_match(
+        &mut self,
+        now: Now,
+        search: Search,
+        behind: Place,
+        found: Match,
+        fx: &mut Effects,
+    ) -> Option<(Place, u32)> {
+        let result = match found {
+            Match::Nothing => return Some((behind, WINDOW)),
+            Match::Record(offset, timestamp) => Ok(Some((offset, timestamp))),
+            Match::Damaged => Err(ReadError::Damaged),
+        };
+        self.search_done(now, search, result, fx);
+        None
+    }
+
+    /// Stored batches have come for a search.
+    pub(super) fn on_search(
+        &mut self,
+        now: Now,
+        search: Search,
+        window: Window,
+        bytes: Result<Bytes, Failure>,
+        fx: &mut Effects,
+    ) {
+        let log = self.partitions.get(&search.slot).map(|partition| &partition.log);
+        let (Some(log), Ok(bytes)) = (log, bytes) else {
+            return self.search_done(now, search, Err(ReadError::Offline), fx);
+        };
+        let Window { place, len, .. } = window;
+        let Some(whole) = log.complete(window, &bytes) else {
+            return self.search_from(now, search, place, len, &mut Windows(1), fx);
+        };
+        let whole = match whole {
+            std::borrow::Cow::Borrowed(part) => bytes.slice_ref(part),
+            std::borrow::Cow::Owned(whole) => whole.into(),
+        };
+        let step = search.goal.step(place, &whole);
+        let Some((next, more)) = self.take_step(now, search, step, fx) else { return };
+        if next > place || more > len {
+            self.search_from(now, search, next, more, &mut Windows(1), fx);
+        } else {
+            self.search_done(now, search, Err(ReadError::Damaged), fx);
+        }
+    }
+
+    fn search_done(
+        &mut self,
+        now: Now,
+        search: Search,
+        result: Result<Option<(Offset, Timestamp)>, ReadError>,
+        fx: &mut Effects,
+    ) {
+        let epoch = match self.partitions.get(&search.slot) {
+            Some(partition) => epoch_of(&partition.log, &result),
+            None => self.epoch,
+        };
+        self.searches.ended(now, search);
+        let found = result.map(|record| Found { record, epoch });
+        self.looked_up(now, search.call, search.part, found, fx);
+    }
+}
+
+/// The leader epoch of the record found.
+fn epoch_of(log: &Log, result: &Result<Option<(Offset, Timestamp)>, ReadError>) -> LeaderEpoch {
+    let offset = result.as_ref().ok().and_then(|found| found.map(|(offset, _)| offset));
+    offset.map_or(log.leader_epoch(), |offset| log.epoch_of(offset))
+}
+
+/// Whether a batch's records are read within a fraction of a millisecond: how many come out of a
+/// compressed one is for its producer to say.
+fn is_quick(find: &Find) -> bool {
+    find.batch.len() <= WINDOW as usize && find.header.codec() == Ok(Codec::None)
+}
+
+impl Goal {
+    /// Looks through the headers of a window that starts with a batch.
+    fn step(self, place: Place, bytes: &Bytes) -> Step {
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= HEADER_LEN) {
+            let Ok(header) = BatchHeader::parse(rest) else { return Step::Damaged };
+            let size = header.total_len();
+            if header.max_timestamp >= self.timestamp() {
+                let place = place.plus(at as u64);
+                return match rest.len() >= size {
+                    true => Step::Candidate(place, header, bytes.slice(at..at + size)),
+                    false => Step::Further(place, size as u32),
+                };
+            }
+            at += size;
+        }
+        Step::Further(place.plus(at as u64), WINDOW)
+    }
+}

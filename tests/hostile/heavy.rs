@@ -1,0 +1,113 @@
+//! Requests that are honest, and at their limits: much work for little. Each must be answered, and no
+//! step of a shard may take long meanwhile, which the site looks at.
+
+use std::thread::scope;
+use std::time::Duration;
+
+use corelog_engine::id::Timestamp;
+use corelog_engine::record::{BatchBuilder, Codec, NewRecord};
+use corelog_tests::live::calls::{self, CREATE_TOPICS, CallError, METADATA, NewTopic};
+use corelog_tests::live::client::Client;
+use corelog_tests::live::report::{NotPassed, Outcome};
+use corelog_wire::error_code::ErrorCode;
+use corelog_wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use corelog_wire::messages::metadata::MetadataRequest;
+use corelog_wire::populate::Seed;
+
+use crate::site::{Case, Site};
+
+pub(crate) const CASES: &[Case] = &[
+    Case { name: "heavy/searches-in-a-bomb", attack: searches_in_a_bomb },
+    Case { name: "heavy/many-topics", attack: many_topics },
+    Case { name: "heavy/waiting-commands", attack: waiting_commands },
+];
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// At the same time.
+const CLIENTS: usize = 8;
+
+/// A stored batch of some kilobytes that expands to 100 MiB, searched by time.
+fn searches_in_a_bomb(site: &Site, _: &mut Seed) -> Outcome {
+    const SEARCHES: usize = 2;
+    let mut batch = BatchBuilder::new(Codec::Gzip);
+    let zeros = vec![0; 100 << 20];
+    for timestamp in [1, 10].map(Timestamp) {
+        let value = if timestamp.0 == 1 { &zeros[..] } else { b"x" };
+        batch.append(NewRecord { timestamp, value: Some(value), ..NewRecord::default() });
+    }
+    let batch = batch.build()?;
+    let (mut client, topic) = site.topic("hostile-searched", &[])?;
+    calls::produce(&mut client, topic, 0, batch)?;
+    let clients = clients(site)?;
+    let search = |mut client: Client| -> Result<(), CallError> {
+        for _ in 0..SEARCHES {
+            let offset = calls::offset_at(&mut client, "hostile-searched", 0, 10)?;
+            assert_eq!(offset, 1, "the second record");
+        }
+        Ok(())
+    };
+    together(clients, search)?;
+    Ok(format!("{} searches", SEARCHES * CLIENTS))
+}
+
+/// One request of very many topics; then everybody asks for all of them.
+fn many_topics(site: &Site, _: &mut Seed) -> Outcome {
+    const TOPICS: usize = 3_000;
+    let topic = |n| CreatableTopic {
+        name: format!("hostile-one-of-many-{n}").into(),
+        num_partitions: 1,
+        replication_factor: 1,
+        ..CreatableTopic::default()
+    };
+    let topics = (0..TOPICS).map(topic).collect();
+    let request = CreateTopicsRequest { topics, ..CreateTopicsRequest::default() };
+    let mut client = site.connect(PATIENCE)?;
+    let created = client.call(CREATE_TOPICS, &request)?.topics;
+    if let Some(refused) = created.iter().find(|topic| topic.error_code != ErrorCode::None) {
+        return Err(NotPassed::Failed(format!("a topic is refused: {}", refused.error_code)));
+    }
+    let request = MetadataRequest { topics: None, ..MetadataRequest::default() };
+    let ask = |mut client: Client| -> Result<(), CallError> {
+        let told = client.call(METADATA, &request)?.topics.len();
+        assert!(told >= TOPICS, "{told} topics");
+        Ok(())
+    };
+    together(clients(site)?, ask)?;
+    Ok(format!("{TOPICS} topics"))
+}
+
+/// Topics of many partitions, wanted by everybody at once, and gone again.
+fn waiting_commands(site: &Site, _: &mut Seed) -> Outcome {
+    const TOPICS: usize = 4;
+    let numbered: Vec<_> = clients(site)?.into_iter().enumerate().collect();
+    together(numbered, |(number, mut client)| {
+        for n in 0..TOPICS {
+            let name = &format!("hostile-wide-{number}-{n}");
+            let topic = NewTopic { name, partitions: 500, configs: &[] };
+            let topic = calls::create_topic(&mut client, topic)?;
+            calls::delete_topic(&mut client, topic)?;
+        }
+        Ok(())
+    })?;
+    Ok(format!("{} topics of 500 partitions", TOPICS * CLIENTS))
+}
+
+fn clients(site: &Site) -> std::io::Result<Vec<Client>> {
+    (0..CLIENTS).map(|_| site.connect(PATIENCE)).collect()
+}
+
+/// Has each do something, at the same time.
+fn together<T: Send>(
+    all: Vec<T>,
+    act: impl Fn(T) -> Result<(), CallError> + Sync,
+) -> Result<(), NotPassed> {
+    let act = &act;
+    let results = scope(|scope| {
+        let acting: Vec<_> = all.into_iter().map(|one| scope.spawn(move || act(one))).collect();
+        acting.into_iter().map(|one| one.join()).collect::<Vec<_>>()
+    });
+    for result in results {
+        result.map_err(|_| NotPassed::Failed("a client panicked".into()))??;
+    }
+    Ok(())
+}
