@@ -1,5 +1,5 @@
-//! Requests that are honest, and at their limits: much work for little. Each must be answered, and no
-//! step of a shard may take long meanwhile, which the site looks at.
+//! Requests that are honest, and at their limits: much work for little. Each must be answered, and
+//! no step of a shard may take long meanwhile, which the site looks at.
 
 use std::thread::scope;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The threads beside the shards, three for each. They end, and are waited for, when this is dropped:
-//! after the shards have let go of them.
+//! The threads beside the shards, three for each. They end, and are waited for, when this is
+//! dropped: after the shards have let go of them.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;

@@ -36,8 +36,8 @@ use crate::timers::Timers;
 /// Letters taken in by one turn.
 const LETTERS: usize = 4096;
 
-/// Microseconds after which a turn takes in nothing more, so that what it has wanted is carried out;
-/// the rest is the next turn's.
+/// Microseconds after which a turn takes in nothing more, so that what it has wanted is carried
+/// out; the rest is the next turn's.
 const TURN_US: u64 = 4_000;
 
 /// How often the free space of the disk is looked at while there is something to do.

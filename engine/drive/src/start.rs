@@ -112,11 +112,7 @@ fn prepare<S: Service>(
     let mailbox = mailboxes[usize::from(setup.id.0)].clone();
     let disk = Disk::new(layout.clone(), &common.cores, mailbox.clone());
     let mut disk = disk.context("making a ring for", layout.root())?;
-    for slot in &setup.formatted {
-        let journal = JournalFile { shard: setup.id, slot: slot.0 };
-        let file = open_journal(&layout, journal).context("opening", layout.journal(journal))?;
-        disk.set_journal(slot.0, file);
-    }
+    open_journals(&setup, &layout, &mut disk)?;
     let disk = Rc::new(RefCell::new(disk));
     let answers = Budget::new(common.answer_bytes);
     let watch = Rc::new(Watch::new(setup.id, clock));
@@ -133,12 +129,10 @@ fn prepare<S: Service>(
         tasks: tasks.clone(),
     }));
     let service = Rc::new(service(ShardHandle::new(desk.clone())));
-    let budget = Budget::new(common.request_bytes);
-    let idle_ms = common.idle_connection_ms;
+    let (budget, idle_ms) = (Budget::new(common.request_bytes), common.idle_connection_ms);
     let budgets = [budget.clone(), answers];
     let timers = Rc::new(Timers::new(clock));
-    let registry = Registry::new(places, budgets, clock, idle_ms, mailbox, timers.clone());
-    let registry = Rc::new(registry);
+    let registry = Rc::new(Registry::new(places, budgets, clock, idle_ms, mailbox, timers.clone()));
     let net = Rc::new(Net {
         service: service.clone(),
         disk: disk.clone(),
@@ -172,4 +166,13 @@ fn prepare<S: Service>(
         recorder,
         watch,
     })
+}
+
+fn open_journals(setup: &ShardSetup, layout: &Layout, disk: &mut Disk) -> Result<(), RunError> {
+    for slot in &setup.formatted {
+        let journal = JournalFile { shard: setup.id, slot: slot.0 };
+        let file = open_journal(layout, journal).context("opening", layout.journal(journal))?;
+        disk.set_journal(slot.0, file);
+    }
+    Ok(())
 }

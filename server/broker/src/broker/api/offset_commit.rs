@@ -1,5 +1,6 @@
 //! OffsetCommit: offsets of partitions that exist go to the group's coordinator.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use corelog_engine::group::name::Generation;
@@ -11,6 +12,7 @@ use corelog_wire::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
     OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
+use corelog_wire::text::Str;
 
 use crate::broker::api::{Call, Handled};
 use crate::broker::node::Node;
@@ -53,8 +55,6 @@ pub(crate) fn handle(call: &Call, request: OffsetCommitRequest) -> Handled<Offse
     if offsets.is_empty() {
         return Handled::Now(response(answer));
     }
-    let mut rest = offsets.into_iter();
-    let first: Vec<_> = rest.by_ref().take(AT_ONCE).collect();
     let commit = CommitRequest {
         group: (*request.group_id).into(),
         member: (*request.member_id).into(),
@@ -64,15 +64,31 @@ pub(crate) fn handle(call: &Call, request: OffsetCommitRequest) -> Handled<Offse
         knows_not_found: call.header.version >= NOT_FOUND_FROM,
         offsets: Vec::new(),
     };
-    let group = request.group_id;
-    let ask = move |node: &Node, offsets| {
-        let question = Request::Commit(CommitRequest { offsets, ..commit.clone() });
-        groups::ask(node, &group, question)
-    };
-    let node = call.node.clone();
-    let mut asked = (first.len(), ask(&node, first));
+    let results = remember(call.node.clone(), request.group_id, commit, offsets);
     Handled::later(async move {
-        let mut results = Vec::with_capacity(places.len());
+        for ((at, nth), result) in places.into_iter().zip(results.await) {
+            answer[at].partitions[nth].error_code = translate::group_result(result);
+        }
+        response(answer)
+    })
+}
+
+/// Asks the coordinator to remember offsets, the first of them at once; what becomes of each.
+fn remember(
+    node: Rc<Node>,
+    group: Str,
+    commit: CommitRequest,
+    offsets: Vec<CommitOffset>,
+) -> impl Future<Output = Vec<Result<(), GroupError>>> {
+    let ask = move |offsets| {
+        let question = Request::Commit(CommitRequest { offsets, ..commit.clone() });
+        groups::ask(&node, &group, question)
+    };
+    let mut results = Vec::with_capacity(offsets.len());
+    let mut rest = offsets.into_iter();
+    let first: Vec<_> = rest.by_ref().take(AT_ONCE).collect();
+    let mut asked = (first.len(), ask(first));
+    async move {
         loop {
             let (count, pending) = asked;
             match pending.await {
@@ -84,15 +100,11 @@ pub(crate) fn handle(call: &Call, request: OffsetCommitRequest) -> Handled<Offse
             }
             let next: Vec<_> = rest.by_ref().take(AT_ONCE).collect();
             if next.is_empty() {
-                break;
+                return results;
             }
-            asked = (next.len(), ask(&node, next));
+            asked = (next.len(), ask(next));
         }
-        for ((at, nth), result) in places.into_iter().zip(results) {
-            answer[at].partitions[nth].error_code = translate::group_result(result);
-        }
-        response(answer)
-    })
+    }
 }
 
 /// What is to be committed, if there is such a partition.
