@@ -124,15 +124,17 @@ const ENDS: [fn(Broker); 2] = [Broker::stop, Broker::crash];
 
 #[test]
 fn what_is_missing_is_named_and_nothing_is_touched() {
-    let remove = |path: &Path| match path.is_dir() {
-        true => fs::remove_dir_all(path).expect("removed"),
-        false => fs::remove_file(path).expect("removed"),
+    let remove = |path: &Path| {
+        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        removed.expect("removed");
     };
-    let empty = |path: &Path| match path.is_dir() {
-        true => fs::read_dir(path).expect("readable").for_each(|entry| {
-            remove(&entry.expect("an entry").path());
-        }),
-        false => fs::write(path, []).expect("written"),
+    let empty = |path: &Path| {
+        if path.is_dir() {
+            let entries = fs::read_dir(path).expect("readable");
+            entries.for_each(|entry| remove(&entry.expect("an entry").path()));
+        } else {
+            fs::write(path, []).expect("written");
+        }
     };
     let shorter = |path: &Path| {
         let file = File::options().write(true).open(path).expect("opened");
@@ -171,7 +173,7 @@ fn what_is_missing_is_named_and_nothing_is_touched() {
 fn what_is_no_matter_is_made_anew() {
     type Loss<'a> = &'a dyn Fn(&Path, &Path);
     let older = |dir: &Path, copy: &Path| {
-        drop(fs::copy(copy, dir.join("meta.properties")).expect("copied"));
+        fs::copy(copy, dir.join("meta.properties")).expect("copied");
     };
     let longer = |name: &'static str| {
         move |dir: &Path, _: &Path| {
