@@ -97,7 +97,7 @@ enum Noticed {
     Whole,
 }
 
-/// Starts and reads everything. Panics where less is there than was acknowledged and nobody says so.
+/// Starts and reads everything. Panics where less is there than was acknowledged, and nobody says.
 fn notice(case: &str, left: &Left, mut directory: Directory, name: Name) -> Noticed {
     let mut broker = match Broker::start(&mut directory, SHARDS) {
         Ok(broker) => broker,
