@@ -89,6 +89,11 @@ class Librdkafka(Groups):
         spec = OFFSET_SPECS[at]() if at in OFFSET_SPECS else OffsetSpec.for_timestamp(at)
         return self.admin.list_offsets({where: spec})[where].result(WAIT_S).offset
 
+    def epoch(self, topic, partition):
+        where = TopicPartition(topic, partition)
+        return self.admin.list_offsets({where: OffsetSpec.latest()})[where].result(
+            WAIT_S).leader_epoch
+
     def produce(self, topic, records, codec, acks, idempotent, max_bytes):
         producer = Producer(self.base | {
             "compression.type": codec, "acks": acks, "enable.idempotence": idempotent,

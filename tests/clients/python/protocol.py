@@ -17,6 +17,7 @@ Operations, the same in every language:
   grow        topic, partitions         to so many partitions
   offset      topic, partition, at      at: earliest, latest, max_timestamp or milliseconds;
                                         -1 when no record is that late
+  epoch       topic, partition          the present leader epoch, of librdkafka's alone
   produce     topic, records, codec, acks, idempotent, max_bytes
                                         the offsets acknowledged, null when the client hides them
   consume     topic, start, count, reset, fetch_bytes, wait_ms
