@@ -133,10 +133,10 @@ impl Asking {
     fn to_create(&self, node: &Node, image: &Image) -> Vec<NewTopic> {
         let allowed = self.config.topics.auto_create
             && (self.version < 4 || self.request.allow_auto_topic_creation);
-        let Wanted::Named(named) = self.wanted() else { return Vec::new() };
         if !allowed {
             return Vec::new();
         }
+        let Wanted::Named(named) = self.wanted() else { return Vec::new() };
         let mut names: Vec<&str> = named.into_iter().map(|name| &name[..]).collect();
         names.retain(|name| {
             let free = image.topic(name).is_none() && !name::is_internal(name);
