@@ -13,7 +13,8 @@ fn main() {
         let count = (segment_bytes / POINT_SPACING) as i64;
         let mut points = Points::default();
         for point in 0..count {
-            points.offer(Offset(point * 64), point as u64 * POINT_SPACING, Timestamp(point));
+            let (offset, at) = (Offset(point * 64), point as u64 * POINT_SPACING);
+            points.offer(offset, at, Timestamp(point), POINT_SPACING);
         }
         let mut wanted = 0;
         // A step that visits all points without a pattern the processor could learn.

@@ -10,6 +10,7 @@ use corelog_engine::group::GroupSettings;
 use corelog_engine::id::{Now, PartitionIndex, ShardId, Timestamp, TopicId, TopicPartition};
 use corelog_engine::journal::commit::Incarnation;
 use corelog_engine::journal::ring::Slot;
+use corelog_engine::limits::ManifestLimits;
 use corelog_engine::log::{Known, LogConfig, LogImage, LogVersion};
 use corelog_engine::record::{BatchBuilder, BatchHeader, Codec, NewRecord};
 use corelog_engine::shard::Shard;
@@ -142,6 +143,7 @@ fn setup(partitions: u32) -> ShardSetup {
             dirty_bytes: 76 << 20,
             tail_bytes: 204 << 20,
             index_bytes: 25 << 20,
+            manifest: ManifestLimits::default(),
             disk_reserve: 0,
             groups: GroupSettings::default(),
         },

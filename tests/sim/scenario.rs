@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use corelog_engine::group::GroupSettings;
 use corelog_engine::group::settings::{ConsumerSettings, ConsumerTimes};
+use corelog_engine::limits::ManifestLimits;
 use corelog_engine::log::LogConfig;
 use corelog_engine::shard::setup::ShardLimits;
 
@@ -13,6 +14,9 @@ use crate::sim::rng::Rng;
 
 /// Milliseconds that members may be silent, in every life.
 pub const SESSION_MS: i32 = 4_000;
+
+/// Bytes between two points of an index: few, so that index files have pages.
+const INDEX_SPACING: u64 = 1 << 10;
 
 /// A kind of run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,6 +201,15 @@ fn groups(rng: &mut Rng) -> GroupSettings {
     }
 }
 
+/// Small, so that manifests are often made anew, and in parts.
+fn manifest(rng: &mut Rng) -> ManifestLimits {
+    ManifestLimits {
+        least_bytes: rng.pick(&[1 << 10, 16 << 10, 1 << 20]),
+        part_logs: rng.pick(&[1, 3, 1024]),
+        part_bytes: rng.pick(&[100, 256 << 10]),
+    }
+}
+
 impl Geometry {
     /// The set-up of a life. `journal_file` is that of the run's first life: the largest batch,
     /// which it bounds, must fit into every later journal too.
@@ -213,11 +226,13 @@ impl Geometry {
             dirty_bytes: capacity / rng.within(2..=4),
             tail_bytes: rng.spread(16 << 10..=1 << 20),
             index_bytes: rng.pick(&[0, 100, 1 << 20]),
+            manifest: manifest(rng),
             disk_reserve: rng.pick(&[0, 64 << 10]),
         };
         let defaults = LogConfig {
             segment_bytes: rng.spread(4 << 10..=512 << 10),
             segment_ms: rng.pick(&[200, 5_000, 1 << 40]),
+            index_spacing: INDEX_SPACING,
             ..LogConfig::default()
         };
         Geometry { shards: rng.within(1..=4) as u16, limits, defaults: Arc::new(defaults) }

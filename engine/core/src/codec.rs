@@ -61,14 +61,42 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// A length or count as formats have it.
+///
+/// # Panics
+/// When it does not fit: wrapped, it would be read as damage, or as less than there was. What is
+/// put is bounded far below by those who make it.
+pub(crate) fn length_of(len: usize) -> u32 {
+    match u32::try_from(len) {
+        Ok(len) => len,
+        Err(_) => panic!("a length of {len} does not fit into 32 bits"),
+    }
+}
+
 pub(crate) fn put_string(out: &mut BytesMut, bytes: &[u8]) {
-    out.put_u32_le(bytes.len() as u32);
+    out.put_u32_le(length_of(bytes.len()));
     out.put_slice(bytes);
 }
 
 pub(crate) fn put_list<T>(out: &mut BytesMut, items: &[T], mut put: impl FnMut(&mut BytesMut, &T)) {
-    out.put_u32_le(items.len() as u32);
+    out.put_u32_le(length_of(items.len()));
     for item in items {
         put(out, item);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_length_fits() {
+        assert_eq!(length_of(u32::MAX as usize), u32::MAX);
+    }
+
+    #[test]
+    #[should_panic(expected = "a length of 4294967296 does not fit")]
+    fn a_longer_one_never_wraps() {
+        let _ = length_of(u32::MAX as usize + 1);
     }
 }

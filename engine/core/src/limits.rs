@@ -47,8 +47,28 @@ pub const HOUSEKEEPING_MS: u64 = 1_000;
 /// Milliseconds without a commit after which an empty one says that the last was durable.
 pub const SEAL_AFTER_MS: u64 = 20;
 
-/// Bytes below which a manifest is not made anew.
-pub const MANIFEST_MIN_BYTES: u64 = 1 << 20;
+/// Logs that one barrier is asked for at most, and what they may add to their index files. A shard
+/// takes them all in at once.
+pub const BARRIER_LOGS: usize = 4096;
+/// See [`BARRIER_LOGS`].
+pub const BARRIER_INDEX_BYTES: usize = 1 << 20;
+
+/// How manifests are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ManifestLimits {
+    /// Bytes below which one is not made anew.
+    pub least_bytes: u64,
+    /// Logs that are encoded in one go.
+    pub part_logs: usize,
+    /// Bytes that are, unless a log has more to say.
+    pub part_bytes: usize,
+}
+
+impl Default for ManifestLimits {
+    fn default() -> ManifestLimits {
+        ManifestLimits { least_bytes: 1 << 20, part_logs: 1024, part_bytes: 256 << 10 }
+    }
+}
 
 const _: () = assert!(WORTH_FLUSHING <= SEGMENT_WRITE_BYTES);
 const _: () = assert!(SEGMENT_WRITE_BYTES.is_multiple_of(corelog_mem::BLOCK as u64));

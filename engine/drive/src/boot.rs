@@ -19,7 +19,7 @@ use corelog_os::file::{self, Access, Existence};
 use corelog_os::lock::{LockError, Patience, lock_exclusive};
 
 use crate::aligned_bytes::{aligned_len, into_bytes};
-use crate::directory::{Directory, replace_file, sync_parent};
+use crate::directory::{Directory, publish_draft, replace_file, sync_parent, write_draft};
 use crate::error::{IoContext, RunError};
 use crate::failure::failure;
 use crate::layout::{self, Layout};
@@ -39,6 +39,7 @@ pub(crate) fn recover(
 ) -> Result<Recovered, RunError> {
     let layout = &directory.layout;
     outwait_dead_writers(layout)?;
+    remove_drafts(layout)?;
     let root = file::open_directory(layout.root()).context("opening", layout.root())?;
     file::sync_filesystem(root).context("syncing", layout.root())?;
     let disk = Disk { layout, sweeper };
@@ -75,6 +76,18 @@ fn outwait_dead_writers(layout: &Layout) -> Result<(), RunError> {
                 Err(LockError::Held { .. }) => return Err(RunError::StillWriting { path }),
                 Err(LockError::Io(error)) => return Err(error).context("locking", path),
             }
+        }
+    }
+    Ok(())
+}
+
+/// Removes what an earlier process was about to put into a manifest's place.
+fn remove_drafts(layout: &Layout) -> Result<(), RunError> {
+    let directory = layout.manifests();
+    for name in text_names(&directory).context("reading", &directory)? {
+        if layout::is_draft(&name) {
+            let path = directory.join(name);
+            fs::remove_file(&path).context("removing", path)?;
         }
     }
     Ok(())
@@ -144,8 +157,12 @@ impl Disk<'_> {
                 file::truncate(file::open(&path, Access::Write, Existence::Present)?, *len)
             }
             BootEffect::Barrier => file::sync_filesystem(file::open_directory(self.layout.root())?),
-            BootEffect::ReplaceManifest(name, bytes) => {
-                replace_file(&self.layout.manifest(*name), bytes)
+            BootEffect::DraftManifest(name, at, bytes) => {
+                write_draft(&self.layout.manifest(*name), *at, bytes).map(drop)
+            }
+            BootEffect::ReplaceManifest(name, at, bytes) => {
+                let path = self.layout.manifest(*name);
+                publish_draft(&path, &write_draft(&path, *at, bytes)?)
             }
             BootEffect::RemoveManifest(name) => remove_durably(&self.layout.manifest(*name)),
             BootEffect::Rescue(file, bytes) => replace_file(&self.layout.rescued(*file), bytes),

@@ -159,20 +159,28 @@ fn fresh_meta(layout: &Layout, settings: &Settings) -> Result<Meta, RunError> {
 
 /// Replaces a file whole and durably: after a crash it is the old one or the new one.
 pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = temporary(path);
-    let written = write_synced(&temporary, bytes);
-    written?;
-    fs::rename(&temporary, path)?;
-    sync_parent(path)
+    publish_draft(path, &write_draft(path, 0, bytes)?)
 }
 
-/// Writes a file and syncs it. Its name is durable after [`sync_parent`].
-pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<OwnedFd> {
-    let file = file::open(path, Access::Write, Existence::Either)?;
-    file::truncate(&file, 0)?;
-    file::write_all_at(&file, bytes, 0)?;
-    file::sync_all(&file)?;
-    Ok(file)
+/// Writes part of what will replace a file beside it; at 0 it begins anew. What cannot be written
+/// whole is removed: it would take room where there is none.
+pub(crate) fn write_draft(path: &Path, at: u64, bytes: &[u8]) -> io::Result<OwnedFd> {
+    let draft = temporary(path);
+    let existence = if at == 0 { Existence::Either } else { Existence::Present };
+    let written = file::open(&draft, Access::Write, existence).and_then(|file| {
+        file::truncate(&file, at)?;
+        file::write_all_at(&file, bytes, at)?;
+        Ok(file)
+    });
+    written.inspect_err(|_| drop(fs::remove_file(&draft)))
+}
+
+/// Puts what was written beside a file into its place, durably.
+pub(crate) fn publish_draft(path: &Path, draft: &OwnedFd) -> io::Result<()> {
+    let temporary = temporary(path);
+    file::sync_all(draft).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
+    fs::rename(&temporary, path)?;
+    sync_parent(path)
 }
 
 /// Makes a file's name durable.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use corelog_engine::boot::effect::{JournalFile, ManifestName};
 use corelog_engine::id::TopicPartition;
-use corelog_engine::log::SegmentId;
+use corelog_engine::log::{Pages, SegmentId};
 use corelog_engine::shard::effect::{FileAction, FileEffect};
 use corelog_os::SharedFd;
 use corelog_os::cpu::{CoreId, pin_current_thread};
@@ -22,10 +22,10 @@ use corelog_os::lock::{LockError, Patience, lock_exclusive};
 
 use crate::abort::AbortOnPanic;
 use crate::bulk::{Bulk, Removed};
-use crate::directory::{replace_file, sync_parent, write_synced};
+use crate::directory::{publish_draft, replace_file, sync_parent, write_draft};
 use crate::error::{IoContext, RunError};
 use crate::failure::outcome;
-use crate::layout::{Layout, temporary};
+use crate::layout::Layout;
 use crate::mesh::{Letter, Mailbox};
 use crate::sweep::Sweeper;
 use crate::written::{Names, Written};
@@ -140,11 +140,10 @@ impl Worker {
             },
             FileAction::Barrier => self.setup.written.sync(&self.root),
             FileAction::AppendManifest(bytes) => self.manifest.append(&bytes),
-            FileAction::ReplaceManifest(bytes) => self.replace_manifest(&bytes),
+            FileAction::DraftManifest(at, bytes) => self.draft_manifest(at, &bytes).map(drop),
+            FileAction::ReplaceManifest(at, bytes) => self.replace_manifest(at, &bytes),
             FileAction::Truncate(segment, len) => self.truncate(segment, len),
-            FileAction::WriteIndex(segment, bytes) => {
-                fs::write(self.setup.layout.index(segment), bytes)
-            }
+            FileAction::WriteIndex(segment, pages) => self.write_index(segment, &pages),
             FileAction::RemoveSegment(segment) => self.remove_segment(segment),
             FileAction::RemovePartition(partition) => self.remove_partition(partition),
             FileAction::Rescue(file, bytes) => {
@@ -171,9 +170,28 @@ impl Worker {
         })
     }
 
-    fn replace_manifest(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let path = self.setup.layout.manifest(self.setup.manifest);
-        self.manifest = Manifest::replace(&path, bytes)?;
+    fn draft_manifest(&self, at: u64, bytes: &[u8]) -> io::Result<OwnedFd> {
+        write_draft(&self.setup.layout.manifest(self.setup.manifest), at, bytes)
+    }
+
+    fn replace_manifest(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let draft = self.draft_manifest(at, bytes)?;
+        lock(&draft)?;
+        publish_draft(&self.setup.layout.manifest(self.setup.manifest), &draft)?;
+        self.manifest = Manifest { file: draft, end: at + bytes.len() as u64 };
+        Ok(())
+    }
+
+    fn write_index(&self, segment: SegmentId, pages: &Pages) -> io::Result<()> {
+        let path = self.setup.layout.index(segment);
+        let (file, names) = match file::open(&path, Access::Write, Existence::Present) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                (file::open(&path, Access::Write, Existence::Either)?, Names::Changed)
+            }
+            file => (file?, Names::Same),
+        };
+        file::write_all_at(&file, &pages.bytes, pages.at)?;
+        self.setup.written.note_index(segment, Arc::new(file), names);
         Ok(())
     }
 
@@ -230,14 +248,5 @@ impl Manifest {
                 Err(error)
             }
         }
-    }
-
-    fn replace(path: &Path, bytes: &[u8]) -> io::Result<Manifest> {
-        let temporary = temporary(path);
-        let file = write_synced(&temporary, bytes)?;
-        lock(&file)?;
-        fs::rename(&temporary, path)?;
-        sync_parent(path)?;
-        Ok(Manifest { file, end: bytes.len() as u64 })
     }
 }

@@ -6,7 +6,7 @@
 //! meta.properties                       whose directory this is, and how often it was started
 //! journal/s<shard>-<slot>.journal       commits
 //! manifest/<start>-s<shard>.manifest    how far each partition is in its segments
-//! topics/<topic id>/<partition>/        <base offset>.log, and .index once it is sealed
+//! topics/<topic id>/<partition>/        <base offset>.log, and .index from its first megabyte on
 //! orphans/<topic id>/                   what belongs to no known topic
 //! rescue/<topic id>-<partition>-<start>.rescue    what a failing segment would not take
 //! removed/                              what is no more, until its space is free
@@ -120,6 +120,11 @@ pub(crate) fn temporary(path: &Path) -> PathBuf {
     path.with_added_extension("tmp")
 }
 
+/// Whether a file of this name is a manifest that was not whole yet.
+pub(crate) fn is_draft(name: &str) -> bool {
+    name.strip_suffix(".tmp").and_then(parse_manifest).is_some()
+}
+
 /// Which journal file has this name.
 pub(crate) fn parse_journal(name: &str) -> Option<JournalFile> {
     let (shard, slot) = name.strip_prefix('s')?.strip_suffix(".journal")?.split_once('-')?;
@@ -170,6 +175,8 @@ mod tests {
         let manifest = ManifestName { start: 41, shard: ShardId(3) };
         let manifest_name = name(layout.manifest(manifest)).expect("a name");
         assert_eq!(parse_manifest(&manifest_name), Some(manifest));
+        let draft = temporary(&layout.manifest(manifest));
+        assert!(is_draft(&name(draft).expect("a name")) && !is_draft(&manifest_name));
         for topic in [TopicId([7; 16]), TopicId([0xfb; 16])] {
             let partition = TopicPartition { topic, ..partition };
             let rescue = RescueFile { partition, start: 9 };

@@ -83,7 +83,8 @@ fn removed_by(action: &FileAction) -> Option<Removed> {
         FileAction::FormatJournal(_)
         | FileAction::Barrier
         | FileAction::AppendManifest(_)
-        | FileAction::ReplaceManifest(_)
+        | FileAction::DraftManifest(..)
+        | FileAction::ReplaceManifest(..)
         | FileAction::Truncate(..)
         | FileAction::WriteIndex(..)
         | FileAction::Rescue(..) => None,

@@ -18,8 +18,15 @@ pub(crate) struct Written(Mutex<Changes>);
 
 #[derive(Debug, Default)]
 struct Changes {
-    files: HashMap<SegmentId, SharedFd>,
+    files: HashMap<(SegmentId, Part), SharedFd>,
     names: Names,
+}
+
+/// A segment's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Part {
+    Log,
+    Index,
 }
 
 /// Whether names have changed: only a sync of the file system covers those.
@@ -33,8 +40,17 @@ pub(crate) enum Names {
 impl Written {
     /// The file has changed, and perhaps its name is new.
     pub(crate) fn note(&self, segment: SegmentId, file: SharedFd, names: Names) {
+        self.note_part((segment, Part::Log), file, names);
+    }
+
+    /// The same of its index file.
+    pub(crate) fn note_index(&self, segment: SegmentId, file: SharedFd, names: Names) {
+        self.note_part((segment, Part::Index), file, names);
+    }
+
+    fn note_part(&self, part: (SegmentId, Part), file: SharedFd, names: Names) {
         let mut changes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        changes.files.insert(segment, file);
+        changes.files.insert(part, file);
         if names == Names::Changed {
             changes.names = Names::Changed;
         }

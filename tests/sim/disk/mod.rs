@@ -9,7 +9,8 @@
 //!   bytes, and nothing else of the file, nor its name.
 //! - Segment writes, cuts, index files, new and removed names are volatile until a barrier that was
 //!   issued after their completion had been reported. A barrier covers nothing else.
-//! - Replacing a manifest leaves the old or the new one, and is durable when it lands.
+//! - Replacing a manifest leaves the old or the new one, and is durable when it lands. What was
+//!   drafted of it before has no name, and no crash leaves any of it.
 //! - A power cut leaves, of each volatile or flying change, any subset of its 512-byte sectors: a
 //!   sector has its stable bytes, or those after any change since, or, where the head was on it,
 //!   neither. Sizes and names are those of any moment since they were stable, each on its own.
@@ -124,6 +125,8 @@ pub struct Disk {
     names: BTreeMap<Name, Entry>,
     /// Operations that are not durable.
     open: BTreeMap<Op, Targets>,
+    /// Manifests that are not whole yet.
+    drafts: BTreeMap<ManifestName, Vec<u8>>,
     next: u64,
     reports: u64,
     /// Bytes that all files may take together.
@@ -229,6 +232,25 @@ impl Disk {
         self.files.insert(inode, file);
         self.rename(op, name, Some(inode), Stage::Flying);
         op
+    }
+
+    /// Writes part of a manifest that is none yet, behind what there is of it; at 0 it begins anew.
+    pub fn draft(&mut self, name: ManifestName, at: u64, bytes: &[u8]) {
+        let draft = self.drafts.entry(name).or_default();
+        draft.truncate(at as usize);
+        assert_eq!(draft.len() as u64, at, "a draft has no holes");
+        draft.extend_from_slice(bytes);
+    }
+
+    /// What there is of a manifest is given up.
+    pub fn drop_draft(&mut self, name: ManifestName) {
+        self.drafts.remove(&name);
+    }
+
+    /// Begins to put what was drafted into the manifest's place.
+    pub fn replace_by_draft(&mut self, name: ManifestName) -> Op {
+        let draft = self.drafts.remove(&name).unwrap_or_default();
+        self.replace(Name::Manifest(name), &draft)
     }
 
     /// Begins to remove names.
@@ -419,6 +441,7 @@ impl Disk {
 
     /// Forgets what no process can reach any more.
     fn restart(&mut self) {
+        self.drafts.clear();
         self.forget_durable();
         let entries = self.names.values();
         let led_to = entries.flat_map(|entry| {

@@ -121,8 +121,14 @@ impl World {
                 self.disk.settle_all();
                 BootAnswer::Done
             }
-            BootEffect::ReplaceManifest(manifest, bytes) => {
-                let op = self.disk.replace(Name::Manifest(*manifest), bytes);
+            BootEffect::DraftManifest(manifest, at, bytes) => {
+                self.burn()?;
+                self.disk.draft(*manifest, *at, bytes);
+                BootAnswer::Done
+            }
+            BootEffect::ReplaceManifest(manifest, at, bytes) => {
+                self.disk.draft(*manifest, *at, bytes);
+                let op = self.disk.replace_by_draft(*manifest);
                 self.finish(op, Landing::Durable)?
             }
             BootEffect::RemoveManifest(manifest) => {

@@ -1,7 +1,7 @@
 //! The files thread of a shard: one act after the other.
 
 use bytes::Bytes;
-use corelog_engine::boot::effect::JournalFile;
+use corelog_engine::boot::effect::{JournalFile, ManifestName};
 use corelog_engine::id::ShardId;
 use corelog_engine::shard::effect::FileAction;
 use corelog_engine::shard::event::{EffectId, Event, Failure, Outcome};
@@ -39,6 +39,11 @@ enum Act {
         grows: u64,
         end: u64,
     },
+    /// Part of a manifest that is none yet; what there is of it takes so many bytes.
+    Draft {
+        manifest: ManifestName,
+        grows: u64,
+    },
     Barrier(Cover),
 }
 
@@ -54,7 +59,9 @@ impl World {
         let errors = self.faults.errors;
         let odds = match &effect.action {
             FileAction::Barrier => errors.barrier,
-            FileAction::AppendManifest(_) | FileAction::ReplaceManifest(_) => errors.manifest,
+            FileAction::AppendManifest(_)
+            | FileAction::DraftManifest(..)
+            | FileAction::ReplaceManifest(..) => errors.manifest,
             FileAction::FormatJournal(_) => errors.journal,
             FileAction::Rescue(..) => errors.files,
             _ => errors.files,
@@ -82,17 +89,22 @@ impl World {
                 let op = self.disk.write(Name::Manifest(manifest), at, bytes);
                 Act::Manifest { op, landing: Landing::Bytes, grows, end: at + grows }
             }
-            FileAction::ReplaceManifest(bytes) => {
-                let end = bytes.len() as u64;
-                let op = self.disk.replace(Name::Manifest(manifest), &bytes);
+            FileAction::DraftManifest(at, bytes) => {
+                self.disk.draft(manifest, at, &bytes);
+                Act::Draft { manifest, grows: at + bytes.len() as u64 }
+            }
+            FileAction::ReplaceManifest(at, bytes) => {
+                let end = at + bytes.len() as u64;
+                self.disk.draft(manifest, at, &bytes);
+                let op = self.disk.replace_by_draft(manifest);
                 Act::Manifest { op, landing: Landing::Durable, grows: end, end }
             }
             FileAction::Truncate(segment, len) => {
                 self.change(|disk| disk.cut(Name::Segment(segment), len))
             }
-            FileAction::WriteIndex(segment, bytes) => {
-                let grows = bytes.len() as u64;
-                let op = self.disk.write(Name::Index(segment), 0, bytes);
+            FileAction::WriteIndex(segment, pages) => {
+                let grows = pages.bytes.len() as u64;
+                let op = self.disk.write(Name::Index(segment), pages.at, pages.bytes);
                 Act::Change { op, landing: Landing::Volatile, grows }
             }
             FileAction::RemoveSegment(segment) => self.change(|disk| {
@@ -133,6 +145,17 @@ impl World {
             Act::Change { op, landing, grows } => {
                 reports = vec![op];
                 self.end_change(op, landing, grows, fails)
+            }
+            Act::Draft { manifest, grows } => {
+                let full = grows > self.disk.free();
+                if fails || full {
+                    self.disk.drop_draft(manifest);
+                }
+                match (fails, full) {
+                    (true, _) => Outcome::Failed(Failure::Io(EIO)),
+                    (_, true) => Outcome::Failed(Failure::Full),
+                    _ => Outcome::Done,
+                }
             }
             Act::Format { op, name, grows } => {
                 let outcome = self.end_change(op, Landing::Durable, grows, fails);

@@ -91,8 +91,12 @@ pub enum BootEffect {
     Truncate(SegmentId, u64),
     /// Makes everything so far durable, names and sizes too (syncfs).
     Barrier,
-    /// Makes a manifest: temporary file, sync, rename, directory sync.
-    ReplaceManifest(ManifestName, Bytes),
+    /// Writes part of a manifest into a temporary file, behind so many bytes; the first begins it
+    /// anew.
+    DraftManifest(ManifestName, u64, Bytes),
+    /// The same with the last part, or the only one; then there is the manifest: sync, rename,
+    /// directory sync.
+    ReplaceManifest(ManifestName, u64, Bytes),
     /// Removes a manifest, durably.
     RemoveManifest(ManifestName),
     /// Makes a rescue file: temporary file, sync, rename, directory sync.

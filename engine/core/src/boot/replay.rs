@@ -8,7 +8,7 @@ use corelog_mem::{BLOCK, SlabSlice, SlabWriter, align_up};
 use crate::boot::effect::BootEffect;
 use crate::id::{Offset, Timestamp, TopicPartition};
 use crate::journal::commit::{EntryHead, EntryKind};
-use crate::log::{Boundary, Index, LogImage, Place, Points, Segment, SegmentEnd, SegmentId};
+use crate::log::{Boundary, Index, LogImage, Place, Segment, SegmentEnd, SegmentId};
 use crate::record::BatchHeader;
 
 /// What becomes of an entry.
@@ -354,13 +354,10 @@ impl LogImage {
     pub(crate) fn roll(&mut self, end: SegmentEnd) {
         if let Some(active) = self.segments.last_mut() {
             active.end = Some(end);
-            // Its index is made anew when first needed.
-            active.index = Index::Unloaded;
+            // What its file lacks is made anew when first needed.
+            active.index = Index::in_file(end.bytes);
         }
-        self.segments.push(Segment {
-            index: Index::Loaded(Points::default()),
-            ..Segment::new(end.next_offset)
-        });
+        self.segments.push(Segment::new(end.next_offset));
         let place = Place::start_of(end.next_offset);
         self.end = Boundary { offset: end.next_offset, place };
     }

@@ -3,9 +3,8 @@
 //! replace is removed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
-
-use bytes::Bytes;
 
 use crate::boot::effect::{BootAnswer, BootEffect, JournalFile, ManifestName, RescueFile};
 use crate::boot::inventory::Inventory;
@@ -19,7 +18,8 @@ use crate::journal::rescue;
 use crate::journal::ring::Slot;
 use crate::journal::scan::FoundEntry;
 use crate::log::{Known, LogConfig, LogImage, LogVersion};
-use crate::manifest::record::{Header, Record, encode};
+use crate::manifest::parts::Part;
+use crate::manifest::record::{Header, Record};
 use crate::manifest::state::snapshot;
 use crate::metadata::{Controller, Image};
 use crate::place::owner;
@@ -29,7 +29,8 @@ use crate::shard::setup::ShardSetup;
 #[derive(Debug)]
 enum Stage {
     Rescuing,
-    Manifests,
+    /// Logs from this one on are in no manifest yet.
+    Manifests(Bound<TopicPartition>),
     Listing,
     Removing,
     Over,
@@ -40,6 +41,22 @@ enum Recovered {
     Online(LogImage),
     /// `None` when nothing tells how far it is.
     Offline(Offline, Option<LogImage>),
+}
+
+impl Recovered {
+    /// What the manifest of a start says of the log.
+    fn records(&mut self, partition: TopicPartition, start: LogVersion) -> Vec<Record> {
+        let image = match self {
+            Recovered::Online(image) => {
+                image.version = start;
+                image
+            }
+            Recovered::Offline(_, Some(image)) => image,
+            Recovered::Offline(_, None) => return vec![Record::Lost(partition)],
+        };
+        let producers = image.producers.take_all(image.end.offset);
+        snapshot(partition, image, producers.into())
+    }
 }
 
 /// Entries of a partition that is offline.
@@ -64,6 +81,7 @@ pub(super) struct Settle {
     unplaced: Vec<Unplaced>,
     /// Those whose payloads are being read.
     reading: Option<Unplaced>,
+    /// Bytes of each shard's manifest.
     manifest_bytes: Vec<u64>,
     stage: Stage,
 }
@@ -127,10 +145,7 @@ impl Settle {
     ) -> Result<Progress<()>, BootRefusal> {
         let wanted = match self.stage {
             Stage::Rescuing => self.rescue(plan, answers)?,
-            Stage::Manifests => {
-                self.stage = Stage::Listing;
-                self.new_manifests(plan)
-            }
+            Stage::Manifests(from) => self.new_manifests(plan, from),
             Stage::Listing => {
                 self.stage = Stage::Removing;
                 vec![BootEffect::ListTopics]
@@ -167,7 +182,8 @@ impl Settle {
             return Ok(vec![BootEffect::Rescue(file, bytes.into())]);
         }
         let Some((partition, entries)) = self.unplaced.pop() else {
-            self.stage = Stage::Manifests;
+            self.stage = Stage::Manifests(Bound::Unbounded);
+            self.manifest_bytes = vec![0; plan.incarnations.len()];
             return Ok(vec![BootEffect::Barrier]);
         };
         let reads = entries.iter().map(read_entry).collect();
@@ -175,12 +191,9 @@ impl Settle {
         Ok(reads)
     }
 
-    /// The records of a manifest that are of no partition.
-    fn preamble(&self, plan: &BootPlan, shard: ShardId) -> Vec<Record> {
-        let shards = plan.incarnations.len() as u16;
-        let incarnation = plan.incarnations[usize::from(shard.0)];
-        let header = Header { start: plan.start, shard, shards, incarnation };
-        let mut records = vec![Record::Header(header), Record::Needed(Seq(1))];
+    /// The other files of a shard that stay, by name.
+    fn names(&self, plan: &BootPlan, shard: ShardId) -> Vec<Record> {
+        let mut records = Vec::new();
         for (file, bytes) in self.reusable(plan, shard) {
             records.push(Record::Journal { slot: file.slot, bytes });
         }
@@ -209,35 +222,55 @@ impl Settle {
         })
     }
 
-    fn new_manifests(&mut self, plan: &BootPlan) -> Vec<BootEffect> {
+    /// The next part of each manifest, until all logs are in them.
+    fn new_manifests(&mut self, plan: &BootPlan, from: Bound<TopicPartition>) -> Vec<BootEffect> {
         let shards = plan.incarnations.len() as u16;
         let version = LogVersion { start: plan.start, change: 0 };
-        let mut records: Vec<Vec<Record>> =
-            (0..shards).map(|shard| self.preamble(plan, ShardId(shard))).collect();
-        for (partition, log) in &mut self.logs {
-            let shard = usize::from(owner(*partition, shards).0);
-            let image = match log {
-                Recovered::Online(image) => {
-                    image.version = version;
-                    image
-                }
-                Recovered::Offline(_, Some(image)) => image,
-                Recovered::Offline(_, None) => {
-                    records[shard].push(Record::Lost(*partition));
-                    continue;
-                }
-            };
-            let producers = image.producers.take_all(image.end.offset);
-            records[shard].extend(snapshot(*partition, image, producers.into()));
+        let mut parts = self.begin_parts(plan);
+        let mut next = None;
+        for (partition, log) in self.logs.range_mut((from, Bound::Unbounded)) {
+            let part = &mut parts[usize::from(owner(*partition, shards).0)];
+            if part.is_full() {
+                next = Some(*partition);
+                break;
+            }
+            part.log(&log.records(*partition, version));
         }
-        let bytes: Vec<Bytes> = records.iter().map(|records| encode(records)).collect();
-        self.manifest_bytes = bytes.iter().map(|bytes| bytes.len() as u64).collect();
-        let named = (0..).map(ShardId).zip(bytes);
-        named
-            .map(|(shard, bytes)| {
-                BootEffect::ReplaceManifest(ManifestName { start: plan.start, shard }, bytes)
-            })
-            .collect()
+        self.stage = next.map_or(Stage::Listing, |next| Stage::Manifests(Bound::Included(next)));
+        if next.is_none() {
+            for (shard, part) in (0..).map(ShardId).zip(&mut parts) {
+                self.names(plan, shard).into_iter().for_each(|name| part.record(name));
+                part.record(Record::Needed(Seq(1)));
+            }
+        }
+        let parts = (0..).map(ShardId).zip(parts).zip(&mut self.manifest_bytes);
+        let told = parts.filter(|((_, part), _)| !part.is_empty());
+        let effects = told.map(|((shard, part), written)| {
+            let (name, bytes) = (ManifestName { start: plan.start, shard }, part.finish());
+            let at = *written;
+            *written += bytes.len() as u64;
+            match next {
+                Some(_) => BootEffect::DraftManifest(name, at, bytes),
+                None => BootEffect::ReplaceManifest(name, at, bytes),
+            }
+        });
+        effects.collect()
+    }
+
+    /// A part for each manifest; the first begins with its header.
+    fn begin_parts(&self, plan: &BootPlan) -> Vec<Part> {
+        let shards = plan.incarnations.len() as u16;
+        let incarnations = (0..).map(ShardId).zip(&plan.incarnations).zip(&self.manifest_bytes);
+        let parts = incarnations.map(|((shard, incarnation), written)| {
+            let mut part = Part::new(plan.limits.manifest);
+            if *written == 0 {
+                let incarnation = *incarnation;
+                let header = Header { start: plan.start, shard, shards, incarnation };
+                part.record(Record::Header(header));
+            }
+            part
+        });
+        parts.collect()
     }
 
     fn removals(&self, plan: &BootPlan, answers: &[BootAnswer]) -> Vec<BootEffect> {

@@ -101,7 +101,7 @@ impl Log {
         let closed = SegmentEnd { next_offset: end.offset, bytes: end.place.at };
         self.active().end = Some(closed);
         self.tail.close();
-        self.segments.push(Segment::new(end.offset));
+        self.segments.push(Segment::new(end.offset).spaced(self.config.index_spacing));
         let place = Place::start_of(end.offset);
         self.marks.set_end(Boundary { offset: end.offset, place });
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::log::points::POINT_SPACING;
+
 /// When a produce is acknowledged (`write.caching`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Acknowledge {
@@ -32,6 +34,8 @@ pub struct LogConfig {
     pub acknowledge: Acknowledge,
     /// What is remembered of its producers.
     pub producers: ProducerMemory,
+    /// Bytes between two points of an index; no setting, small in tests.
+    pub index_spacing: u64,
 }
 
 impl Default for LogConfig {
@@ -42,6 +46,7 @@ impl Default for LogConfig {
             segment_ms: 7 * 24 * 3600 * 1000,
             acknowledge: Acknowledge::Durable,
             producers: ProducerMemory { most: 10_000, expiration_ms: 24 * 3600 * 1000 },
+            index_spacing: POINT_SPACING,
         }
     }
 }
@@ -65,6 +70,7 @@ impl LogConfig {
             segment_ms: number("segment.ms", self.segment_ms),
             acknowledge,
             producers: self.producers,
+            index_spacing: self.index_spacing,
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct Sync {
     pub boundary: Boundary,
     /// The greatest timestamp of the segment before that: what comes later may not be durable.
     pub max_timestamp: Timestamp,
+    /// The index file of that segment has all points before this position.
+    pub indexed: u64,
 }
 
 impl Log {
@@ -140,12 +142,31 @@ impl Log {
         }
     }
 
-    /// Whether a barrier that is issued now would let a manifest say more.
+    /// Whether segments have more than the manifest says.
     #[must_use]
-    pub fn unsynced(&self) -> Option<Sync> {
+    pub fn is_unsynced(&self) -> bool {
+        self.marks.flushed() > self.marks.synced()
+    }
+
+    /// What a manifest may say once a barrier has passed that is issued after [`new_pages`] of its
+    /// place are written; `None` when it says that already.
+    ///
+    /// [`new_pages`]: Self::new_pages
+    #[must_use]
+    pub fn next_sync(&self) -> Option<Sync> {
         let place = self.marks.flushed();
         let (boundary, max_timestamp) = (self.flushed_boundary, self.flushed_max);
-        (place > self.marks.synced()).then_some(Sync { place, boundary, max_timestamp })
+        let index = &self.segment(place.segment)?.index;
+        let indexed = index.pages_until(place.at);
+        let news = self.is_unsynced() || indexed > index.stored();
+        news.then_some(Sync { place, boundary, max_timestamp, indexed })
+    }
+
+    /// The same when those pages could not be written.
+    #[must_use]
+    pub fn without_pages(&self, sync: Sync) -> Sync {
+        let indexed = self.segment(sync.place.segment).map_or(0, |s| s.index.stored());
+        Sync { indexed, ..sync }
     }
 
     /// Whether a closed segment is not flushed and sealed yet.

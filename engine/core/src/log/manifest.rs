@@ -3,10 +3,8 @@
 use bytes::Bytes;
 
 use crate::id::Offset;
-use crate::log::{Epochs, Index, Known, Log, LogImage, Place, Point, Recorded, Segment, Sync};
+use crate::log::{Known, Log, Place, Recorded, Sync};
 use crate::manifest::record::{Record, Synced};
-use crate::manifest::state::snapshot;
-use crate::producer::Producers;
 
 /// How much of a log a manifest is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,52 +27,28 @@ impl Log {
         if self.recorded.known == Known::Lost {
             return vec![Record::Lost(self.partition)];
         }
-        if telling == Telling::All {
-            let producers = self.producers.take_all(sync.boundary.offset);
-            return snapshot(self.partition, &self.image_at(sync), producers.into());
-        }
-        let since = self.recorded.sync;
+        let (since, producers) = match telling {
+            Telling::News => {
+                (Some(self.recorded.sync), self.producers.take_dirty(sync.boundary.offset))
+            }
+            Telling::All => (None, self.producers.take_all(sync.boundary.offset)),
+        };
         let mut records = Vec::new();
-        if self.recorded.known == Known::No {
+        if telling == Telling::All || self.recorded.known == Known::No {
             let (partition, version) = (self.partition, self.version);
             let log_start = self.marks.log_start();
             records.push(Record::Partition { partition, version, log_start });
         }
-        records.extend(self.closed_between(since.place, sync.place));
-        let producers = self.producers.take_dirty(sync.boundary.offset);
+        records.extend(self.closed_between(since.map(|sync| sync.place.segment), sync.place));
         records.extend(self.progress(since, sync, producers.into()));
         records
     }
 
-    /// The log as it is at `sync`, without its producers.
-    fn image_at(&self, sync: Sync) -> LogImage {
-        let until = sync.place.segment;
-        let mut segments: Vec<Segment> =
-            self.segments.iter().filter(|segment| segment.base <= until).cloned().collect();
-        if let Some(active) = segments.last_mut() {
-            active.end = None;
-            active.max_timestamp = sync.max_timestamp;
-            let points = active.points().cloned().unwrap_or_default();
-            active.index = Index::Loaded(points.before(sync.place.at));
-        }
-        let mut epochs = Epochs::default();
-        epochs.restore(self.epochs.between(Offset::ZERO, sync.boundary.offset));
-        LogImage {
-            version: self.version,
-            log_start: self.marks.log_start(),
-            segments,
-            end: sync.boundary,
-            synced: sync.place,
-            epochs,
-            producers: Producers::new(0),
-        }
-    }
-
-    fn closed_between(&self, from: Place, to: Place) -> impl Iterator<Item = Record> {
+    fn closed_between(&self, from: Option<Offset>, to: Place) -> impl Iterator<Item = Record> {
         let closed = self
             .segments
             .iter()
-            .filter(move |segment| segment.base >= from.segment && segment.base < to.segment);
+            .filter(move |s| from.is_none_or(|from| s.base >= from) && s.base < to.segment);
         closed.filter_map(|segment| {
             let (partition, base) = (self.partition, segment.base);
             let (end, max_timestamp) = (segment.end?, segment.max_timestamp);
@@ -82,31 +56,43 @@ impl Log {
         })
     }
 
-    fn progress(&self, since: Sync, sync: Sync, producers: Bytes) -> Option<Record> {
+    fn progress(&self, since: Option<Sync>, sync: Sync, producers: Bytes) -> Option<Record> {
         let segment = self.segment(sync.place.segment)?;
-        let from = if since.place.segment == segment.base { since.place.at } else { 0 };
+        let told = since.filter(|since| since.place.segment == segment.base);
+        let from = told.map_or(0, |since| since.place.at).max(sync.indexed);
+        let epochs_from = since.map_or(Offset::ZERO, |since| since.boundary.offset);
         Some(Record::Synced(Synced {
             partition: self.partition,
             place: sync.place,
             boundary: sync.boundary,
             max_timestamp: sync.max_timestamp,
             first_timestamp: segment.first_timestamp,
-            points: points_between(segment, from, sync.place.at),
-            epochs: self.epochs.between(since.boundary.offset, sync.boundary.offset),
+            indexed: sync.indexed,
+            // A point on the place itself waits: its batch may not become durable.
+            points: segment.index.recent().between(from, sync.place.at).to_vec(),
+            epochs: self.epochs.between(epochs_from, sync.boundary.offset),
             producers,
         }))
     }
 
-    /// A durable manifest now says `sync` of this log.
-    pub fn set_recorded(&mut self, sync: Sync) {
+    /// A durable manifest now says `sync` of this log. Gives the segments whose indexes have grown
+    /// in memory.
+    pub fn set_recorded(&mut self, sync: Sync) -> Vec<Offset> {
+        let before = self.recorded.sync.place.segment;
         self.recorded = Recorded { known: Known::Yes, sync };
         self.marks.set_synced(sync.place);
+        let from = self.segments.partition_point(|segment| segment.base < before);
+        let mut grown = Vec::new();
+        for segment in &mut self.segments[from..] {
+            let stored = match segment.end {
+                Some(end) if segment.base < sync.place.segment => end.bytes,
+                _ if segment.base == sync.place.segment => sync.indexed,
+                _ => break,
+            };
+            if segment.index.set_stored(stored) {
+                grown.push(segment.base);
+            }
+        }
+        grown
     }
-}
-
-/// The points in `from..to`. A point on `to` itself waits: its batch may not become durable.
-fn points_between(segment: &Segment, from: u64, to: u64) -> Vec<Point> {
-    let points = segment.points().map(|points| points.from_position(from));
-    let points = points.unwrap_or_default();
-    points[..points.partition_point(|point| point.at < to)].to_vec()
 }

@@ -11,6 +11,7 @@ mod append;
 mod config;
 mod epochs;
 mod flush;
+mod index;
 mod index_file;
 mod journaling;
 mod manifest;
@@ -34,12 +35,14 @@ pub use append::PreparedAppend;
 pub use config::{Acknowledge, LogConfig, ProducerMemory};
 pub use epochs::{EpochEnd, Epochs};
 pub use flush::{Finish, SegmentWrite, Sync};
+pub use index::{Index, NotLoaded};
+pub use index_file::{Decoded, PAGE_SPAN, Pages};
 pub use journaling::Journaling;
 pub use manifest::Telling;
 pub use place::{LogVersion, Place, SegmentId};
 pub use plan::{Oversize, Plan, Want, Window};
 pub use points::{POINT_SPACING, Point, Points};
-pub use segment::{Index, Segment, SegmentEnd};
+pub use segment::{Segment, SegmentEnd};
 pub use tail::Growth;
 pub use watermarks::{Boundary, Watermarks};
 
@@ -159,13 +162,17 @@ impl Log {
         known: Known,
     ) -> Log {
         let marks = Watermarks::recovered(image.log_start, image.end);
-        let newest = image.segments.last().map_or(Timestamp::NONE, |active| active.max_timestamp);
+        let active = image.segments.last();
+        let newest = active.map_or(Timestamp::NONE, |active| active.max_timestamp);
+        let indexed = active.map_or(0, |active| active.index.stored());
         let (place, boundary) = (image.synced, image.end);
+        let spacing = config.index_spacing;
+        let segments = image.segments.into_iter().map(|segment| segment.spaced(spacing)).collect();
         let mut producers = image.producers;
         let mut epochs = image.epochs;
         epochs.start(epoch, image.end.offset);
         producers.set_limit(config.producers.most);
-        let sync = Sync { place, boundary, max_timestamp: newest };
+        let sync = Sync { place, boundary, max_timestamp: newest, indexed };
         let recorded = Recorded { known, sync };
         Log {
             partition,
@@ -173,7 +180,7 @@ impl Log {
             version: image.version,
             epoch,
             epochs,
-            segments: image.segments,
+            segments,
             tail: Tail::default(),
             marks,
             producers,

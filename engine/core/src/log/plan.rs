@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use crate::id::{LeaderEpoch, Offset, Timestamp};
-use crate::log::{EpochEnd, Index, Log, Place, Points, Segment, SegmentId};
+use crate::log::{EpochEnd, Index, Log, NotLoaded, Place, Points, Segment, SegmentId};
 use crate::record::BatchHeader;
 use crate::record::batch::HEADER_LEN;
 use crate::shard::request::{Piece, ReadError};
@@ -75,10 +75,9 @@ impl Log {
             return Ok(self.answer(mark.place, want, None));
         }
         let segment = self.segment_of(want.offset);
-        let Some(points) = segment.points() else {
+        let Ok(point) = segment.index.find(|points| points.by_offset(want.offset)) else {
             return Ok(Plan::NeedIndex(self.segment_id(segment.base)));
         };
-        let point = points.by_offset(want.offset);
         let start = Place { segment: segment.base, at: point.map_or(0, |point| point.at) };
         if point.is_some_and(|point| point.offset == want.offset) || want.offset == segment.base {
             return Ok(self.answer(start, want, None));
@@ -191,10 +190,10 @@ impl Log {
     fn known_cut(&self, start: Place, limit: Place) -> Option<Place> {
         let high = self.high_watermark().place;
         let mark = self.tail.last_mark_to(limit.min(high)).map(|mark| mark.place);
-        let points = self.segment(start.segment).and_then(Segment::points);
-        let point =
-            points.and_then(|points| points.by_position(limit.at.min(high_in(high, start))));
-        let point = point.map(|point| Place { segment: start.segment, at: point.at });
+        let at = limit.at.min(high_in(high, start));
+        let segment = self.segment(start.segment);
+        let point = segment.and_then(|s| s.index.find(|points| points.by_position(at)).ok());
+        let point = point.flatten().map(|point| Place { segment: start.segment, at: point.at });
         mark.filter(|mark| mark.segment == start.segment).max(point).filter(|cut| *cut > start)
     }
 
@@ -262,11 +261,13 @@ impl Log {
     }
 
     fn start_in(&self, segment: &Segment, timestamp: Timestamp) -> Result<Place, SegmentId> {
-        let Some(points) = segment.points() else {
-            return Err(self.segment_id(segment.base));
-        };
-        let at = points.by_timestamp(timestamp).map_or(0, |point| point.at);
-        Ok(Place { segment: segment.base, at })
+        match segment.index.find(|points| points.by_timestamp(timestamp)) {
+            Ok(point) => {
+                let at = point.map_or(0, |point| point.at);
+                Ok(Place { segment: segment.base, at })
+            }
+            Err(NotLoaded) => Err(self.segment_id(segment.base)),
+        }
     }
 
     /// The segment behind this one, if it may be read.
@@ -282,25 +283,31 @@ impl Log {
         self.readable_end(place)
     }
 
-    /// Puts a closed segment's index into memory.
-    pub fn set_index(&mut self, segment: Offset, points: Points) {
-        if let Some(segment) = self.segment_mut(segment) {
-            segment.index = Index::Loaded(points);
-        }
+    /// Position up to which the index file of a segment has all its points.
+    #[must_use]
+    pub fn indexed(&self, segment: Offset) -> Option<u64> {
+        self.segment(segment).map(|segment| segment.index.stored())
     }
 
-    /// Lets go of a closed segment's index: it is read again when it is needed.
+    /// Puts the points of a segment before `until` into memory; `false` when its index file has got
+    /// more meanwhile.
+    #[must_use]
+    pub fn load_index(&mut self, segment: Offset, points: Points, until: u64) -> bool {
+        self.segment_mut(segment).is_some_and(|segment| segment.index.load(points, until))
+    }
+
+    /// Lets go of what a segment's index file has: it is read again when it is needed.
     pub fn unload_index(&mut self, segment: Offset) {
-        if let Some(segment) = self.segment_mut(segment).filter(|segment| segment.end.is_some()) {
-            segment.index = Index::Unloaded;
+        if let Some(segment) = self.segment_mut(segment) {
+            segment.index.unload();
         }
     }
 
-    /// Bytes that a segment's index takes in memory.
+    /// Bytes of memory that what has been read of a segment's index file takes.
     #[must_use]
     pub fn index_bytes(&self, segment: Offset) -> u64 {
-        let points = self.segment(segment).and_then(Segment::points);
-        points.map_or(0, |points| size_of_val(points.all()) as u64)
+        let index = self.segment(segment).map(|segment| &segment.index);
+        index.and_then(Index::loaded).map_or(0, Points::memory)
     }
 }
 

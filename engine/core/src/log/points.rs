@@ -1,6 +1,5 @@
-//! A segment's sparse index: every so many bytes, which batch starts there and the greatest
-//! timestamp before it. Derived from the batches; kept in the manifest while the segment is active
-//! and in a file beside it once it is sealed.
+//! Points of a segment's sparse index: every so many bytes, which batch starts there and the
+//! greatest timestamp before it. Derived from the batches.
 
 use crate::id::{Offset, Timestamp};
 
@@ -23,10 +22,10 @@ pub struct Point {
 pub struct Points(Vec<Point>);
 
 impl Points {
-    /// Notes a batch that starts at `at`, if the last point is far enough behind.
-    pub fn offer(&mut self, offset: Offset, at: u64, max_before: Timestamp) {
+    /// Notes a batch that starts at `at`, if the last point is `spacing` bytes behind.
+    pub fn offer(&mut self, offset: Offset, at: u64, max_before: Timestamp, spacing: u64) {
         let last = self.0.last().map(|point| point.at);
-        if last.is_none_or(|last| at >= last + POINT_SPACING) {
+        if last.is_none_or(|last| at >= last + spacing) {
             self.0.push(Point { offset, at, max_before });
         }
     }
@@ -63,10 +62,12 @@ impl Points {
         self.0.partition_point(holds).checked_sub(1).map(|at| self.0[at])
     }
 
-    /// All points from a position on.
+    /// The points in `from..to`, positions in the file.
     #[must_use]
-    pub fn from_position(&self, at: u64) -> &[Point] {
-        &self.0[self.0.partition_point(|point| point.at < at)..]
+    pub fn between(&self, from: u64, to: u64) -> &[Point] {
+        let start = self.0.partition_point(|point| point.at < from);
+        let end = self.0.partition_point(|point| point.at < to);
+        &self.0[start..end.max(start)]
     }
 
     /// All points.
@@ -75,11 +76,21 @@ impl Points {
         &self.0
     }
 
-    /// The points before a position.
+    /// Takes the points before a position away, and their memory.
+    pub fn take_before(&mut self, at: u64) -> Points {
+        let rest = self.0.split_off(self.0.partition_point(|point| point.at < at));
+        Points(std::mem::replace(&mut self.0, rest))
+    }
+
+    /// Appends points that come behind these.
+    pub fn append(&mut self, mut later: Points) {
+        self.0.append(&mut later.0);
+    }
+
+    /// Bytes of memory that they take.
     #[must_use]
-    pub fn before(mut self, at: u64) -> Points {
-        self.0.truncate(self.0.partition_point(|point| point.at < at));
-        self
+    pub fn memory(&self) -> u64 {
+        (self.0.capacity() * size_of::<Point>()) as u64
     }
 }
 
@@ -91,7 +102,8 @@ mod tests {
     fn points_are_spaced_and_found() {
         let mut points = Points::default();
         for batch in 0..100i64 {
-            points.offer(Offset(batch * 10), batch as u64 * 10_000, Timestamp(batch * 100 - 1));
+            let (offset, at) = (Offset(batch * 10), batch as u64 * 10_000);
+            points.offer(offset, at, Timestamp(batch * 100 - 1), POINT_SPACING);
         }
         let gaps: Vec<u64> = points.all().windows(2).map(|w| w[1].at - w[0].at).collect();
         assert!(gaps.iter().all(|gap| *gap == 70_000), "{gaps:?}");
@@ -100,7 +112,9 @@ mod tests {
         assert_eq!(points.by_position(139_999).map(|p| p.offset), Some(Offset(70)));
         assert_eq!(points.by_timestamp(Timestamp(699)).map(|p| p.at), Some(0));
         assert_eq!(points.by_timestamp(Timestamp(700)).map(|p| p.at), Some(70_000));
-        assert_eq!(points.from_position(70_001)[0].at, 140_000);
-        assert_eq!(points.before(140_000).all().len(), 2);
+        assert_eq!(points.between(70_001, 210_001).len(), 2);
+        assert_eq!(points.between(70_001, 140_000), []);
+        assert_eq!(points.take_before(140_000).all().len(), 2);
+        assert_eq!(points.all()[0].at, 140_000);
     }
 }

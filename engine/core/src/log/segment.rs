@@ -2,7 +2,7 @@
 
 use crate::id::{Now, Offset, Timestamp};
 use crate::log::config::LogConfig;
-use crate::log::points::Points;
+use crate::log::index::Index;
 
 /// Where a segment that takes no more bytes ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,15 +11,6 @@ pub struct SegmentEnd {
     pub next_offset: Offset,
     /// Bytes of its file.
     pub bytes: u64,
-}
-
-/// A segment's index, which is derived.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Index {
-    /// In memory. Always so for the active segment.
-    Loaded(Points),
-    /// To be read from the file beside the segment, or made anew from it.
-    Unloaded,
 }
 
 /// One segment. The last of a partition is active, the others are closed.
@@ -47,24 +38,19 @@ impl Segment {
             end: None,
             max_timestamp: Timestamp::NONE,
             first_timestamp: Timestamp::NONE,
-            index: Index::Loaded(Points::default()),
+            index: Index::default(),
         }
     }
 
-    /// Its points, if they are in memory.
+    /// The same with another spacing of its index.
     #[must_use]
-    pub fn points(&self) -> Option<&Points> {
-        match &self.index {
-            Index::Loaded(points) => Some(points),
-            Index::Unloaded => None,
-        }
+    pub fn spaced(self, spacing: u64) -> Segment {
+        Segment { index: self.index.spaced(spacing), ..self }
     }
 
     /// Takes note of a batch appended at `at`.
     pub fn note(&mut self, offset: Offset, at: u64, max_timestamp: Timestamp, now: Timestamp) {
-        if let Index::Loaded(points) = &mut self.index {
-            points.offer(offset, at, self.max_timestamp);
-        }
+        self.index.offer(offset, at, self.max_timestamp);
         if at == 0 {
             let known = max_timestamp > Timestamp::NONE;
             self.first_timestamp = if known { max_timestamp } else { now };

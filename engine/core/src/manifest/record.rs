@@ -9,13 +9,14 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::boot::effect::RescueFile;
-use crate::codec::{Fields, put_list, put_string};
+use crate::codec::{Fields, length_of, put_list, put_string};
 use crate::id::{LeaderEpoch, Offset, PartitionIndex, ShardId, Timestamp, TopicId, TopicPartition};
 use crate::journal::commit::{Incarnation, Seq};
 use crate::log::{Boundary, LogVersion, Place, Point, SegmentEnd};
 
-/// The format that this broker writes. Format 1, which it reads too, has none of the records from
-/// `Journal` on: it does not say which other files there are.
+/// The format that this broker writes. Format 1, which it reads too, does not say which other files
+/// there are, and has another kind of progress: without a word of an index file, and with all points
+/// of the active segment.
 pub const FORMAT: u32 = 2;
 
 /// The oldest format that this broker reads.
@@ -61,7 +62,8 @@ pub enum Record {
         /// Its greatest timestamp.
         max_timestamp: Timestamp,
     },
-    /// Kind 5. How far the active segment is synced, and what is derived from what was added.
+    /// Kind 12, and 5 in format 1. How far the active segment is synced, and what is derived from
+    /// what was added.
     Synced(Synced),
     /// Kind 6. The first offset that can be read is now this.
     LogStart {
@@ -107,7 +109,9 @@ pub struct Synced {
     pub max_timestamp: Timestamp,
     /// What `segment.ms` counts from.
     pub first_timestamp: Timestamp,
-    /// The active segment's points since the last such record.
+    /// The active segment's index file has all points before this position.
+    pub indexed: u64,
+    /// Its points since the last such record, but for those.
     pub points: Vec<Point>,
     /// The leader epochs that started since the last such record.
     pub epochs: Vec<(LeaderEpoch, Offset)>,
@@ -115,19 +119,51 @@ pub struct Synced {
     pub producers: Bytes,
 }
 
+/// Bytes before an append's records.
+const APPEND_HEADER: usize = 8;
+
+/// One append in the making.
+#[derive(Debug)]
+pub struct Append(BytesMut);
+
+impl Default for Append {
+    fn default() -> Append {
+        Append(BytesMut::zeroed(APPEND_HEADER))
+    }
+}
+
+impl Append {
+    /// Adds records.
+    pub fn extend(&mut self, records: &[Record]) {
+        records.iter().for_each(|record| put_record(&mut self.0, record));
+    }
+
+    /// Bytes of records so far.
+    #[must_use]
+    pub fn record_bytes(&self) -> usize {
+        self.0.len() - APPEND_HEADER
+    }
+
+    /// The append, with its length and checksum.
+    ///
+    /// # Panics
+    /// With 4 GiB of records, which no length can tell: whoever makes one bounds it.
+    #[must_use]
+    pub fn finish(mut self) -> Bytes {
+        let length = length_of(self.record_bytes());
+        let checksum = crc32c::crc32c(&self.0[APPEND_HEADER..]);
+        self.0[0..4].copy_from_slice(&length.to_le_bytes());
+        self.0[4..8].copy_from_slice(&checksum.to_le_bytes());
+        self.0.freeze()
+    }
+}
+
 /// Frames records as one append.
 #[must_use]
 pub fn encode(records: &[Record]) -> Bytes {
-    let mut out = BytesMut::new();
-    out.put_u64_le(0);
-    for record in records {
-        put_record(&mut out, record);
-    }
-    let length = (out.len() - 8) as u32;
-    let checksum = crc32c::crc32c(&out[8..]);
-    out[0..4].copy_from_slice(&length.to_le_bytes());
-    out[4..8].copy_from_slice(&checksum.to_le_bytes());
-    out.freeze()
+    let mut append = Append::default();
+    append.extend(records);
+    append.finish()
 }
 
 /// Why a manifest cannot be believed.
@@ -152,7 +188,11 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Record>, Broken> {
     let mut records = Vec::new();
     let mut at = 0;
     while let Some((body, next)) = append_at(bytes, at) {
-        let Some(found) = decode_body(body) else { return Err(Broken::Damaged { at }) };
+        let Some(found) = decode_body(body) else {
+            return Err(
+                newer(body).map_or(Broken::Damaged { at }, |format| Broken::Newer { format })
+            );
+        };
         records.extend(found);
         at = next;
     }
@@ -161,7 +201,7 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Record>, Broken> {
     }
     match records.first() {
         Some(Record::Header(_)) => Ok(records),
-        _ => Err(newer(bytes).map_or(Broken::NoHeader, |format| Broken::Newer { format })),
+        _ => Err(Broken::NoHeader),
     }
 }
 
@@ -169,18 +209,21 @@ fn append_at(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let mut fields = Fields::new(bytes.get(at..)?);
     let (length, checksum) = (fields.u32()?, fields.u32()?);
     let body = fields.take(length as usize)?;
-    (length > 0 && crc32c::crc32c(body) == checksum).then_some((body, at + 8 + body.len()))
+    (length > 0 && crc32c::crc32c(body) == checksum)
+        .then_some((body, at + APPEND_HEADER + body.len()))
 }
 
 /// Whether whole appends follow a broken one: then it is no torn tail.
 fn damaged_behind(bytes: &[u8], at: usize) -> bool {
     let claimed = bytes.get(at..at + 4).and_then(|len| len.try_into().ok()).map(u32::from_le_bytes);
-    claimed.is_some_and(|len| append_at(bytes, at + 8 + len as usize).is_some())
+    claimed.is_some_and(|len| append_at(bytes, at + APPEND_HEADER + len as usize).is_some())
 }
 
-fn newer(bytes: &[u8]) -> Option<u32> {
-    let mut fields = Fields::new(bytes.get(9..)?);
-    fields.u32().filter(|format| *format > FORMAT && bytes[8] == 1)
+/// The format of a header that is of a later one.
+fn newer(body: &[u8]) -> Option<u32> {
+    let mut fields = Fields::new(body);
+    let header = fields.u8()? == 1;
+    fields.u32().filter(|format| header && *format > FORMAT)
 }
 
 fn decode_body(body: &[u8]) -> Option<Vec<Record>> {
@@ -268,7 +311,7 @@ fn get_record(fields: &mut Fields<'_>) -> Option<Record> {
             end: SegmentEnd { next_offset: Offset(fields.i64()?), bytes: fields.u64()? },
             max_timestamp: Timestamp(fields.i64()?),
         },
-        5 => Record::Synced(get_synced(fields)?),
+        5 => Record::Synced(get_synced(fields, |_| Some(0))?),
         6 => {
             let partition = get_partition(fields)?;
             Record::LogStart { partition, offset: Offset(fields.i64()?) }
@@ -285,6 +328,8 @@ fn get_record(fields: &mut Fields<'_>) -> Option<Record> {
             let file = RescueFile { partition, start: fields.u32()? };
             Record::Rescue { file, bytes: fields.u64()? }
         }
+
+        12 => Record::Synced(get_synced(fields, Fields::u64)?),
         _ => return None,
     })
 }
@@ -301,7 +346,7 @@ fn get_partition(fields: &mut Fields<'_>) -> Option<TopicPartition> {
 }
 
 fn put_synced(out: &mut BytesMut, synced: &Synced) {
-    put_partition(out, 5, synced.partition);
+    put_partition(out, 12, synced.partition);
     out.put_i64_le(synced.place.segment.0);
     out.put_u64_le(synced.place.at);
     out.put_i64_le(synced.boundary.offset.0);
@@ -309,6 +354,7 @@ fn put_synced(out: &mut BytesMut, synced: &Synced) {
     out.put_u64_le(synced.boundary.place.at);
     out.put_i64_le(synced.max_timestamp.0);
     out.put_i64_le(synced.first_timestamp.0);
+    out.put_u64_le(synced.indexed);
     put_list(out, &synced.points, put_point);
     put_list(out, &synced.epochs, |out, (epoch, offset)| {
         out.put_i32_le(epoch.0);
@@ -317,13 +363,17 @@ fn put_synced(out: &mut BytesMut, synced: &Synced) {
     put_string(out, &synced.producers);
 }
 
-fn get_synced(fields: &mut Fields<'_>) -> Option<Synced> {
+fn get_synced<'a>(
+    fields: &mut Fields<'a>,
+    indexed: impl FnOnce(&mut Fields<'a>) -> Option<u64>,
+) -> Option<Synced> {
     Some(Synced {
         partition: get_partition(fields)?,
         place: get_place(fields)?,
         boundary: Boundary { offset: Offset(fields.i64()?), place: get_place(fields)? },
         max_timestamp: Timestamp(fields.i64()?),
         first_timestamp: Timestamp(fields.i64()?),
+        indexed: indexed(fields)?,
         points: fields.list(get_point)?,
         epochs: fields.list(|f| Some((LeaderEpoch(f.i32()?), Offset(f.i64()?))))?,
         producers: Bytes::copy_from_slice(fields.string()?),
@@ -379,6 +429,7 @@ mod tests {
                 boundary: Boundary { offset: Offset(12), place },
                 max_timestamp: Timestamp(6),
                 first_timestamp: Timestamp(4),
+                indexed: 1 << 20,
                 points: vec![Point { offset: Offset(10), at: 0, max_before: Timestamp::NONE }],
                 epochs: vec![(LeaderEpoch(2), Offset(10))],
                 producers: Bytes::from_static(b"entries"),
@@ -410,6 +461,37 @@ mod tests {
             let read = decode(&bytes);
             assert_eq!(read.is_ok(), readable, "format {format}: {read:?}");
         }
+    }
+
+    #[test]
+    fn progress_of_the_first_format_has_all_points() {
+        let mut records = records();
+        let mut old = encode(&records).to_vec();
+        let Some(Record::Synced(synced)) = records.get_mut(4) else { unreachable!("the fifth") };
+        let mut spelled = BytesMut::new();
+        put_synced(&mut spelled, synced);
+        let at =
+            old.windows(spelled.len()).position(|bytes| bytes == spelled).expect("it is there");
+        // Its kind, and no word of an index file behind the timestamps.
+        old[at] = 5;
+        old.drain(at + 77..at + 85);
+        old[9..13].copy_from_slice(&1u32.to_le_bytes());
+        let length = old.len() - APPEND_HEADER;
+        old[0..4].copy_from_slice(&(length as u32).to_le_bytes());
+        let checksum = crc32c::crc32c(&old[APPEND_HEADER..]);
+        old[4..8].copy_from_slice(&checksum.to_le_bytes());
+        synced.indexed = 0;
+        assert_eq!(decode(&old), Ok(records));
+    }
+
+    #[test]
+    fn a_later_format_is_told_from_damage() {
+        let mut later = encode(&records()[..1]).to_vec();
+        later[9..13].copy_from_slice(&(FORMAT + 1).to_le_bytes());
+        assert_eq!(decode(&later), Err(Broken::NoHeader), "its checksum is wrong");
+        let checksum = crc32c::crc32c(&later[APPEND_HEADER..]);
+        later[4..8].copy_from_slice(&checksum.to_le_bytes());
+        assert_eq!(decode(&later), Err(Broken::Newer { format: FORMAT + 1 }));
     }
 
     #[test]

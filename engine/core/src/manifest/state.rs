@@ -30,14 +30,16 @@ pub struct ManifestState {
 }
 
 impl ManifestState {
-    /// Replays records; `None` when they contradict each other.
+    /// Replays records; `None` when they contradict each other, or are not all that a manifest has
+    /// been made of: what it starts with is written in several appends, of which the last says what
+    /// is needed.
     #[must_use]
     pub fn replay(records: Vec<Record>) -> Option<ManifestState> {
         let mut records = records.into_iter();
         let Some(Record::Header(header)) = records.next() else { return None };
         let mut state = ManifestState {
             header,
-            needed: Seq(1),
+            needed: Seq(0),
             durable: Seq(0),
             journals: BTreeMap::new(),
             rescues: BTreeMap::new(),
@@ -47,7 +49,7 @@ impl ManifestState {
         for record in records {
             state.apply(record)?;
         }
-        Some(state)
+        (state.needed > Seq(0)).then_some(state)
     }
 
     fn apply(&mut self, record: Record) -> Option<()> {
@@ -68,7 +70,7 @@ impl ManifestState {
                     end: Some(end),
                     max_timestamp,
                     first_timestamp: active.first_timestamp,
-                    index: Index::Unloaded,
+                    index: Index::in_file(end.bytes),
                 };
                 segments.push(Segment::new(end.next_offset));
                 let place = Place::start_of(end.next_offset);
@@ -122,13 +124,10 @@ impl LogImage {
         }
         active.max_timestamp = active.max_timestamp.max(synced.max_timestamp);
         active.first_timestamp = synced.first_timestamp;
-        if let Index::Loaded(points) = &mut active.index {
-            for point in synced.points {
-                if !points.restore(point) {
-                    return None;
-                }
-            }
+        if !active.index.restore(synced.points) {
+            return None;
         }
+        active.index.set_stored(synced.indexed);
         self.end = synced.boundary;
         self.synced = synced.place;
         self.epochs.restore(synced.epochs);
@@ -161,7 +160,8 @@ pub fn snapshot(partition: TopicPartition, image: &LogImage, producers: Bytes) -
             boundary: image.end,
             max_timestamp: active.max_timestamp,
             first_timestamp: active.first_timestamp,
-            points: active.points().map(|points| points.all().to_vec()).unwrap_or_default(),
+            indexed: active.index.stored(),
+            points: active.index.recent().all().to_vec(),
             epochs: image.epochs.all().to_vec(),
             producers,
         }));

@@ -13,7 +13,7 @@ use crate::boot::effect::RescueFile;
 use crate::group::history::Rebalance;
 use crate::group::name::GroupId;
 use crate::id::{ShardId, TopicPartition};
-use crate::log::SegmentId;
+use crate::log::{Pages, SegmentId};
 use crate::metadata::Image;
 use crate::shard::event::{EffectId, Failure, FileName, Ticket};
 use crate::shard::job::RunJob;
@@ -91,7 +91,7 @@ pub struct ReadFile {
     pub len: u32,
 }
 
-/// Reads a sealed segment's index; answered `Read`, `Failed(Missing)` when there is none. In no
+/// Reads a segment's index file; answered `Read`, `Failed(Missing)` when there is none. In no
 /// order with what `files` does to it, so that no reader waits for a barrier: what is read may be
 /// half an index, which its checksum tells.
 #[derive(Debug)]
@@ -121,12 +121,17 @@ pub enum FileAction {
     Barrier,
     /// Appends to this shard's manifest of this start, durably (written and fdatasynced).
     AppendManifest(Bytes),
-    /// Replaces this shard's manifest: temporary file, sync, rename, directory sync.
-    ReplaceManifest(Bytes),
+    /// Writes part of what will replace this shard's manifest into a temporary file, behind so many
+    /// bytes; the first begins it anew. When it fails, that file goes.
+    DraftManifest(u64, Bytes),
+    /// The same with the last part, or the only one; then the manifest is replaced: sync, rename,
+    /// directory sync.
+    ReplaceManifest(u64, Bytes),
     /// Cuts a segment's file to this length. Durable at the next barrier.
     Truncate(SegmentId, u64),
-    /// Writes a sealed segment's index beside it. Derived: its loss costs a scan.
-    WriteIndex(SegmentId, Bytes),
+    /// Writes pages of a segment's index beside it, creating the file when it is missing. Durable
+    /// at the next barrier. Derived: its loss costs a scan.
+    WriteIndex(SegmentId, Pages),
     /// Removes a segment and its index. A missing file is no failure.
     RemoveSegment(SegmentId),
     /// Removes a partition's directory. A missing one is no failure.
@@ -150,7 +155,7 @@ pub enum Notice {
     DiskFull,
     /// There is room again.
     DiskFreed,
-    /// A segment's index was missing or wrong and has been made anew.
+    /// A segment's index file lacked pages that it should have; they have been made anew.
     IndexRebuilt(SegmentId),
     /// A stored batch does not match its checksum; readers of its partition get an error there.
     Damaged(SegmentId, u64),

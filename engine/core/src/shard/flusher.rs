@@ -143,6 +143,12 @@ impl Flusher {
         self.stopping = Some(ticket);
     }
 
+    /// A log's index file lacks what could be there: time will bring a barrier.
+    pub(super) fn wants_sync(&mut self, slot: Slot) {
+        self.unsynced.insert(slot);
+        self.housekeeping.get_or_insert_default();
+    }
+
     pub(super) fn barrier_started(&mut self) {
         if self.overdue == Overdue::Barrier {
             self.overdue = Overdue::No;
@@ -240,9 +246,10 @@ impl Shard {
             return;
         }
         if let Some((segment, end)) = partition.log.start_seal() {
-            let index = partition.log.encode_index(segment.base);
-            let id = self.effect(Pending::Nothing);
-            fx.file(id, FileAction::WriteIndex(segment, index));
+            if let Some(pages) = partition.log.new_pages(partition.log.marks().flushed()) {
+                let id = self.effect(Pending::Nothing);
+                fx.file(id, FileAction::WriteIndex(segment, pages));
+            }
             let id = self.effect(Pending::Seal(slot));
             return fx.file(id, FileAction::Truncate(segment, end.bytes));
         }
@@ -287,7 +294,7 @@ impl Shard {
     fn flushed(&mut self, slot: Slot, fx: &mut Effects) {
         self.age_again(slot);
         let Some(partition) = self.partitions.get(&slot) else { return };
-        if partition.log.unsynced().is_some() {
+        if partition.log.is_unsynced() {
             self.flusher.unsynced.insert(slot);
         }
         if partition.log.is_closing() || partition.log.flushable() >= WORTH_FLUSHING {
@@ -301,9 +308,7 @@ impl Shard {
         if let Outcome::Failed(failure) = outcome {
             return self.partition_offline(now, slot, *failure, fx);
         }
-        let segment = partition.log.marks().flushed().segment;
         partition.log.seal_done();
-        self.index_loaded(slot, segment);
         self.flushed(slot, fx);
     }
 
@@ -409,5 +414,6 @@ impl Shard {
         }
         self.flusher.memory -= partition.log.tail_memory();
         self.flusher.unsynced.remove(&slot);
+        self.indexes.forget(slot);
     }
 }

@@ -72,6 +72,8 @@ enum Pending {
     Segment(Slot),
     Seal(Slot),
     Format(crate::journal::ring::Slot),
+    /// Pages of an index file, before a barrier.
+    Index(Slot),
     Barrier,
     Manifest,
     Look(Look),
@@ -242,6 +244,7 @@ impl Shard {
             Some(Pending::Segment(slot)) => self.on_segment(now, slot, &outcome, fx),
             Some(Pending::Seal(slot)) => self.on_seal(now, slot, &outcome, fx),
             Some(Pending::Format(slot)) => self.on_format(now, slot, &outcome, fx),
+            Some(Pending::Index(slot)) => self.on_pages(slot, &outcome),
             Some(Pending::Barrier) => self.on_barrier(now, &outcome, fx),
             Some(Pending::Manifest) => self.on_manifest(now, &outcome, fx),
             Some(Pending::Look(look)) => self.on_look(now, look, outcome, fx),
@@ -290,6 +293,9 @@ impl Shard {
         let slot = Slot(self.next_slot);
         self.next_slot += 1;
         let log = Log::new(partition, log, config, self.epoch, known);
+        if health == event::Health::Online && log.next_sync().is_some() {
+            self.flusher.wants_sync(slot);
+        }
         self.slots.insert(partition, slot);
         self.partitions.insert(slot, Partition::new(log, health));
     }

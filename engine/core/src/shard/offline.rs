@@ -126,7 +126,7 @@ impl Shard {
     /// recorded, and the rest in its rescue file.
     pub(super) fn release_rescued(&mut self, slot: Slot) {
         let Some(partition) = self.partitions.get_mut(&slot) else { return };
-        if matches!(partition.rescue, Rescue::Done) && partition.log.unsynced().is_none() {
+        if matches!(partition.rescue, Rescue::Done) && !partition.log.is_unsynced() {
             for seq in partition.log.release_all() {
                 self.commits.ring().release(seq);
             }

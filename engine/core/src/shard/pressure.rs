@@ -82,6 +82,7 @@ mod tests {
                 dirty_bytes: 16 << 10,
                 tail_bytes: 1 << 20,
                 index_bytes: 0,
+                manifest: crate::limits::ManifestLimits::default(),
                 disk_reserve: 0,
                 groups: GroupSettings::default(),
             },

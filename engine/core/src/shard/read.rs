@@ -8,7 +8,7 @@ use crate::limits::WAKES;
 use crate::log::{EpochEnd, Oversize, Plan, SegmentId, Want, Window};
 use crate::shard::Pending;
 use crate::shard::Shard;
-use crate::shard::effect::{Effects, Notice, ReadFile, ReadIndex};
+use crate::shard::effect::{Effects, Notice, ReadFile};
 use crate::shard::event::{Failure, Health, Outcome};
 use crate::shard::fetch::is_urgent;
 use crate::shard::index::Rebuild;
@@ -40,10 +40,10 @@ pub(crate) enum Purpose {
     LastBlock,
     /// A window for a read.
     Read { reader: Reader, window: Window },
-    /// The index of a closed segment; then the interrupted go on.
-    Index { segment: SegmentId, then: Interrupted },
-    /// A closed segment, to make its index anew.
-    Rebuild { rebuild: Rebuild, then: Interrupted },
+    /// The index file of a segment, for its points before a position.
+    Index { segment: SegmentId, until: u64 },
+    /// A segment, to make its index anew.
+    Rebuild(Rebuild),
     /// Batches for a search by time.
     Search { search: Search, window: Window },
 }
@@ -188,19 +188,6 @@ impl Shard {
         fx.reads.push(ReadFile { id, segment, at: window.place.at, len: window.stored });
     }
 
-    /// Reads a closed segment's index file.
-    pub(super) fn load_index(
-        &mut self,
-        slot: Slot,
-        segment: SegmentId,
-        then: Interrupted,
-        fx: &mut Effects,
-    ) {
-        let id =
-            self.effect(Pending::Look(Look { slot, purpose: Purpose::Index { segment, then } }));
-        fx.indexes.push(ReadIndex { id, segment });
-    }
-
     /// Stored bytes have come, or not.
     pub(super) fn on_look(&mut self, now: Now, look: Look, outcome: Outcome, fx: &mut Effects) {
         let Look { slot, purpose } = look;
@@ -218,10 +205,10 @@ impl Shard {
             Purpose::Read { reader, window } => {
                 self.on_window(now, slot, reader, window, bytes, fx)
             }
-            Purpose::Index { segment, then } => self.on_index(now, slot, segment, then, bytes, fx),
-            Purpose::Rebuild { rebuild, then } => {
-                self.on_rebuild(now, slot, rebuild, then, bytes, fx);
+            Purpose::Index { segment, until } => {
+                self.on_index(now, slot, segment, until, bytes, fx);
             }
+            Purpose::Rebuild(rebuild) => self.on_rebuild(now, slot, rebuild, bytes, fx),
             Purpose::Search { search, window } => {
                 self.on_search(now, search, window, bytes, fx);
             }

@@ -1,5 +1,11 @@
 //! The release of the journal: one barrier for all segments, then a manifest record that says how
 //! far each is synced, and only then may the journal behind it be overwritten.
+//!
+//! What the manifest is told comes in parts, one for each turn at most, and the last says which
+//! commits are needed. Nothing else is told meanwhile. Where the manifest has grown too long, the
+//! parts are of one that replaces it, which is no manifest before it is whole.
+
+use std::ops::Bound;
 
 use std::collections::BTreeMap;
 
@@ -8,9 +14,10 @@ use bytes::Bytes;
 use crate::boot::effect::RescueFile;
 use crate::id::Now;
 use crate::journal::commit::Seq;
-use crate::limits::MANIFEST_MIN_BYTES;
+use crate::limits::{BARRIER_INDEX_BYTES, BARRIER_LOGS, ManifestLimits};
 use crate::log::{Sync, Telling};
-use crate::manifest::record::{Header, Record, encode};
+use crate::manifest::parts::Part;
+use crate::manifest::record::{Header, Record};
 use crate::shard::effect::{Effects, FileAction, Notice};
 use crate::shard::event::{Failure, FileName, Outcome};
 use crate::shard::partition::Slot;
@@ -22,24 +29,33 @@ enum Stage {
     Idle,
     /// A barrier is under way; these logs may be recorded when it has passed.
     Barrier(Vec<(Slot, Sync)>),
-    /// A manifest write is under way.
-    Manifest {
-        logs: Vec<(Slot, Sync)>,
-        needed: Seq,
-        write: ManifestWrite,
-    },
+    /// A part for the manifest is being written.
+    Writing(Writing),
     /// The manifest could not grow (the disk was full); to be tried again.
-    Waiting {
-        logs: Vec<(Slot, Sync)>,
-        needed: Seq,
-        write: ManifestWrite,
-    },
+    Waiting(Writing),
 }
 
-#[derive(Clone, Debug)]
-enum ManifestWrite {
-    Append(Bytes),
-    Replace(Bytes),
+/// What the manifest is being told.
+#[derive(Debug)]
+struct Writing {
+    /// In order of slots.
+    logs: Vec<(Slot, Sync)>,
+    way: Way,
+    /// The part under way.
+    bytes: Bytes,
+    /// With the last part, the first commit that is needed.
+    needed: Option<Seq>,
+}
+
+/// How it is told.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// In appends: logs before `told` are in durable ones, those before `telling` in that under
+    /// way.
+    Append { told: usize, telling: usize },
+    /// By a manifest that replaces it: `written` bytes of it are, all logs before `next` are in
+    /// those or in the part under way.
+    Replace { written: u64, next: Slot },
 }
 
 /// State of the release.
@@ -53,6 +69,10 @@ pub(crate) struct Releasing {
     manifest_bytes: u64,
     /// Bytes that it had when it was last made anew.
     manifest_live: u64,
+}
+
+impl Way {
+    const ANEW: Way = Way::Replace { written: 0, next: Slot(0) };
 }
 
 impl Releasing {
@@ -82,6 +102,12 @@ impl Releasing {
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.stage, Stage::Idle)
     }
+
+    fn way(&self, limits: ManifestLimits) -> Way {
+        let limit = (self.manifest_live * 2).max(limits.least_bytes);
+        let long = self.manifest_bytes >= limit;
+        if long { Way::ANEW } else { Way::Append { told: 0, telling: 0 } }
+    }
 }
 
 fn named(file: RescueFile, bytes: u64) -> Record {
@@ -104,16 +130,42 @@ impl Shard {
         if self.flusher.unsynced.is_empty() {
             return self.record_needed(fx);
         }
-        let slots = std::mem::take(&mut self.flusher.unsynced);
-        let syncs = slots.into_iter().filter_map(|slot| {
-            let sync = self.partitions.get(&slot)?.log.unsynced()?;
-            Some((slot, sync))
-        });
-        let logs = syncs.collect();
+        let logs = self.take_unsynced(fx);
         self.flusher.flushed_since_barrier = 0;
         self.flusher.releasing.stage = Stage::Barrier(logs);
         let id = self.effect(Pending::Barrier);
         fx.file(id, FileAction::Barrier);
+    }
+
+    /// What the next barrier covers, as far as it goes at once. Index files are brought up to it
+    /// before.
+    fn take_unsynced(&mut self, fx: &mut Effects) -> Vec<(Slot, Sync)> {
+        let (mut logs, mut bytes) = (Vec::new(), 0);
+        while logs.len() < BARRIER_LOGS && bytes < BARRIER_INDEX_BYTES {
+            let Some(slot) = self.flusher.unsynced.pop_first() else { break };
+            let log = self.partitions.get(&slot).map(|partition| &partition.log);
+            let Some((log, sync)) = log.and_then(|log| Some((log, log.next_sync()?))) else {
+                continue;
+            };
+            logs.push((slot, sync));
+            let segment = log.segment_id(sync.place.segment);
+            if let Some(pages) = log.new_pages(sync.place) {
+                bytes += pages.bytes.len();
+                let id = self.effect(Pending::Index(slot));
+                fx.file(id, FileAction::WriteIndex(segment, pages));
+            }
+        }
+        logs
+    }
+
+    /// An index file has got pages, or not: then the manifest keeps the points.
+    pub(super) fn on_pages(&mut self, slot: Slot, outcome: &Outcome) {
+        let Stage::Barrier(logs) = &mut self.flusher.releasing.stage else { return };
+        let Ok(at) = logs.binary_search_by_key(&slot, |(slot, _)| *slot) else { return };
+        let log = self.partitions.get(&slot).map(|partition| &partition.log);
+        if let (Outcome::Failed(_), Some(log)) = (outcome, log) {
+            logs[at].1 = log.without_pages(logs[at].1);
+        }
     }
 
     /// Entries may have been released without a manifest that lets their file go: they were in the
@@ -121,8 +173,7 @@ impl Shard {
     fn record_needed(&mut self, fx: &mut Effects) {
         let needed = self.commits.ring().needed();
         if self.commits.ring().would_free(needed) {
-            let write = self.manifest_write(&[], needed);
-            self.write_manifest(Vec::new(), needed, write, fx);
+            self.tell_manifest(Vec::new(), fx);
         } else {
             self.record_names(fx);
         }
@@ -131,9 +182,7 @@ impl Shard {
     /// Files have been made that the manifest does not name.
     fn record_names(&mut self, fx: &mut Effects) {
         if self.commits.is_unnamed() || !self.flusher.releasing.unnamed.is_empty() {
-            let needed = self.commits.ring().needed();
-            let write = self.manifest_write(&[], needed);
-            self.write_manifest(Vec::new(), needed, write, fx);
+            self.tell_manifest(Vec::new(), fx);
         }
     }
 
@@ -145,82 +194,118 @@ impl Shard {
             fx.notice(Notice::DirectoryOffline(FileName::Directory, *failure));
             return self.go_offline(now, fx);
         }
-        let needed = self.needed_after(&logs);
-        let write = self.manifest_write(&logs, needed);
-        self.write_manifest(logs, needed, write, fx);
+        self.tell_manifest(logs, fx);
     }
 
-    /// The first commit that is needed once these logs are recorded.
-    fn needed_after(&mut self, logs: &[(Slot, Sync)]) -> Seq {
-        for (slot, sync) in logs {
-            let Some(partition) = self.partitions.get_mut(slot) else { continue };
-            for seq in partition.log.release_until(sync.place) {
-                self.commits.ring().release(seq);
+    fn tell_manifest(&mut self, logs: Vec<(Slot, Sync)>, fx: &mut Effects) {
+        let way = self.flusher.releasing.way(self.limits.manifest);
+        let writing = Writing { logs, way, bytes: Bytes::new(), needed: None };
+        self.tell_on(writing, fx);
+    }
+
+    /// Builds the next part and has it written.
+    fn tell_on(&mut self, mut writing: Writing, fx: &mut Effects) {
+        let part = match writing.way {
+            Way::Append { told, .. } => self.append_part(&mut writing, told),
+            Way::Replace { written, next } => self.replacing_part(&mut writing, written, next),
+        };
+        writing.bytes = part.finish();
+        self.write_part(writing, fx);
+    }
+
+    fn append_part(&mut self, writing: &mut Writing, told: usize) -> Part {
+        let mut part = Part::new(self.limits.manifest);
+        let mut telling = told;
+        while let Some((slot, sync)) = writing.logs.get(telling).filter(|_| !part.is_full()) {
+            self.tell_log(*slot, *sync, Telling::News, &mut part);
+            telling += 1;
+        }
+        writing.way = Way::Append { told, telling };
+        if telling == writing.logs.len() {
+            self.end_part(writing, &mut part);
+        }
+        part
+    }
+
+    fn replacing_part(&mut self, writing: &mut Writing, written: u64, next: Slot) -> Part {
+        let mut part = Part::new(self.limits.manifest);
+        if written == 0 {
+            part.record(Record::Header(Header {
+                start: self.version.start,
+                shard: self.id,
+                shards: self.shards,
+                incarnation: self.commits.incarnation(),
+            }));
+        }
+        let mut from = Bound::Included(next);
+        while let Some((slot, partition)) = self.partitions.range((from, Bound::Unbounded)).next() {
+            let slot = *slot;
+            if part.is_full() {
+                writing.way = Way::Replace { written, next: slot };
+                return part;
+            }
+            let fresh = writing.logs.binary_search_by_key(&slot, |(slot, _)| *slot).ok();
+            let sync = fresh.map_or_else(|| partition.log.recorded(), |at| writing.logs[at].1);
+            self.tell_log(slot, sync, Telling::All, &mut part);
+            from = Bound::Excluded(slot);
+        }
+        self.end_part(writing, &mut part);
+        part
+    }
+
+    /// Adds what there is to say of a log; its entries up to there are released by that.
+    fn tell_log(&mut self, slot: Slot, sync: Sync, telling: Telling, part: &mut Part) {
+        let Some(partition) = self.partitions.get_mut(&slot) else { return };
+        for seq in partition.log.release_until(sync.place) {
+            self.commits.ring().release(seq);
+        }
+        part.log(&partition.log.records(sync, telling));
+    }
+
+    /// The part is the last.
+    fn end_part(&mut self, writing: &mut Writing, part: &mut Part) {
+        let needed = self.commits.ring().needed();
+        self.name_files(writing.way, part);
+        part.record(Record::Durable(self.commits.durable()));
+        part.record(Record::Needed(needed));
+        writing.needed = Some(needed);
+    }
+
+    /// Names the other files that there are: those that are new, or all of them.
+    fn name_files(&mut self, way: Way, part: &mut Part) {
+        let fresh: Vec<Record> = self.commits.name_made().into_iter().collect();
+        let rescues = self.flusher.releasing.name_rescues();
+        match way {
+            Way::Append { .. } => {
+                fresh.into_iter().chain(rescues).for_each(|name| part.record(name));
+            }
+            Way::Replace { .. } => {
+                self.commits.names().for_each(|name| part.record(name));
+                let rescues = self.flusher.releasing.rescues.iter();
+                rescues.for_each(|(file, bytes)| part.record(named(*file, *bytes)));
             }
         }
-        self.commits.ring().needed()
     }
 
-    fn manifest_write(&mut self, logs: &[(Slot, Sync)], needed: Seq) -> ManifestWrite {
-        let mut records = vec![Record::Needed(needed), Record::Durable(self.commits.durable())];
-        records.extend(self.commits.name_made());
-        records.extend(self.flusher.releasing.name_rescues());
-        for (slot, sync) in logs {
-            if let Some(partition) = self.partitions.get_mut(slot) {
-                records.extend(partition.log.records(*sync, Telling::News));
-            }
-        }
-        let news = encode(&records);
-        let limit = (self.flusher.releasing.manifest_live * 2).max(MANIFEST_MIN_BYTES);
-        if self.flusher.releasing.manifest_bytes + (news.len() as u64) < limit {
-            return ManifestWrite::Append(news);
-        }
-        ManifestWrite::Replace(self.whole_manifest(logs, needed))
-    }
-
-    fn whole_manifest(&mut self, logs: &[(Slot, Sync)], needed: Seq) -> Bytes {
-        let header = Header {
-            start: self.version.start,
-            shard: self.id,
-            shards: self.shards,
-            incarnation: self.commits.incarnation(),
+    fn write_part(&mut self, writing: Writing, fx: &mut Effects) {
+        let bytes = writing.bytes.clone();
+        let action = match (writing.way, writing.needed) {
+            (Way::Append { .. }, _) => FileAction::AppendManifest(bytes),
+            (Way::Replace { written, .. }, None) => FileAction::DraftManifest(written, bytes),
+            (Way::Replace { written, .. }, Some(_)) => FileAction::ReplaceManifest(written, bytes),
         };
-        let mut records = vec![Record::Header(header), Record::Needed(needed)];
-        records.push(Record::Durable(self.commits.durable()));
-        records.extend(self.commits.names());
-        let rescues = self.flusher.releasing.rescues.iter();
-        records.extend(rescues.map(|(file, bytes)| named(*file, *bytes)));
-        for (slot, partition) in &mut self.partitions {
-            let fresh = logs.binary_search_by_key(slot, |(slot, _)| *slot).ok();
-            let sync = fresh.map_or_else(|| partition.log.recorded(), |at| logs[at].1);
-            records.extend(partition.log.records(sync, Telling::All));
-        }
-        encode(&records)
-    }
-
-    fn write_manifest(
-        &mut self,
-        logs: Vec<(Slot, Sync)>,
-        needed: Seq,
-        write: ManifestWrite,
-        fx: &mut Effects,
-    ) {
-        let action = match write.clone() {
-            ManifestWrite::Append(bytes) => FileAction::AppendManifest(bytes),
-            ManifestWrite::Replace(bytes) => FileAction::ReplaceManifest(bytes),
-        };
-        self.flusher.releasing.stage = Stage::Manifest { logs, needed, write };
+        self.flusher.releasing.stage = Stage::Writing(writing);
         let id = self.effect(Pending::Manifest);
         fx.file(id, action);
     }
 
-    /// The manifest is durable: the journal behind it may be overwritten.
+    /// A part is in the manifest, or in what will replace it.
     pub(super) fn on_manifest(&mut self, now: Now, outcome: &Outcome, fx: &mut Effects) {
         let release = std::mem::replace(&mut self.flusher.releasing.stage, Stage::Idle);
-        let Stage::Manifest { logs, needed, write } = release else { return };
+        let Stage::Writing(mut writing) = release else { return };
         match outcome {
             Outcome::Failed(Failure::Full) => {
-                self.flusher.releasing.stage = Stage::Waiting { logs, needed, write };
+                self.flusher.releasing.stage = Stage::Waiting(writing);
                 return self.disk_full(fx);
             }
             Outcome::Failed(failure) => {
@@ -229,30 +314,53 @@ impl Shard {
             }
             Outcome::Done | Outcome::Read(_) => {}
         }
-        match write {
-            ManifestWrite::Append(bytes) => {
-                self.flusher.releasing.manifest_bytes += bytes.len() as u64
+        let bytes = writing.bytes.len() as u64;
+        let releasing = &mut self.flusher.releasing;
+        match &mut writing.way {
+            Way::Append { told, telling } => {
+                releasing.manifest_bytes += bytes;
+                let durable = std::mem::replace(told, *telling)..*telling;
+                self.recorded(&writing.logs[durable]);
             }
-            ManifestWrite::Replace(bytes) => {
-                self.flusher.releasing.manifest_bytes = bytes.len() as u64;
-                self.flusher.releasing.manifest_live = bytes.len() as u64;
+            Way::Replace { written, .. } => {
+                *written += bytes;
+                if writing.needed.is_some() {
+                    releasing.manifest_bytes = *written;
+                    releasing.manifest_live = *written;
+                    self.recorded(&writing.logs);
+                }
             }
         }
-        for (slot, sync) in logs {
-            if let Some(partition) = self.partitions.get_mut(&slot) {
-                partition.log.set_recorded(sync);
-                self.release_rescued(slot);
+        match writing.needed {
+            Some(needed) => {
+                self.commits.ring().reclaim(needed);
+                self.journal_named(fx);
             }
+            None => self.tell_on(writing, fx),
         }
-        self.commits.ring().reclaim(needed);
-        self.journal_named(fx);
     }
 
-    /// Tries again to write a manifest that the disk had no room for.
+    /// A durable manifest says this of these logs.
+    fn recorded(&mut self, logs: &[(Slot, Sync)]) {
+        for (slot, sync) in logs {
+            let Some(partition) = self.partitions.get_mut(slot) else { continue };
+            for segment in partition.log.set_recorded(*sync) {
+                self.index_loaded(*slot, segment);
+            }
+            self.release_rescued(*slot);
+        }
+    }
+
+    /// Tries again to write to a manifest that the disk had no room for. One that replaces it is
+    /// begun anew: what was written of it is gone.
     pub(super) fn retry_manifest(&mut self, fx: &mut Effects) {
         let stage = std::mem::replace(&mut self.flusher.releasing.stage, Stage::Idle);
         match stage {
-            Stage::Waiting { logs, needed, write } => self.write_manifest(logs, needed, write, fx),
+            Stage::Waiting(Writing { logs, way: Way::Replace { .. }, .. }) => {
+                let (way, bytes) = (Way::ANEW, Bytes::new());
+                self.tell_on(Writing { logs, way, bytes, needed: None }, fx);
+            }
+            Stage::Waiting(writing) => self.write_part(writing, fx),
             other => self.flusher.releasing.stage = other,
         }
     }

@@ -8,6 +8,7 @@ use crate::group::GroupSettings;
 use crate::id::{LeaderEpoch, ShardId};
 use crate::journal::commit::Incarnation;
 use crate::journal::ring::Slot;
+use crate::limits::ManifestLimits;
 use crate::log::LogConfig;
 use crate::metadata::Controller;
 use crate::shard::event::Adopted;
@@ -25,8 +26,10 @@ pub struct ShardLimits {
     pub dirty_bytes: u64,
     /// Bytes of slabs, for what is unflushed and what consumers at the tail read.
     pub tail_bytes: u64,
-    /// Bytes of indexes of closed segments.
+    /// Bytes of indexes that have been read from their files.
     pub index_bytes: u64,
+    /// How manifests are written.
+    pub manifest: ManifestLimits,
     /// Bytes of the disk that produce leaves free.
     pub disk_reserve: u64,
     /// Bounds and times of groups.

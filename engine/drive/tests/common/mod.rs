@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use corelog_drive::{Ready, RunError, Settings, Stop, run};
 use corelog_engine::group::GroupSettings;
+use corelog_engine::limits::ManifestLimits;
 use corelog_engine::log::LogConfig;
 use corelog_engine::shard::setup::ShardLimits;
 
@@ -37,6 +38,7 @@ pub(crate) fn settings(dir: &Path, shards: usize) -> Settings {
             dirty_bytes: 16 << 20,
             tail_bytes: 4 << 20,
             index_bytes: 4 << 10,
+            manifest: ManifestLimits::default(),
             disk_reserve: 64 << 20,
         },
         request_bytes: 32 << 20,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use corelog_drive::Settings;
 use corelog_engine::id::TopicId;
+use corelog_engine::limits::ManifestLimits;
 use corelog_engine::log::{Acknowledge, LogConfig, ProducerMemory};
 use corelog_engine::metadata::image::{GROUP_VERSION, GROUP_VERSIONS};
 use corelog_engine::shard::setup::ShardLimits;
@@ -133,6 +134,7 @@ fn limits(config: &Config) -> ShardLimits {
         dirty_bytes: config.memory.dirty,
         tail_bytes: config.memory.tail,
         index_bytes: config.memory.indexes,
+        manifest: ManifestLimits::default(),
         disk_reserve: config.disk_reserve_bytes,
         groups: config.groups.coordinator.clone(),
     }
