@@ -1,34 +1,40 @@
-//! Bytes of requests that a shard holds at a time: received, or being received.
+//! Bytes of one class of memory that a shard holds at a time: frames, requests being worked on,
+//! records on their way to consumers.
 //!
-//! Out of budget a connection stops reading until others have finished. So that partly received
-//! frames cannot wait for each other for ever, one frame at a time may exceed the budget; and large
-//! ones leave a part of it to small ones.
+//! Out of budget whoever wants more waits until others have finished. So that those who wait cannot
+//! wait for each other for ever, one charge at a time may exceed the budget; and large ones leave a
+//! part of it to small ones.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
-/// Bytes from which on a frame is large.
+/// Bytes from which on a charge is large.
 const LARGE: u64 = 64 << 10;
 
-/// The part of the budget, one in so many, that large frames leave to small ones.
+/// The part of the budget, one in so many, that large charges leave to small ones.
 const FOR_SMALL: u64 = 8;
 
 /// A shard's budget. Charged on the shard's thread, given back on any.
 pub(crate) struct Budget {
     limit: u64,
     used: AtomicU64,
-    /// Whether some frame has the right to exceed the limit.
+    /// Whether some charge has the right to exceed the limit.
     exempted: AtomicBool,
+    /// Whether somebody waits.
+    short: AtomicBool,
+    /// Whether somebody has waited since that was last asked.
+    was_short: AtomicBool,
     waiting: Mutex<Vec<Waker>>,
 }
 
-/// What a frame has been charged; given back when dropped.
+/// Memory that is counted; given back when dropped. A request's goes with it, from what decoding
+/// it takes to the last byte of its answer.
 #[derive(Debug)]
-pub(crate) struct Charge {
+pub struct Charge {
     budget: Arc<Budget>,
     limit: u64,
     bytes: u64,
@@ -37,36 +43,49 @@ pub(crate) struct Charge {
 
 impl Budget {
     pub(crate) fn new(limit: u64) -> Arc<Budget> {
-        let waiting = Mutex::default();
         Arc::new(Budget {
             limit,
             used: AtomicU64::new(0),
             exempted: AtomicBool::new(false),
-            waiting,
+            short: AtomicBool::new(false),
+            was_short: AtomicBool::new(false),
+            waiting: Mutex::default(),
         })
     }
 
-    /// A charge of nothing, to grow, for a frame of `size` bytes.
+    /// A charge of nothing, to grow, for something of `size` bytes.
     pub(crate) fn charge(self: &Arc<Self>, size: u64) -> Charge {
         let reserved = if size > LARGE { self.limit / FOR_SMALL } else { 0 };
         Charge { budget: self.clone(), limit: self.limit - reserved, bytes: 0, exempt: false }
     }
 
-    /// Whether connections wait for others to finish.
+    /// Whether somebody waits for others to finish.
     pub(crate) fn is_short(&self) -> bool {
-        !self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.short.load(Ordering::SeqCst)
+    }
+
+    /// Whether somebody waits, or has waited since the last call.
+    pub(crate) fn was_short(&self) -> bool {
+        self.was_short.swap(false, Ordering::SeqCst) | self.is_short()
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waker>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Resolves when something has been given back after the last refusal.
     pub(crate) fn released(self: &Arc<Self>) -> impl Future<Output = ()> + use<> {
         let (budget, before) = (self.clone(), self.used.load(Ordering::Relaxed));
         poll_fn(move |cx| {
-            let mut waiting = budget.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            // Looked at under the lock that a release takes after it has given back.
+            let mut waiting = budget.waiting();
+            let was_short = budget.short.swap(true, Ordering::SeqCst);
+            // Looked at after that: a release from now on takes the lock and wakes.
             let exempt = budget.exempted.load(Ordering::SeqCst);
             if budget.used.load(Ordering::SeqCst) < before || !exempt {
+                budget.short.store(was_short, Ordering::SeqCst);
                 return Poll::Ready(());
             }
+            budget.was_short.store(true, Ordering::SeqCst);
             waiting.push(cx.waker().clone());
             Poll::Pending
         })
@@ -77,28 +96,70 @@ impl Budget {
         if exempt {
             self.exempted.store(false, Ordering::SeqCst);
         }
-        let waiting = mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        waiting.into_iter().for_each(Waker::wake);
+        if self.is_short() {
+            let mut waiting = self.waiting();
+            self.short.store(false, Ordering::SeqCst);
+            let waiting = mem::take(&mut *waiting);
+            waiting.into_iter().for_each(Waker::wake);
+        }
     }
 }
 
 impl Charge {
     /// Charges `more` bytes; whether there is room for them.
     pub(crate) fn grow(&mut self, more: u64) -> bool {
-        let used = self.budget.used.load(Ordering::SeqCst);
-        let fits = self.exempt || used + more <= self.limit;
-        if !fits {
-            if self.budget.exempted.swap(true, Ordering::SeqCst) {
-                return false;
-            }
-            self.exempt = true;
+        if self.grow_within(more) {
+            return true;
         }
         // What exceeds the budget takes nothing from the others.
+        self.exempt = !self.budget.exempted.swap(true, Ordering::SeqCst);
+        self.exempt
+    }
+
+    /// The same of something that others may have to wait long for: it takes no right to exceed the
+    /// budget.
+    pub(crate) fn grow_within(&mut self, more: u64) -> bool {
+        let used = self.budget.used.load(Ordering::SeqCst);
+        if !self.exempt && used + more > self.limit {
+            return false;
+        }
         if !self.exempt {
             self.budget.used.fetch_add(more, Ordering::SeqCst);
             self.bytes += more;
         }
         true
+    }
+
+    /// Bytes that are counted.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether it is so little that nobody would gain by having it back.
+    #[must_use]
+    pub fn is_small(&self) -> bool {
+        self.bytes <= LARGE / 16 && !self.exempt
+    }
+
+    /// From now on it is `bytes`, which is known by now: what it was charged for is there. Nothing
+    /// is refused any more; what does not fit lets others wait.
+    pub fn settle(&mut self, bytes: u64) {
+        let budget = &self.budget;
+        if self.exempt {
+            // It goes on exceeding the budget until what is left of it fits.
+            if budget.used.load(Ordering::SeqCst) - self.bytes + bytes > self.limit {
+                return;
+            }
+            budget.used.fetch_add(bytes, Ordering::SeqCst);
+            budget.give_back(mem::replace(&mut self.bytes, bytes), mem::take(&mut self.exempt));
+        } else if bytes > self.bytes {
+            budget.used.fetch_add(bytes - self.bytes, Ordering::SeqCst);
+            self.bytes = bytes;
+        } else if bytes < self.bytes {
+            budget.give_back(self.bytes - bytes, false);
+            self.bytes = bytes;
+        }
     }
 }
 
@@ -163,5 +224,33 @@ mod tests {
         other.join().expect("no panic");
         assert!(three.grow(10) && !three.exempt, "whatever the exempt one holds");
         drop(two);
+    }
+
+    #[test]
+    fn a_charge_becomes_what_is_known_of_it() {
+        let budget = Budget::new(100);
+        let mut one = budget.charge(0);
+        assert!(one.grow(60));
+        one.settle(20);
+        assert_eq!((used(&budget), one.bytes()), (20, 20), "less than it was thought to be");
+        one.settle(130);
+        assert_eq!(used(&budget), 130, "more: it is there already");
+        let (mut two, mut three) = (budget.charge(0), budget.charge(0));
+        assert!(two.grow(50) && two.exempt && !three.grow(1), "others wait for it");
+        two.settle(40);
+        assert!(two.exempt, "what is left of it does not fit either");
+        one.settle(60);
+        two.settle(40);
+        assert!(!two.exempt && used(&budget) == 100, "now it does");
+        drop((one, two, three));
+        assert_eq!(used(&budget), 0);
+    }
+
+    #[test]
+    fn whoever_may_not_exceed_the_budget_leaves_that_to_others() {
+        let budget = Budget::new(10);
+        let (mut one, mut two) = (budget.charge(0), budget.charge(0));
+        assert!(one.grow_within(10) && !one.grow_within(1));
+        assert!(two.grow(1) && two.exempt && two.grow_within(100), "it has the right already");
     }
 }

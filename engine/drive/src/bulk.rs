@@ -32,8 +32,8 @@ use crate::failure::failure;
 use crate::layout::Layout;
 use crate::mesh::{Letter, Mailbox};
 use crate::written::Written;
-use chunks::Chunk;
-pub(crate) use chunks::FileRange;
+pub(crate) use chunks::{CHUNK, FileRange};
+use chunks::{Chunk, Chunks};
 use deliveries::Deliveries;
 pub(crate) use deliveries::{Delivery, DeliveryError, Part};
 use segments::{Segments, Write};
@@ -59,6 +59,8 @@ pub(crate) struct BulkSetup {
     pub(crate) written: Arc<Written>,
     /// Pipes that this shard may have at a time.
     pub(crate) pipes: usize,
+    /// Chunks of files that it may have in memory.
+    pub(crate) chunks: usize,
 }
 
 /// What is no more.
@@ -197,7 +199,11 @@ impl Worker {
                 setup.written,
                 setup.clock,
             ),
-            deliveries: Deliveries::new(setup.pipes, setup.layout.clone(), setup.clock),
+            deliveries: Deliveries::new(
+                setup.pipes,
+                Chunks::new(setup.layout.clone(), setup.chunks),
+                setup.clock,
+            ),
             clock: setup.clock,
             layout: setup.layout,
             mailbox: setup.mailbox,

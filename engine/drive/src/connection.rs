@@ -18,12 +18,12 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Charge};
 use crate::oneshot;
 use crate::pulse::{Pulse, Receiving};
-use crate::receive::{BadSize, Receiver};
+use crate::receive::{BadSize, Place, Receiver};
 use crate::serve::{End, Server};
-use crate::service::{Close, Response, Session};
+use crate::service::{Answer, Close, Response, Session, Turn};
 use crate::signal::Signal;
 
 /// Requests of one connection that may be unanswered at a time.
@@ -35,6 +35,9 @@ const COALESCED: u64 = 256 << 10;
 /// Missing bytes of a frame that are received to where they belong, rather than through the
 /// shard's scratch memory.
 const WORTH_RECEIVING_DIRECTLY: usize = 16 << 10;
+
+/// Bytes that are received at a time when others wait for room, and so may have to be held back.
+const WHEN_SHORT: usize = 4 << 10;
 
 /// Bytes of the scratch memory that a shard's connections share.
 pub(crate) const SCRATCH: usize = 64 << 10;
@@ -57,6 +60,8 @@ impl<S: Session> Connection<S> {
         let inward = Inward {
             frames: Receiver::new(budget.clone(), max_frame_bytes),
             wait: None,
+            gone: None,
+            hung_up: false,
             emptied: false,
             pulse: pulse.clone(),
             budget,
@@ -71,10 +76,12 @@ impl<S: Session> Connection<S> {
 
 /// Responses that are to be sent, in order.
 struct Line {
-    responses: RefCell<VecDeque<Response>>,
+    responses: RefCell<VecDeque<(Turn, Response)>>,
+    /// Those of requests that have a turn of their own.
+    own: Cell<usize>,
     /// Those, and the ones being sent.
     in_flight: Cell<usize>,
-    /// Raised when a response is sent.
+    /// Raised when a response is ready, or sent.
     sent: Signal,
     /// Raised when the first response is queued.
     queued: Signal,
@@ -83,12 +90,14 @@ struct Line {
 
 impl Line {
     fn new(pulse: Rc<Pulse>) -> Line {
-        let (responses, in_flight) = (RefCell::default(), Cell::new(0));
-        Line { responses, in_flight, sent: Signal::default(), queued: Signal::default(), pulse }
+        let (responses, own, in_flight) = (RefCell::default(), Cell::new(0), Cell::new(0));
+        let (sent, queued) = (Signal::default(), Signal::default());
+        Line { responses, own, in_flight, sent, queued, pulse }
     }
 
-    fn push(&self, response: Response) {
-        self.responses.borrow_mut().push_back(response);
+    fn push(&self, turn: Turn, response: Response) {
+        self.responses.borrow_mut().push_back((turn, response));
+        self.own.update(|own| own + usize::from(turn == Turn::Own));
         self.set_in_flight(self.in_flight.get() + 1);
         self.queued.raise();
     }
@@ -108,25 +117,41 @@ impl Line {
         self.sent.until(|| self.in_flight.get() < requests).await;
     }
 
+    /// Waits until a request may be taken.
+    async fn until_turn(&self, turn: Turn) {
+        self.until_below(IN_FLIGHT).await;
+        if turn == Turn::Shared {
+            self.until_none_own().await;
+        }
+    }
+
+    /// Waits until none of those that are unanswered has a turn of its own.
+    async fn until_none_own(&self) {
+        self.sent.until(|| self.own.get() == 0).await;
+    }
+
     /// The first response, if it is ready; it leaves the queue then.
-    fn poll_first(&self, cx: &mut Context<'_>) -> Poll<Result<Vec<Piece>, Close>> {
-        let Some(mut first) = self.responses.borrow_mut().pop_front() else {
+    fn poll_first(&self, cx: &mut Context<'_>) -> Poll<Result<Answer, Close>> {
+        let Some((turn, mut first)) = self.responses.borrow_mut().pop_front() else {
             return Poll::Pending;
         };
         let polled = first.as_mut().poll(cx);
         if polled.is_pending() {
-            self.responses.borrow_mut().push_front(first);
+            self.responses.borrow_mut().push_front((turn, first));
+        } else if turn == Turn::Own {
+            self.own.update(|own| own - 1);
+            self.sent.raise();
         }
         polled
     }
 
-    async fn first(&self) -> Result<Vec<Piece>, Close> {
+    async fn first(&self) -> Result<Answer, Close> {
         self.queued.until(|| !self.responses.borrow().is_empty()).await;
         poll_fn(|cx| self.poll_first(cx)).await
     }
 
     /// The first response if it is ready now.
-    async fn first_if_ready(&self) -> Option<Result<Vec<Piece>, Close>> {
+    async fn first_if_ready(&self) -> Option<Result<Answer, Close>> {
         poll_fn(|cx| match self.poll_first(cx) {
             Poll::Ready(response) => Poll::Ready(Some(response)),
             Poll::Pending => Poll::Ready(None),
@@ -135,21 +160,36 @@ impl Line {
     }
 }
 
-/// The sending half. Responses that are ready together leave together.
+/// The sending half. Responses that are ready together leave together; the next are begun only when
+/// those have left.
 async fn answer_all(line: &Line, server: &Server) -> Result<(), End> {
+    let mut charges = Vec::<Charge>::new();
     loop {
-        let mut pieces = line.first().await?;
+        let Answer { mut pieces, charge } = line.first().await?;
+        charges.extend(charge);
         let mut responses = 1;
         let mut bytes = weight(&pieces);
+        let mut ended = Ok(());
         while bytes < COALESCED && !server.tasks.is_late() {
-            let Some(more) = line.first_if_ready().await else { break };
-            let more = more?;
-            bytes += weight(&more);
-            pieces.extend(more);
-            responses += 1;
+            match line.first_if_ready().await {
+                Some(Ok(more)) => {
+                    bytes += weight(&more.pieces);
+                    pieces.extend(more.pieces);
+                    charges.extend(more.charge);
+                    responses += 1;
+                }
+                // Those before it are answered first.
+                Some(Err(close)) => {
+                    ended = Err(close);
+                    break;
+                }
+                None => break,
+            }
         }
         server.send(pieces).await?;
+        charges.clear();
         line.sent(responses);
+        ended?;
     }
 }
 
@@ -167,6 +207,9 @@ struct Inward<'a> {
     frames: Receiver,
     /// For bytes to arrive.
     wait: Option<oneshot::Receiver<io::Result<()>>>,
+    /// For the peer to hang up, once that is not to be seen by receiving.
+    gone: Option<oneshot::Receiver<io::Result<()>>>,
+    hung_up: bool,
     /// Whether the last receive took all that there was.
     emptied: bool,
     pulse: Rc<Pulse>,
@@ -200,16 +243,22 @@ impl Inward<'_> {
         // What comes before bad bytes, and in one piece with them, is still asked.
         let mut bad = Ok(());
         loop {
+            if self.frames.has_next() {
+                self.pulse.begin_receiving();
+            }
             while let Some(frame) = self.frames.next() {
-                self.line.until_below(IN_FLIGHT).await;
+                let turn = turn(&session, &frame);
+                self.wait_for(self.line.until_turn(turn), server).await;
                 server.tasks.yield_if_needed().await;
                 if let Some(response) = session.request(frame).await? {
-                    self.line.push(response);
+                    self.line.push(turn, response);
                 }
             }
             bad?;
+            self.until_wanted(server).await;
             if self.frames.is_out_of_budget() {
                 self.budget.released().await;
+                self.pulse.begin_receiving();
                 bad = self.frames.retry().map_err(bad_size);
                 continue;
             }
@@ -223,6 +272,39 @@ impl Inward<'_> {
                 Err(end) => Err(end),
             };
         }
+    }
+
+    /// Waits until more is worth receiving. What comes behind a request that has a turn of its own
+    /// is a few requests that have come with it, or else stays with the kernel, as in Kafka: it
+    /// could not be taken, and would be kept for as long as that one waits.
+    async fn until_wanted(&mut self, server: &Server) {
+        let line = self.line;
+        let has_more = self.frames.is_amid_frame() || self.frames.is_out_of_budget();
+        if has_more || line.in_flight.get() > 1 {
+            self.wait_for(line.until_none_own(), server).await;
+        }
+        self.frames.set_place(if line.own.get() > 0 { Place::Behind } else { Place::First });
+    }
+
+    /// Waits for requests to be answered. Nothing is received meanwhile, so that a peer which hangs
+    /// up has to be noticed in another way: what has a turn of its own may take minutes.
+    async fn wait_for(&mut self, answered: impl Future<Output = ()>, server: &Server) {
+        if self.line.own.get() == 0 {
+            return answered.await;
+        }
+        self.pulse.set_receiving(Receiving::Paused);
+        let ready = || server.disk.borrow_mut().ready(server.socket.clone(), Readiness::HungUp);
+        let watch = async {
+            if !self.hung_up {
+                // Whatever it comes to, there is nobody to read answers.
+                let _ = self.gone.get_or_insert_with(ready).await;
+                self.hung_up = true;
+            }
+            self.pulse.set_receiving(Receiving::HungUp);
+            std::future::pending().await
+        };
+        future::or(answered, watch).await;
+        self.pulse.begin_receiving();
     }
 
     /// Takes in what arrives next.
@@ -268,7 +350,12 @@ impl Inward<'_> {
                     (room, recv(&*server.socket, buffer, RecvFlags::DONTWAIT), To::Frame)
                 }
                 None => {
-                    let buffer = &mut scratch[..];
+                    let room = if self.budget.is_short() {
+                        scratch.len().min(WHEN_SHORT)
+                    } else {
+                        scratch.len()
+                    };
+                    let buffer = &mut scratch[..room];
                     (buffer.len(), recv(&*server.socket, buffer, RecvFlags::DONTWAIT), To::Scratch)
                 }
             };
@@ -280,6 +367,7 @@ impl Inward<'_> {
                 Err(error) => return Err(End::Peer(error.into())),
             };
             self.emptied = count < room;
+            self.pulse.received(count as u64);
             let taken = match to {
                 _ if count == 0 => return Ok(None),
                 To::Frame => self.frames.received(),
@@ -289,6 +377,10 @@ impl Inward<'_> {
         }
         Ok(None)
     }
+}
+
+fn turn<S: Session>(_: &S, frame: &[u8]) -> Turn {
+    S::turn(frame)
 }
 
 /// Where bytes were received to.

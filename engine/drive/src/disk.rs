@@ -59,12 +59,18 @@ pub(crate) struct Disk {
 
 impl Disk {
     /// A disk for the present thread, which sleeps in it.
-    pub(crate) fn new(layout: Layout, cores: &[CoreId], mailbox: Arc<Mailbox>) -> io::Result<Disk> {
+    /// Its reads in flight may have so many bytes of buffers.
+    pub(crate) fn new(
+        layout: Layout,
+        cores: &[CoreId],
+        mailbox: Arc<Mailbox>,
+        reads: usize,
+    ) -> io::Result<Disk> {
         let ring = Ring::new(RING_ENTRIES)?;
         ring.limit_workers(WORKERS)?;
         ring.place_workers(cores)?;
         let (journals, completed) = (Vec::new(), VecDeque::new());
-        let reads = Reads::new(layout);
+        let reads = Reads::new(layout, reads);
         let mut disk = Disk { ring, journals, reads, completed, mailbox };
         disk.listen();
         Ok(disk)

@@ -2,24 +2,25 @@
 //! come back as futures. Everything here stays on the shard's thread.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
 use corelog_engine::id::{Now, ShardId};
 use corelog_engine::metadata::Image;
 use corelog_engine::shard::Pressure;
 use corelog_engine::shard::event::{Event, Ticket};
 use corelog_engine::shard::request::{Piece, Reply, Request};
+use futures_lite::future;
 
 use crate::budget::{Budget, Charge};
 use crate::clock::Clock;
 use crate::mesh::Mailbox;
 use crate::replies::Replies;
+use crate::serve::memory_of;
 use crate::tasks::Tasks;
 use crate::work::Work;
 
@@ -49,8 +50,7 @@ pub(crate) struct Desk {
     image: RefCell<Arc<Image>>,
     pressure: Cell<Pressure>,
     pressed: RefCell<Vec<Waker>>,
-    /// Memory that answers on their way hold.
-    answers: Arc<Budget>,
+    budgets: Budgets,
     work: Work,
     tasks: Rc<Tasks>,
 }
@@ -63,14 +63,28 @@ pub(crate) struct DeskSetup {
     pub(crate) clock: Clock,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) image: Arc<Image>,
-    pub(crate) answers: Arc<Budget>,
+    pub(crate) budgets: Budgets,
     pub(crate) work: Work,
     pub(crate) tasks: Rc<Tasks>,
 }
 
+/// The classes of memory that a shard's requests are charged to. Whoever waits for one has nothing
+/// of a later one, so those who wait do not wait for each other.
+#[derive(Clone)]
+pub(crate) struct Budgets {
+    /// Frames, received or being received.
+    pub(crate) frames: Arc<Budget>,
+    /// Requests being worked on, and their answers.
+    pub(crate) work: Arc<Budget>,
+    /// Records of answers on their way.
+    pub(crate) records: Arc<Budget>,
+    /// How often it was found that somebody waits for one of the former two.
+    pub(crate) shortages: Rc<Cell<u64>>,
+}
+
 impl Desk {
     pub(crate) fn new(setup: DeskSetup) -> Desk {
-        let DeskSetup { id, shards, identity, clock, mailbox, image, answers, work, tasks } = setup;
+        let DeskSetup { id, shards, identity, clock, mailbox, image, budgets, work, tasks } = setup;
         Desk {
             id,
             shards,
@@ -82,7 +96,7 @@ impl Desk {
             image: RefCell::new(image),
             pressure: Cell::new(Pressure::Open),
             pressed: RefCell::default(),
-            answers,
+            budgets,
             work,
             tasks,
         }
@@ -164,6 +178,22 @@ impl ShardHandle {
         PendingReply { desk: self.0.clone(), ticket }
     }
 
+    /// As [`submit`](Self::submit), of a request that may wait for long; soon after others wait for
+    /// memory of requests, the other one takes its place.
+    pub async fn submit_yielding(&self, request: Request, at_once: Request) -> Reply {
+        let before = self.0.budgets.shortages.get();
+        let hurried = poll_fn(|_| match self.0.budgets.shortages.get() == before {
+            // Whoever counts them wakes the connections.
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        });
+        let instead = async {
+            hurried.await;
+            self.submit(at_once).await
+        };
+        future::or(self.submit(request), instead).await
+    }
+
     /// Both clocks.
     #[must_use]
     pub fn now(&self) -> Now {
@@ -194,33 +224,43 @@ impl ShardHandle {
         self.0.shards()
     }
 
-    /// Charges the memory of an answer to the shard's budget, until its last byte in memory has
-    /// been sent or dropped. `None` when there is no room: drop the answer, so that it holds
-    /// nothing, wait for [`answers_left`](Self::answers_left), and ask again.
+    /// Charges what working on a request takes, its answer included, to the shard's budget. `None`
+    /// when there is no room: keep no more than the request's frame, wait for
+    /// [`work_done`](Self::work_done), and ask again.
     #[must_use]
-    pub fn charge_answer(&self, mut pieces: Vec<Piece>) -> Option<Vec<Piece>> {
-        let memory = |piece: &Piece| match piece {
-            Piece::Memory(bytes) => bytes.len() as u64,
-            Piece::File { .. } => 0,
-        };
-        let bytes = pieces.iter().map(memory).sum();
-        let mut charge = self.0.answers.charge(bytes);
-        if !charge.grow(bytes) {
-            return None;
+    pub fn charge_work(&self, bytes: u64) -> Option<Charge> {
+        let mut charge = self.0.budgets.work.charge(bytes);
+        charge.grow(bytes).then_some(charge)
+    }
+
+    /// Charges `more` for a request that is being worked on, as soon as there is room. One that has
+    /// the right to exceed the budget has it to its end, so that those who wait here do not wait
+    /// for each other.
+    pub async fn grow_work(&self, charge: &mut Charge, more: u64) {
+        while !charge.grow(more) {
+            self.work_done().await;
         }
-        let last = pieces.iter_mut().rev().find_map(|piece| match piece {
-            Piece::Memory(bytes) => Some(bytes),
-            Piece::File { .. } => None,
-        });
-        if let Some(last) = last {
-            *last = Bytes::from_owner(Charged { bytes: mem::take(last), _charge: charge });
-        }
-        Some(pieces)
+    }
+
+    /// Resolves when work has been done since the last refusal.
+    pub fn work_done(&self) -> impl Future<Output = ()> + use<> {
+        self.0.budgets.work.released()
+    }
+
+    /// Charges the memory that an answer takes on its way to the shard's budget for records, that
+    /// of short file ranges included, which are read when they are sent. `None` when there is no
+    /// room: drop the answer, so that it holds nothing, wait for
+    /// [`answers_left`](Self::answers_left), and ask again.
+    #[must_use]
+    pub fn charge_answer(&self, pieces: &[Piece]) -> Option<Charge> {
+        let bytes = memory_of(pieces);
+        let mut charge = self.0.budgets.records.charge(bytes);
+        charge.grow(bytes).then_some(charge)
     }
 
     /// Resolves when an answer has left since the last refusal.
     pub fn answers_left(&self) -> impl Future<Output = ()> + use<> {
-        self.0.answers.released()
+        self.0.budgets.records.released()
     }
 
     /// Lets the shard, and the others on it, run if the task has had its time. Between any two
@@ -254,18 +294,6 @@ impl ShardHandle {
     /// client that outruns the disk is slowed down rather than refused.
     pub fn ready_for_bytes(&self) -> impl Future<Output = ()> + use<> {
         ReadyForBytes(self.0.clone())
-    }
-}
-
-/// The end of an answer, with what the whole of it was charged.
-struct Charged {
-    bytes: Bytes,
-    _charge: Charge,
-}
-
-impl AsRef<[u8]> for Charged {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct HelperSetup {
     pub(crate) journal_bytes: u64,
     pub(crate) start: u32,
     pub(crate) shards: usize,
+    /// Chunks of files that each may have in memory.
+    pub(crate) chunks: usize,
 }
 
 /// The threads that have been started.
@@ -69,6 +71,7 @@ impl Helpers {
             mailbox: mailbox.clone(),
             written: written.clone(),
             pipes: (PIPES / setup.shards).max(PIPES_OF_SHARD),
+            chunks: setup.chunks,
         })?;
         self.bulks.push((bulk.clone(), thread));
         let (files, thread) = Files::start(FilesSetup {

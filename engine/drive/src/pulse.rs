@@ -13,12 +13,17 @@ use rustix::net::{Shutdown, shutdown};
 use crate::clock::Clock;
 use crate::service::Close;
 
-/// Milliseconds without a byte after which a peer that is amid a frame, or does not take what it is
-/// sent, is given up. A stalled reader pins deleted files, a stalled writer pins budget.
-const STALLED_MS: u64 = 30_000;
-
-/// The same when others wait for the budget that it pins.
+/// Milliseconds after which a peer that is amid a frame, or does not take what it is sent, is given
+/// up when others wait for the memory that this holds. When nobody does, it has as long as one that
+/// is idle, as in Kafka.
 const STALLED_WHEN_SHORT_MS: u64 = 1_000;
+
+/// Milliseconds that what a peer asked before it hung up has to be done.
+const HUNG_UP_MS: u64 = 1_000;
+
+/// Bytes that such a peer has to send or take within that time. With fewer it could hold the memory
+/// for as long as it likes.
+pub(crate) const ENOUGH: u64 = 16 << 10;
 
 /// What a connection's receiving half does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,21 +34,54 @@ pub(crate) enum Receiving {
     AmidFrame,
     /// It does not read now: of its own choice, so no silence counts.
     Paused,
+    /// The same, and the peer has hung up meanwhile.
+    HungUp,
 }
 
 /// Whether connections wait for room, for their frames or for their answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Room {
-    Ample,
     Short,
+    Ample,
 }
 
-impl Room {
-    fn stalled_ms(self) -> u64 {
-        match self {
-            Room::Ample => STALLED_MS,
-            Room::Short => STALLED_WHEN_SHORT_MS,
+/// How bytes move in one direction.
+struct Flow {
+    /// When the last one did.
+    moved_at: Cell<Instant>,
+    /// When the last [`ENOUGH`] of them had.
+    enough_at: Cell<Instant>,
+    /// How many have since then.
+    since: Cell<u64>,
+}
+
+impl Flow {
+    fn new(now: Instant) -> Flow {
+        Flow { moved_at: Cell::new(now), enough_at: Cell::new(now), since: Cell::new(0) }
+    }
+
+    /// Whatever is awaited is awaited from now on.
+    fn begin(&self, now: Instant) {
+        self.moved_at.set(now);
+        self.enough_at.set(now);
+        self.since.set(0);
+    }
+
+    fn moved(&self, bytes: u64, now: Instant) {
+        let since = self.since.get().saturating_add(bytes);
+        if since >= ENOUGH {
+            self.begin(now);
+        } else {
+            self.moved_at.set(now);
+            self.since.set(since);
         }
+    }
+
+    /// Whether too little has moved for too long.
+    fn is_stalled(&self, now: Instant, idle_ms: u64, room: Room) -> bool {
+        let for_ms = |since: &Cell<Instant>| now.ms_since(since.get());
+        let short = room == Room::Short && for_ms(&self.enough_at) > STALLED_WHEN_SHORT_MS;
+        short || for_ms(&self.moved_at) > idle_ms
     }
 }
 
@@ -78,8 +116,8 @@ pub(crate) struct Pulse {
     sending: Cell<Sending>,
     /// Requests that are not answered.
     in_flight: Cell<usize>,
-    received_at: Cell<Instant>,
-    sent_at: Cell<Instant>,
+    inward: Flow,
+    outward: Flow,
     /// Bytes delivered, told by another thread, and how many the last look saw.
     delivered: Arc<AtomicU64>,
     delivered_seen: Cell<u64>,
@@ -96,8 +134,8 @@ impl Pulse {
             receiving: Cell::new(Receiving::Nothing),
             sending: Cell::new(Sending::Nothing),
             in_flight: Cell::new(0),
-            received_at: Cell::new(now),
-            sent_at: Cell::new(now),
+            inward: Flow::new(now),
+            outward: Flow::new(now),
             delivered: Arc::default(),
             delivered_seen: Cell::new(0),
             order: RefCell::new(Order::GoOn),
@@ -112,16 +150,27 @@ impl Pulse {
     /// From now on it does this.
     pub(crate) fn set_receiving(&self, receiving: Receiving) {
         self.receiving.set(receiving);
-        self.received_at.set(self.clock.instant());
+        self.inward.moved(0, self.clock.instant());
+    }
+
+    /// What comes next is awaited from now on.
+    pub(crate) fn begin_receiving(&self) {
+        self.inward.begin(self.clock.instant());
+    }
+
+    /// Bytes have come.
+    pub(crate) fn received(&self, bytes: u64) {
+        self.inward.moved(bytes, self.clock.instant());
     }
 
     pub(crate) fn set_sending(&self, sending: Sending) {
         self.sending.set(sending);
-        self.sent();
+        self.outward.begin(self.clock.instant());
     }
 
-    pub(crate) fn sent(&self) {
-        self.sent_at.set(self.clock.instant());
+    /// The peer has taken bytes.
+    pub(crate) fn sent(&self, bytes: u64) {
+        self.outward.moved(bytes, self.clock.instant());
     }
 
     pub(crate) fn set_in_flight(&self, requests: usize) {
@@ -146,8 +195,13 @@ impl Pulse {
 
     fn give(&self, order: Order) {
         *self.order.borrow_mut() = order;
-        if let Some(task) = self.task.borrow_mut().take() {
-            task.wake();
+        self.wake();
+    }
+
+    /// Has the connection look around.
+    pub(crate) fn wake(&self) {
+        if let Some(task) = &*self.task.borrow() {
+            task.wake_by_ref();
         }
     }
 
@@ -175,18 +229,21 @@ impl Pulse {
     /// Why the connection should end, if it has been silent for too long.
     pub(crate) fn overdue(&self, now: Instant, idle_ms: u64, rooms: Rooms) -> Option<Close> {
         let delivered = self.delivered.load(Ordering::Relaxed);
-        if self.delivered_seen.replace(delivered) != delivered {
-            self.sent_at.set(now);
+        let before = self.delivered_seen.replace(delivered);
+        if before != delivered {
+            self.outward.moved(delivered.wrapping_sub(before), now);
         }
-        let sent_ms = now.ms_since(self.sent_at.get());
-        let received_ms = now.ms_since(self.received_at.get());
-        if self.sending.get() == Sending::Bytes && sent_ms > rooms.answers.stalled_ms() {
+        let sent_ms = now.ms_since(self.outward.moved_at.get());
+        let received_ms = now.ms_since(self.inward.moved_at.get());
+        let sending = self.sending.get() == Sending::Bytes;
+        if sending && self.outward.is_stalled(now, idle_ms, rooms.answers) {
             return Some(Close::because("it takes nothing of what it is sent"));
         }
         match self.receiving.get() {
-            Receiving::AmidFrame if received_ms > rooms.frames.stalled_ms() => {
+            Receiving::AmidFrame if self.inward.is_stalled(now, idle_ms, rooms.frames) => {
                 Some(Close::because("the rest of a frame does not come"))
             }
+            Receiving::HungUp if received_ms > HUNG_UP_MS => Some(Close::because("it hung up")),
             Receiving::Nothing
                 if self.in_flight.get() == 0
                     && self.sending.get() == Sending::Nothing
@@ -206,68 +263,75 @@ mod tests {
 
     const AMPLE: Rooms = Rooms { frames: Room::Ample, answers: Room::Ample };
 
+    /// A connection that does this, since when.
+    fn pulse(receiving: Receiving, sending: Sending, in_flight: usize) -> (Pulse, Instant) {
+        let pulse = Pulse::new(EventFd::new().expect("eventfd").descriptor(), Clock::start());
+        pulse.set_receiving(receiving);
+        pulse.set_sending(sending);
+        pulse.set_in_flight(in_flight);
+        let start = pulse.clock.instant();
+        pulse.inward.begin(start);
+        pulse.outward.begin(start);
+        (pulse, start)
+    }
+
     #[test]
     fn silence_counts_only_when_something_is_expected() {
-        let idle = 1_000;
+        const IDLE: u64 = 100_000;
         let (none, amid, paused) = (Receiving::Nothing, Receiving::AmidFrame, Receiving::Paused);
+        let (incomplete, takes_nothing) =
+            ("the rest of a frame does not come", "it takes nothing of what it is sent");
         let rows = [
-            ("idle", none, Sending::Nothing, 0, 1_001, Some("idle")),
-            ("not yet idle", none, Sending::Nothing, 0, 1_000, None),
-            ("waits for an answer", none, Sending::Nothing, 1, 100_000, None),
-            (
-                "half a frame",
-                amid,
-                Sending::Nothing,
-                0,
-                30_001,
-                Some("the rest of a frame does not come"),
-            ),
-            ("half a frame, lately", amid, Sending::Nothing, 0, 30_000, None),
-            ("we do not read", paused, Sending::Nothing, 5, 100_000, None),
-            (
-                "takes nothing",
-                none,
-                Sending::Bytes,
-                1,
-                30_001,
-                Some("it takes nothing of what it is sent"),
-            ),
-            ("takes nothing, lately", none, Sending::Bytes, 1, 30_000, None),
+            ("idle", none, Sending::Nothing, 0, IDLE + 1, Some("idle")),
+            ("not yet idle", none, Sending::Nothing, 0, IDLE, None),
+            ("waits for an answer", none, Sending::Nothing, 1, 10 * IDLE, None),
+            ("half a frame", amid, Sending::Nothing, 0, IDLE + 1, Some(incomplete)),
+            ("half a frame, lately", amid, Sending::Nothing, 0, IDLE, None),
+            ("we do not read", paused, Sending::Nothing, 5, 10 * IDLE, None),
+            ("hung up", Receiving::HungUp, Sending::Nothing, 2, HUNG_UP_MS + 1, Some("it hung up")),
+            ("takes nothing", none, Sending::Bytes, 1, IDLE + 1, Some(takes_nothing)),
+            ("takes nothing, lately", none, Sending::Bytes, 1, IDLE, None),
         ];
         for (name, receiving, sending, in_flight, after_ms, expected) in rows {
-            let socket = EventFd::new().expect("eventfd").descriptor();
-            let pulse = Pulse::new(socket, Clock::start());
-            pulse.set_receiving(receiving);
-            pulse.set_sending(sending);
-            pulse.set_in_flight(in_flight);
-            let start = pulse.sent_at.get().max(pulse.received_at.get());
-            pulse.sent_at.set(start);
-            pulse.received_at.set(start);
-            let found = pulse.overdue(start.plus_ms(after_ms), idle, AMPLE);
-            assert_eq!(found.map(|close| close.0), expected.map(Into::into), "{name}");
+            let (pulse, start) = pulse(receiving, sending, in_flight);
+            let overdue = || pulse.overdue(start.plus_ms(after_ms), IDLE, AMPLE);
+            assert_eq!(overdue().map(|close| close.0), expected.map(Into::into), "{name}");
             pulse.delivered().fetch_add(1, Ordering::Relaxed);
-            let moved = pulse.overdue(start.plus_ms(after_ms), idle, AMPLE);
-            let moved = moved.map(|close| close.0);
-            let stalled = Some("it takes nothing of what it is sent".into());
-            assert!(moved.is_none() || moved != stalled, "{name}: bytes have moved");
+            let moved = overdue().map(|close| close.0);
+            assert!(moved != Some(takes_nothing.into()), "{name}: bytes have moved");
+            let never = pulse.overdue(start.plus_ms(after_ms), u64::MAX, AMPLE);
+            let never = never.is_none() || receiving == Receiving::HungUp;
+            assert!(never, "{name}: it may be idle for ever");
         }
     }
 
     #[test]
     fn a_peer_is_waited_for_less_when_others_wait() {
-        let pulse = Pulse::new(EventFd::new().expect("eventfd").descriptor(), Clock::start());
-        let overdue = |after_ms, rooms| {
-            let now = pulse.received_at.get().max(pulse.sent_at.get()).plus_ms(after_ms);
-            pulse.overdue(now, 600_000, rooms).is_some()
-        };
         let (no_frames, no_answers) =
             (Rooms { frames: Room::Short, ..AMPLE }, Rooms { answers: Room::Short, ..AMPLE });
-        pulse.set_receiving(Receiving::AmidFrame);
-        assert!(overdue(1_100, no_frames));
-        assert!(!overdue(900, no_frames) && !overdue(1_100, no_answers));
-        pulse.set_receiving(Receiving::Nothing);
-        pulse.set_sending(Sending::Bytes);
-        assert!(overdue(1_100, no_answers));
-        assert!(!overdue(900, no_answers) && !overdue(1_100, no_frames));
+        let (amid, start) = pulse(Receiving::AmidFrame, Sending::Nothing, 0);
+        let overdue = |pulse: &Pulse, after_ms, rooms| {
+            pulse.overdue(start.plus_ms(after_ms), 600_000, rooms).is_some()
+        };
+        assert!(overdue(&amid, 1_100, no_frames));
+        assert!(!overdue(&amid, 900, no_frames) && !overdue(&amid, 1_100, no_answers));
+        let (sending, _) = pulse(Receiving::Nothing, Sending::Bytes, 1);
+        sending.outward.begin(start);
+        assert!(overdue(&sending, 1_100, no_answers));
+        assert!(!overdue(&sending, 900, no_answers) && !overdue(&sending, 1_100, no_frames));
+    }
+
+    #[test]
+    fn a_few_bytes_now_and_then_are_too_little_when_others_wait() {
+        for (bytes, is_stalled) in [(1, true), (ENOUGH / 12, true), (ENOUGH / 8, false)] {
+            let flow = Flow::new(Instant(0));
+            let stalled = (1..100).any(|tenth| {
+                let now = Instant(0).plus_ms(100 * tenth);
+                flow.moved(bytes, now);
+                assert!(!flow.is_stalled(now, 1_000, Room::Ample), "nobody waits");
+                flow.is_stalled(now, 1_000, Room::Short)
+            });
+            assert_eq!(stalled, is_stalled, "{bytes} bytes ten times a second");
+        }
     }
 }

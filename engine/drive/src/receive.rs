@@ -32,6 +32,15 @@ impl fmt::Display for BadSize {
     }
 }
 
+/// Where a frame is among the requests of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Its request will be taken as soon as it is whole.
+    First,
+    /// It will wait for those before it, maybe long: it must not keep others from theirs.
+    Behind,
+}
+
 /// A frame of which something is missing.
 #[derive(Debug)]
 struct Growing {
@@ -43,14 +52,18 @@ struct Growing {
 
 impl Growing {
     /// Makes room for at least one more byte; whether the budget allows it.
-    fn make_room(&mut self) -> bool {
+    fn make_room(&mut self, place: Place) -> bool {
         let len = self.bytes.len();
         if len < self.bytes.capacity() || len == self.size {
             return true;
         }
         let wanted = (len * 2).max(FIRST_ROOM).min(self.size);
         let more = wanted - len;
-        if !self.charge.grow(more as u64) {
+        let fits = match place {
+            Place::First => self.charge.grow(more as u64),
+            Place::Behind => self.charge.grow_within(more as u64),
+        };
+        if !fits {
             return false;
         }
         self.bytes.reserve_exact(more);
@@ -86,15 +99,19 @@ pub(crate) struct Receiver {
     prefix: [u8; PREFIX],
     prefix_len: usize,
     growing: Option<Growing>,
-    /// Arrived, and out of budget.
+    /// Arrived, and out of budget; counted all the same.
     held_back: Vec<u8>,
+    held_charge: Charge,
     frames: VecDeque<Bytes>,
+    /// Of the frame that comes next, as for those that have been handed out.
+    place: Place,
 }
 
 impl Receiver {
     /// Frames of up to `most` bytes.
     pub(crate) fn new(budget: Arc<Budget>, most: u32) -> Receiver {
         Receiver {
+            held_charge: budget.charge(0),
             budget,
             most,
             prefix: [0; PREFIX],
@@ -102,12 +119,27 @@ impl Receiver {
             growing: None,
             held_back: Vec::new(),
             frames: VecDeque::new(),
+            place: Place::First,
         }
+    }
+
+    /// Tells where the next frame will be.
+    pub(crate) fn set_place(&mut self, place: Place) {
+        self.place = place;
+    }
+
+    fn place(&self) -> Place {
+        if self.frames.is_empty() { self.place } else { Place::Behind }
     }
 
     /// The next whole frame.
     pub(crate) fn next(&mut self) -> Option<Bytes> {
         self.frames.pop_front()
+    }
+
+    /// Whether there is a whole frame.
+    pub(crate) fn has_next(&self) -> bool {
+        !self.frames.is_empty()
     }
 
     /// Whether a frame has begun to arrive.
@@ -123,16 +155,24 @@ impl Receiver {
     /// Takes in what has arrived.
     pub(crate) fn take_in(&mut self, bytes: &[u8]) -> Result<(), BadSize> {
         if self.is_out_of_budget() {
-            self.held_back.extend_from_slice(bytes);
+            self.hold_back(bytes);
             return Ok(());
         }
         self.parse(bytes)
     }
 
+    fn hold_back(&mut self, bytes: &[u8]) {
+        self.held_back.extend_from_slice(bytes);
+        self.held_charge.settle(self.held_back.capacity() as u64);
+    }
+
     /// Takes in what was held back, now that the budget may have room.
     pub(crate) fn retry(&mut self) -> Result<(), BadSize> {
         let held_back = mem::take(&mut self.held_back);
-        self.parse(&held_back)
+        let parsed = self.parse(&held_back);
+        // Not before that: given back in between, it would wake the others for nothing.
+        self.held_charge.settle(self.held_back.capacity() as u64);
+        parsed
     }
 
     /// Where the rest of the present frame can be received without a detour, if at least `worth`
@@ -141,8 +181,9 @@ impl Receiver {
         if self.is_out_of_budget() {
             return None;
         }
+        let place = self.place();
         let growing = self.growing.as_mut()?;
-        let worthwhile = growing.size - growing.bytes.len() >= worth && growing.make_room();
+        let worthwhile = growing.size - growing.bytes.len() >= worth && growing.make_room(place);
         worthwhile.then_some(&mut growing.bytes)
     }
 
@@ -158,12 +199,13 @@ impl Receiver {
 
     fn parse(&mut self, mut bytes: &[u8]) -> Result<(), BadSize> {
         while !bytes.is_empty() {
+            let place = self.place();
             let Some(growing) = &mut self.growing else {
                 bytes = self.parse_prefix(bytes)?;
                 continue;
             };
-            if !growing.make_room() {
-                self.held_back.extend_from_slice(bytes);
+            if !growing.make_room(place) {
+                self.hold_back(bytes);
                 return Ok(());
             }
             let (now, later) = bytes.split_at(growing.room().min(bytes.len()));
@@ -280,6 +322,28 @@ mod tests {
         two.retry().expect("good");
         assert!(!two.is_out_of_budget());
         assert_eq!(two.next().expect("room again"), &third[..]);
+    }
+
+    #[test]
+    fn a_frame_behind_others_does_not_exceed_the_budget() {
+        for (place, before, fits) in [
+            (Place::First, 0, true),
+            (Place::First, 1, false),
+            (Place::Behind, 0, false),
+            (Place::Behind, 1, false),
+        ] {
+            let mut receiver = receiver(1000);
+            receiver.set_place(place);
+            let frames = [vec![7; before], vec![8; 2000]];
+            for frame in frames.iter().filter(|body| !body.is_empty()).map(|body| frame(body)) {
+                receiver.take_in(&frame).expect("good");
+            }
+            assert_eq!(!receiver.is_out_of_budget(), fits, "{place:?}, {before} before");
+            while receiver.next().is_some() {}
+            receiver.set_place(Place::First);
+            receiver.retry().expect("good");
+            assert!(!receiver.is_out_of_budget(), "those before it are answered");
+        }
     }
 
     #[test]

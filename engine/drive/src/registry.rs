@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::budget::Budget;
 use crate::clock::Clock;
+use crate::handle::Budgets;
 use crate::mesh::Mailbox;
 use crate::pulse::{Pulse, Room, Rooms};
 use crate::service::Close;
@@ -49,8 +50,7 @@ pub(crate) struct Registry {
     draining: Cell<bool>,
     filled: Signal,
     places: Arc<Places>,
-    frames: Arc<Budget>,
-    answers: Arc<Budget>,
+    budgets: Budgets,
     clock: Clock,
     idle_ms: u64,
     /// Rung when the last connection has ended.
@@ -80,7 +80,7 @@ impl Drop for Registered {
 impl Registry {
     pub(crate) fn new(
         places: Arc<Places>,
-        [frames, answers]: [Arc<Budget>; 2],
+        budgets: Budgets,
         clock: Clock,
         idle_ms: u64,
         mailbox: Arc<Mailbox>,
@@ -92,8 +92,7 @@ impl Registry {
             draining: Cell::new(false),
             filled: Signal::default(),
             places,
-            frames,
-            answers,
+            budgets,
             clock,
             idle_ms,
             mailbox,
@@ -139,14 +138,26 @@ impl Registry {
             self.filled.until(|| !self.is_empty()).await;
             self.timers.after_ms(look_ms).await;
             let now = self.clock.instant();
-            let room = |budget: &Budget| if budget.is_short() { Room::Short } else { Room::Ample };
-            let rooms = Rooms { frames: room(&self.frames), answers: room(&self.answers) };
+            let rooms = self.rooms();
             self.for_each(|pulse| {
                 if let Some(why) = pulse.overdue(now, self.idle_ms, rooms) {
                     pulse.end(why);
                 }
             });
         }
+    }
+
+    fn rooms(&self) -> Rooms {
+        let room = |budget: &Budget| if budget.was_short() { Room::Short } else { Room::Ample };
+        let Budgets { frames, work, records, shortages } = &self.budgets;
+        let (frames, work) = (room(frames), room(work));
+        if frames.min(work) == Room::Short {
+            // Those that only wait come to an end, and with them what waits behind them.
+            shortages.update(|count| count + 1);
+            self.for_each(Pulse::wake);
+        }
+        // An answer holds of both.
+        Rooms { frames, answers: work.min(room(records)) }
     }
 
     fn for_each(&self, mut act: impl FnMut(&Pulse)) {

@@ -30,6 +30,7 @@ use crate::net;
 use crate::registry::Places;
 use crate::service::Service;
 use crate::settings::Settings;
+use crate::shares::AnswerShares;
 use crate::start::{Common, ShardParts, run_shard};
 use crate::stop::Stop;
 use crate::sweep::Sweeper;
@@ -111,7 +112,8 @@ pub fn run<S: Service>(
         cores: cores.clone(),
         record: settings.record.clone(),
         request_bytes: settings.request_bytes,
-        answer_bytes: settings.answer_bytes,
+        work_bytes: settings.work_bytes,
+        answers: AnswerShares::of(settings.answer_bytes),
         max_frame_bytes: settings.max_frame_bytes,
         idle_connection_ms: settings.idle_connection_ms,
     };
@@ -123,6 +125,7 @@ pub fn run<S: Service>(
         journal_bytes: settings.limits.journal_file_bytes,
         start: identity.start,
         shards: shards.len(),
+        chunks: common.answers.chunks,
     };
     let mut helpers = Helpers::default();
     let mut parts = Vec::new();

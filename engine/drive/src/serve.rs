@@ -30,11 +30,28 @@ const WORTH_SPLICING: u64 = 64 << 10;
 /// Bytes of files that a connection has in memory at a time.
 const MATERIALISED: u64 = 256 << 10;
 
+/// Bytes from which on a piece of memory may keep the slab that it is part of for as long as a slow
+/// peer takes; what is shorter is copied.
+const WORTH_PINNING: usize = 64 << 10;
+
 /// Bytes handed to the socket in one call, which copies them on the shard's thread.
 const ONE_SEND: usize = 256 << 10;
 
 /// Pieces handed to the socket in one call.
 const ONE_SEND_PIECES: usize = 256;
+
+/// Bytes of memory that an answer takes while it is sent.
+pub(crate) fn memory_of(pieces: &[Piece]) -> u64 {
+    let (mut memory, mut read) = (0, 0);
+    for piece in pieces {
+        match piece {
+            Piece::Memory(bytes) => memory += bytes.len() as u64,
+            Piece::File { len, .. } if *len < WORTH_SPLICING => read += len,
+            Piece::File { .. } => {}
+        }
+    }
+    memory + read.min(MATERIALISED)
+}
 
 /// Why a connection ends.
 #[derive(Debug)]
@@ -145,16 +162,20 @@ impl Server {
     }
 
     async fn send_memory(&self, mut pieces: VecDeque<Bytes>) -> Result<(), End> {
+        let mut unpinned = false;
         while !pieces.is_empty() {
             let sent = match send_some(&self.socket, &pieces) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if !mem::replace(&mut unpinned, true) {
+                        pieces.iter_mut().for_each(unpin);
+                    }
                     self.writable().await?;
                     continue;
                 }
-                sent => sent,
+                sent => sent.map_err(End::Peer)?,
             };
-            advance(&mut pieces, sent.map_err(End::Peer)?);
-            self.pulse.sent();
+            advance(&mut pieces, sent);
+            self.pulse.sent(sent as u64);
             self.tasks.yield_if_needed().await;
         }
         Ok(())
@@ -169,6 +190,12 @@ impl Server {
     }
 
     async fn deliver(&self, parts: VecDeque<Part>) -> Result<(), End> {
+        let mut parts = parts;
+        for part in &mut parts {
+            if let Part::Memory(bytes) = part {
+                unpin(bytes);
+            }
+        }
         let (done, ended) = channel();
         let (socket, progress) = (self.socket.clone(), self.pulse.delivered());
         self.bulk.deliver(Delivery { parts, socket, progress, done });
@@ -181,6 +208,13 @@ impl Server {
             Ok(Err(DeliveryError::Socket(error))) => Err(End::Peer(error)),
             Err(gone) => Err(unreadable(&format!("cannot send a file: {gone:?}"))),
         }
+    }
+}
+
+/// Lets go of the slab that a short piece is part of.
+fn unpin(bytes: &mut Bytes) {
+    if bytes.len() < WORTH_PINNING {
+        *bytes = Bytes::copy_from_slice(bytes);
     }
 }
 
@@ -216,6 +250,34 @@ fn advance(pieces: &mut VecDeque<Bytes>, mut sent: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_takes_its_memory_and_what_is_read_of_files() {
+        use corelog_engine::id::{Offset, PartitionIndex, TopicId, TopicPartition};
+        let partition = TopicPartition { topic: TopicId([0; 16]), index: PartitionIndex(0) };
+        let segment = SegmentId { partition, base: Offset(0) };
+        let file = |len| Piece::File { segment, at: 0, len, flushed: len };
+        let memory = |len| Piece::Memory(Bytes::from(vec![0; len]));
+        for (pieces, expected) in [
+            (vec![memory(10), memory(20)], 30),
+            (vec![memory(10), file(WORTH_SPLICING)], 10),
+            (vec![memory(10), file(100), file(200)], 310),
+            (vec![file(WORTH_SPLICING - 1); 100], MATERIALISED),
+        ] {
+            assert_eq!(memory_of(&pieces), expected);
+        }
+    }
+
+    #[test]
+    fn short_pieces_let_go_of_their_slab() {
+        for (len, pinned) in [(100, false), (WORTH_PINNING - 1, false), (WORTH_PINNING, true)] {
+            let slab = Bytes::from(vec![7; 1 << 20]);
+            let mut piece = slab.slice(5..5 + len);
+            let before = piece.clone();
+            unpin(&mut piece);
+            assert_eq!((piece.as_ptr() == before.as_ptr(), &piece), (pinned, &before), "{len}");
+        }
+    }
 
     #[test]
     fn what_was_sent_is_taken_off_wherever_it_ended() {

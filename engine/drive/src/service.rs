@@ -10,6 +10,8 @@ use bytes::Bytes;
 use corelog_engine::shard::effect::Notice;
 use corelog_engine::shard::request::Piece;
 
+use crate::budget::Charge;
+
 /// One for each shard, on the shard's thread.
 pub trait Service: 'static {
     /// Its connections.
@@ -24,6 +26,9 @@ pub trait Service: 'static {
 
 /// One for each connection.
 pub trait Session: 'static {
+    /// When the request of a frame may be taken.
+    fn turn(frame: &[u8]) -> Turn;
+
     /// Takes one frame, without its length prefix, in the order of arrival.
     ///
     /// Stage one: decode, validate, submit to the core. It may wait for room
@@ -37,8 +42,33 @@ pub trait Session: 'static {
     fn request(&mut self, frame: Bytes) -> impl Future<Output = Result<Option<Response>, Close>>;
 }
 
-/// A response to come: all its bytes, the size prefix included.
-pub type Response = Pin<Box<dyn Future<Output = Result<Vec<Piece>, Close>>>>;
+/// When a request of a connection is taken, as for those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// At once: its stage two is where everything happens, which is begun when those before it are
+    /// answered, as in Kafka. Until then it is no more than its frame.
+    Own,
+    /// When all that are unanswered are of this kind: they are under way together.
+    Shared,
+}
+
+/// A response to come.
+pub type Response = Pin<Box<dyn Future<Output = Result<Answer, Close>>>>;
+
+/// A response.
+#[derive(Debug)]
+pub struct Answer {
+    /// All its bytes, the size prefix included.
+    pub pieces: Vec<Piece>,
+    /// What is given back when they have left.
+    pub charge: Option<Charge>,
+}
+
+impl From<Vec<Piece>> for Answer {
+    fn from(pieces: Vec<Piece>) -> Answer {
+        Answer { pieces, charge: None }
+    }
+}
 
 /// Why a connection is closed: one line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]

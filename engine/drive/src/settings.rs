@@ -28,7 +28,10 @@ pub struct Settings {
     pub limits: ShardLimits,
     /// Bytes of requests, received or being received, that a shard holds at a time.
     pub request_bytes: u64,
-    /// Bytes of memory that a shard's answers to fetches, on their way, hold at a time.
+    /// Bytes that a shard's requests being worked on, and their answers, hold at a time.
+    pub work_bytes: u64,
+    /// Bytes of memory that a shard's answers to fetches hold at a time, on their way or while
+    /// they are read.
     pub answer_bytes: u64,
     /// The largest frame that is read, in bytes without its length prefix
     /// (`socket.request.max.bytes`).

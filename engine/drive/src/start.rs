@@ -19,7 +19,7 @@ use crate::disk::Disk;
 use crate::ending::Together;
 use crate::error::{IoContext, RunError};
 use crate::files::open_journal;
-use crate::handle::{Desk, DeskSetup, Identity, ShardHandle};
+use crate::handle::{Budgets, Desk, DeskSetup, Identity, ShardHandle};
 use crate::helpers::Ways;
 use crate::layout::Layout;
 use crate::mesh::Mailbox;
@@ -29,6 +29,7 @@ use crate::record::Recording;
 use crate::registry::{Places, Registry};
 use crate::service::Service;
 use crate::shard::{ShardLoop, Turn};
+use crate::shares::AnswerShares;
 use crate::stall::Watch;
 use crate::stop::Stop;
 use crate::tasks::Tasks;
@@ -53,9 +54,22 @@ pub(crate) struct Common {
     pub(crate) cores: Vec<CoreId>,
     pub(crate) record: Option<Recording>,
     pub(crate) request_bytes: u64,
-    pub(crate) answer_bytes: u64,
+    pub(crate) work_bytes: u64,
+    pub(crate) answers: AnswerShares,
     pub(crate) max_frame_bytes: u32,
     pub(crate) idle_connection_ms: u64,
+}
+
+impl Common {
+    /// A shard's.
+    fn budgets(&self) -> Budgets {
+        Budgets {
+            frames: Budget::new(self.request_bytes),
+            work: Budget::new(self.work_bytes),
+            records: Budget::new(self.answers.records),
+            shortages: Rc::default(),
+        }
+    }
 }
 
 /// What one shard starts with.
@@ -108,13 +122,14 @@ fn prepare<S: Service>(
     service: impl Fn(ShardHandle) -> S,
 ) -> Result<ShardLoop<S>, RunError> {
     let ShardParts { common, setup, ways: Ways { bulk, files, work }, listeners } = parts;
+    let budgets = common.budgets();
     let Common { layout, identity, image, clock, mailboxes, stop, together, places, .. } = common;
     let mailbox = mailboxes[usize::from(setup.id.0)].clone();
-    let disk = Disk::new(layout.clone(), &common.cores, mailbox.clone());
+    let reads = common.answers.reads;
+    let disk = Disk::new(layout.clone(), &common.cores, mailbox.clone(), reads);
     let mut disk = disk.context("making a ring for", layout.root())?;
     open_journals(&setup, &layout, &mut disk)?;
     let disk = Rc::new(RefCell::new(disk));
-    let answers = Budget::new(common.answer_bytes);
     let watch = Rc::new(Watch::new(setup.id, clock));
     let tasks = Rc::new(Tasks::new(mailbox.clone(), watch.clone()));
     let desk = Rc::new(Desk::new(DeskSetup {
@@ -124,13 +139,12 @@ fn prepare<S: Service>(
         clock,
         mailbox: mailbox.clone(),
         image,
-        answers: answers.clone(),
+        budgets: budgets.clone(),
         work: work.clone(),
         tasks: tasks.clone(),
     }));
     let service = Rc::new(service(ShardHandle::new(desk.clone())));
-    let (budget, idle_ms) = (Budget::new(common.request_bytes), common.idle_connection_ms);
-    let budgets = [budget.clone(), answers];
+    let (budget, idle_ms) = (budgets.frames.clone(), common.idle_connection_ms);
     let timers = Rc::new(Timers::new(clock));
     let registry = Rc::new(Registry::new(places, budgets, clock, idle_ms, mailbox, timers.clone()));
     let net = Rc::new(Net {

@@ -88,6 +88,12 @@ impl RequestHeader {
         }
         Ok(RequestHeader { api, version, correlation_id, client_id })
     }
+
+    /// Forgets the client's name, which is a part of the request's frame and keeps all of it. What
+    /// an answer needs stays.
+    pub fn let_go_of_frame(&mut self) {
+        self.client_id = Str::new();
+    }
 }
 
 /// A request as a client sends it. A client without a name has a null client id.

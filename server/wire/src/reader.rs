@@ -16,7 +16,7 @@ use crate::text::Str;
 pub const ARRAY_MEMORY: usize = 64 << 20;
 
 /// A position in a frame.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reader {
     frame: Bytes,
     at: usize,
@@ -24,6 +24,16 @@ pub struct Reader {
     end: usize,
     /// Bytes of memory that arrays may still take.
     array_memory: usize,
+    spent: Spent,
+}
+
+/// What reading has taken so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Bytes of memory, all of it for arrays.
+    pub memory: usize,
+    /// Elements of arrays.
+    pub elements: usize,
 }
 
 impl Reader {
@@ -36,7 +46,18 @@ impl Reader {
     /// Reads a frame, spending at most `array_memory` bytes on arrays.
     #[must_use]
     pub fn with_array_memory(frame: Bytes, array_memory: usize) -> Self {
-        Reader { at: 0, end: frame.len(), frame, array_memory }
+        Reader { at: 0, end: frame.len(), frame, array_memory, spent: Spent::default() }
+    }
+
+    /// What reading has taken so far.
+    #[must_use]
+    pub fn spent(&self) -> Spent {
+        self.spent
+    }
+
+    /// From now on arrays may take that much, whatever they have taken.
+    pub fn set_array_memory(&mut self, bytes: usize) {
+        self.array_memory = bytes;
     }
 
     /// Bytes not read yet. Kafka ignores those that follow a message, and so do we.
@@ -121,6 +142,8 @@ impl Reader {
         }
         let memory = count.saturating_mul(in_memory);
         self.array_memory = self.array_memory.checked_sub(memory).ok_or(Malformed::ArrayMemory)?;
+        self.spent.memory += memory;
+        self.spent.elements += count;
         Ok(())
     }
 
@@ -231,6 +254,7 @@ mod tests {
         assert_eq!(reader.admit_array(3, 4, 20), Ok(()));
         assert_eq!(reader.admit_array(3, 4, 20), Err(Malformed::ArrayMemory.into()));
         assert_eq!(reader.admit_array(2, 4, 20), Ok(()));
+        assert_eq!(reader.spent(), Spent { memory: 100, elements: 5 }, "of what was admitted");
     }
 
     #[test]

@@ -12,6 +12,8 @@ use crate::error::EncodeError;
 pub const COPY_BELOW: usize = 4096;
 
 const SIZE_PREFIX: usize = 4;
+/// Unused room from which on a buffer is copied to be rid of it.
+const SLACK: usize = 64 << 10;
 /// Room for nearly every response that carries no records.
 const FIRST_RESERVE: usize = 512;
 
@@ -115,7 +117,7 @@ impl Writer {
         let prefix = i32::try_from(size - SIZE_PREFIX)
             .map_err(|_| EncodeError::FrameTooLong(size - SIZE_PREFIX))?;
         self.small[..SIZE_PREFIX].copy_from_slice(&prefix.to_be_bytes());
-        Ok(cut(self.small.freeze(), self.payloads, size))
+        Ok(cut(without_slack(self.small), self.payloads, size))
     }
 
     fn size(&self) -> usize {
@@ -194,6 +196,14 @@ impl Writer {
             *offset += shift;
         }
     }
+}
+
+/// The buffer without the room that it grew for, if that is much: it may be held for long.
+fn without_slack(small: BytesMut) -> Bytes {
+    if small.capacity() - small.len() < SLACK {
+        return small.freeze();
+    }
+    Bytes::copy_from_slice(&small)
 }
 
 /// Cuts the buffer where payloads belong.

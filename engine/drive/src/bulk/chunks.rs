@@ -19,9 +19,7 @@ use crate::fd_cache::FdCache;
 use crate::layout::Layout;
 
 /// Bytes of a chunk; it starts at a multiple of them.
-const CHUNK: usize = 512 << 10;
-/// Chunks that a shard has in memory.
-const PLACES: usize = 16;
+pub(crate) const CHUNK: usize = 512 << 10;
 /// Chunks that are read ahead.
 const AHEAD: u64 = 2;
 /// Reads that a shard has at the disk at a time: enough to keep it busy.
@@ -113,6 +111,8 @@ pub(super) struct Chunks {
     layout: Layout,
     files: FdCache<SegmentId>,
     places: Vec<Place>,
+    /// How many there may be.
+    most_places: usize,
     /// Reads that the kernel has not been given yet.
     waiting: VecDeque<(Chunk, Op)>,
     reading: usize,
@@ -123,11 +123,13 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    pub(super) fn new(layout: Layout) -> Chunks {
+    /// With so many in memory.
+    pub(super) fn new(layout: Layout, most_places: usize) -> Chunks {
         Chunks {
             layout,
             files: FdCache::new(OPEN_FILES),
             places: Vec::new(),
+            most_places,
             waiting: VecDeque::new(),
             reading: 0,
             most: READING,
@@ -206,7 +208,7 @@ impl Chunks {
         oldest: Option<usize>,
         ring: &mut Ring<Work>,
     ) -> bool {
-        let full = self.places.len() >= PLACES;
+        let full = self.places.len() >= self.most_places;
         if full && oldest.is_none() {
             return false;
         }

@@ -22,8 +22,8 @@ use corelog_os::{SharedFd, pagecache};
 use super::chunks::{Arrived, Chunk, Chunks, FileRange, Found};
 use super::{Removed, Work};
 use crate::clock::Clock;
-use crate::layout::Layout;
 use crate::oneshot::Sender;
+use crate::pulse::ENOUGH;
 
 /// Bytes that one pipe is made to hold: what an ordinary user may have.
 pub(crate) const PIPE_BYTES: usize = 1 << 20;
@@ -52,7 +52,8 @@ pub(crate) struct Delivery {
     pub(crate) parts: VecDeque<Part>,
     /// O_NONBLOCK.
     pub(crate) socket: SharedFd,
-    /// Raised by every byte that the socket has taken, and by what the peer had to wait for.
+    /// Raised by every byte that the socket has taken, and by [`ENOUGH`] when the peer had to wait
+    /// for the disk.
     pub(crate) progress: Arc<AtomicU64>,
     /// Told when all of it is sent, or why not.
     pub(crate) done: Sender<Result<(), DeliveryError>>,
@@ -142,7 +143,7 @@ pub(super) struct Deliveries {
 
 impl Deliveries {
     /// With at most so many pipes at a time.
-    pub(super) fn new(pipes: usize, layout: Layout, clock: Clock) -> Deliveries {
+    pub(super) fn new(pipes: usize, chunks: Chunks, clock: Clock) -> Deliveries {
         Deliveries {
             jobs: Vec::new(),
             free: Vec::new(),
@@ -150,7 +151,7 @@ impl Deliveries {
             pool: PipePool::new(PIPE_BYTES, pipes),
             pipes,
             queue: VecDeque::new(),
-            chunks: Chunks::new(layout),
+            chunks,
             waits: 0,
             patience: VecDeque::new(),
             clock,
@@ -214,7 +215,7 @@ impl Deliveries {
             (Step::Polling, Progress::Moved(_)) => self.set_ready(number),
             (Step::Filling, Progress::Moved(count)) => {
                 job.held = u64::from(count.get());
-                job.delivery.progress.fetch_add(1, Ordering::Relaxed);
+                job.delivery.progress.fetch_add(ENOUGH, Ordering::Relaxed);
                 self.set_ready(number);
             }
             (Step::Filling, Progress::Ended) => {
@@ -244,7 +245,7 @@ impl Deliveries {
             match &result {
                 Ok(()) => {
                     if let Some(job) = &self.jobs[number] {
-                        job.delivery.progress.fetch_add(1, Ordering::Relaxed);
+                        job.delivery.progress.fetch_add(ENOUGH, Ordering::Relaxed);
                     }
                     self.set_ready(number);
                 }
@@ -355,7 +356,7 @@ impl Deliveries {
             Err(error) => return self.end(number, Err(DeliveryError::File(error))),
         };
         self.pipes -= 1;
-        job.delivery.progress.fetch_add(1, Ordering::Relaxed);
+        job.delivery.progress.fetch_add(ENOUGH, Ordering::Relaxed);
         job.step = Step::Filling;
         if cached > 0 {
             let len = pipe.capacity().min(cached as usize);

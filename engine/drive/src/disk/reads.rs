@@ -28,9 +28,6 @@ use crate::oneshot::Sender;
 /// Descriptors kept open for the next read, of both kinds together.
 const OPEN_FILES: usize = 256;
 
-/// Bytes of buffers that reads in flight may have; one read goes ahead however large.
-const IN_FLIGHT: usize = 8 << 20;
-
 /// How a segment is read. Bytes that were written past the page cache are read past it, except by
 /// the kernel on their way to a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,13 +76,15 @@ pub(super) struct Reads {
     files: FdCache<Key>,
     opening: HashMap<Key, Waiting>,
     in_flight: usize,
+    /// Bytes of buffers that they may have; one read goes ahead however large.
+    most: usize,
     queue: VecDeque<(Read, SharedFd)>,
 }
 
 impl Reads {
-    pub(super) fn new(layout: Layout) -> Reads {
+    pub(super) fn new(layout: Layout, most: usize) -> Reads {
         let (files, opening) = (FdCache::new(OPEN_FILES), HashMap::new());
-        Reads { layout, files, opening, in_flight: 0, queue: VecDeque::new() }
+        Reads { layout, files, opening, in_flight: 0, most, queue: VecDeque::new() }
     }
 
     pub(super) fn forget(&mut self, removed: Removed) {
@@ -218,7 +217,7 @@ impl Reads {
         let mut ops = Vec::new();
         while let Some((read, _)) = self.queue.front() {
             let (at, len) = read.blocks_to_come();
-            if self.in_flight > 0 && self.in_flight + len > IN_FLIGHT {
+            if self.in_flight > 0 && self.in_flight + len > self.most {
                 break;
             }
             let Some((read, file)) = self.queue.pop_front() else { break };

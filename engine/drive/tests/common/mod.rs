@@ -42,6 +42,7 @@ pub(crate) fn settings(dir: &Path, shards: usize) -> Settings {
             disk_reserve: 64 << 20,
         },
         request_bytes: 32 << 20,
+        work_bytes: 8 << 20,
         answer_bytes: 8 << 20,
         max_frame_bytes: 8 << 20,
         max_connections: 1000,

@@ -1,12 +1,15 @@
 //! The tests' protocol: one byte says what is wanted, little-endian numbers follow. An answer
 //! starts with a status byte: 0, or what went wrong.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use corelog_drive::{Close, PendingReply, Response, Service, Session, ShardHandle};
+use corelog_drive::{Answer, Close, PendingReply, Response, Service, Session, ShardHandle, Turn};
 use corelog_engine::id::{Offset, PartitionIndex, Timestamp, TopicId, TopicPartition};
 use corelog_engine::log::SegmentId;
 use corelog_engine::metadata::command::{
@@ -27,16 +30,18 @@ pub(crate) const FILE: u8 = 6;
 pub(crate) const DELETE: u8 = 7;
 pub(crate) const SILENT: u8 = 8;
 pub(crate) const TOPICS: u8 = 9;
-/// Takes the request and never answers.
+/// Takes the request, when its turn has come, and never answers.
 pub(crate) const NEVER: u8 = 10;
 /// Answers with what shard this is.
 pub(crate) const WHERE: u8 = 11;
+/// Answers, once its turn has come, with how many of its kind have had theirs.
+pub(crate) const IN_TURN: u8 = 12;
 
-pub(crate) struct Tiny(ShardHandle);
+pub(crate) struct Tiny(ShardHandle, Rc<Cell<u32>>);
 
 impl Tiny {
     pub(crate) fn new(handle: ShardHandle) -> Tiny {
-        Tiny(handle)
+        Tiny(handle, Rc::default())
     }
 }
 
@@ -44,7 +49,7 @@ impl Service for Tiny {
     type Session = TinySession;
 
     fn connect(&self, _: SocketAddr, _: SocketAddr) -> TinySession {
-        TinySession(self.0.clone())
+        TinySession(self.0.clone(), self.1.clone())
     }
 
     fn notice(&self, notice: &Notice) {
@@ -52,12 +57,23 @@ impl Service for Tiny {
     }
 }
 
-pub(crate) struct TinySession(ShardHandle);
+/// With how many requests have had a turn of their own.
+pub(crate) struct TinySession(ShardHandle, Rc<Cell<u32>>);
+
+/// An answer to come.
+type Pieces = Pin<Box<dyn Future<Output = Result<Vec<Piece>, Close>>>>;
 
 impl Session for TinySession {
+    fn turn(frame: &[u8]) -> Turn {
+        match frame.first() {
+            Some(&(IN_TURN | NEVER)) => Turn::Own,
+            _ => Turn::Shared,
+        }
+    }
+
     async fn request(&mut self, mut frame: Bytes) -> Result<Option<Response>, Close> {
         let handle = &self.0;
-        let response: Response = match frame.get_u8() {
+        let response: Pieces = match frame.get_u8() {
             CREATE => {
                 let partitions = frame.get_u32_le();
                 let id = TopicId(handle.random());
@@ -87,6 +103,7 @@ impl Session for TinySession {
                 };
                 Box::pin(answer_found(handle.submit(Request::Lookup(vec![lookup]))))
             }
+            IN_TURN => Box::pin(begin(self.1.clone())),
             ECHO => Box::pin(async move { Ok(answer(0, &frame, Vec::new())) }),
             SILENT => return Ok(None),
             NEVER => Box::pin(std::future::pending()),
@@ -109,8 +126,14 @@ impl Session for TinySession {
             }
             other => return Err(Close::because(format!("no such request: {other}"))),
         };
-        Ok(Some(response))
+        Ok(Some(Box::pin(async move { response.await.map(Answer::from) })))
     }
+}
+
+/// Counts requests that have had their turn.
+async fn begin(begun: Rc<Cell<u32>>) -> Result<Vec<Piece>, Close> {
+    begun.update(|begun| begun + 1);
+    Ok(answer(0, &begun.get().to_le_bytes(), Vec::new()))
 }
 
 fn create(name: &str, id: TopicId, partitions: u32) -> Command {

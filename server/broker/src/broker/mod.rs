@@ -11,6 +11,7 @@
 mod alteration;
 mod api;
 mod check;
+mod cost;
 mod creation;
 mod groups;
 mod node;

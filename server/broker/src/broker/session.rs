@@ -6,15 +6,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use corelog_drive::{Close, Response, Service, Session, ShardHandle};
+use corelog_drive::{Answer, Charge, Close, Response, Service, Session, ShardHandle, Turn};
 use corelog_engine::id::ProducerId;
 use corelog_engine::metadata::command::ProducerIdBlock;
 use corelog_engine::shard::effect::Notice;
-use corelog_wire::api::{ApiKey, Message, Request};
+use corelog_wire::api::{ApiKey, Request};
 use corelog_wire::header::{HeaderError, RequestHeader};
-use corelog_wire::reader::Reader;
+use corelog_wire::reader::{ARRAY_MEMORY, Reader};
 
-use crate::broker::api::{self, Call, Handled};
+use crate::broker::api::{self, Call, Handled, Told};
+use crate::broker::cost::{self, Cost, Costing, elements};
 use crate::broker::node::{Entrance, Node};
 use crate::broker::topics::TopicCache;
 use crate::config::broker::Config;
@@ -68,13 +69,22 @@ pub(crate) struct Connection {
 }
 
 impl Session for Connection {
+    /// Producers have several requests under way, which come in one commit; everything else is
+    /// begun when what was asked before it is answered.
+    fn turn(frame: &[u8]) -> Turn {
+        match frame.first_chunk().map(|key| ApiKey::from_i16(i16::from_be_bytes(*key))) {
+            Some(Some(ApiKey::Produce)) => Turn::Shared,
+            _ => Turn::Own,
+        }
+    }
+
     fn request(&mut self, frame: Bytes) -> impl Future<Output = Result<Option<Response>, Close>> {
         let (node, entrance) = (self.node.clone(), self.entrance.clone());
         async move {
             let mut reader = Reader::new(frame);
             let header = match RequestHeader::decode(&mut reader) {
                 Ok(header) => header,
-                Err(error) => return refuse_header(error, &node),
+                Err(error) => return refuse_header(error, node),
             };
             let call = Call { node, entrance, header };
             dispatch(call, reader).await.map(Some)
@@ -84,85 +94,161 @@ impl Session for Connection {
 
 /// Kafka answers an `ApiVersions` of a version it does not know, so that the client can try a lower
 /// one; everything else that is not served closes the connection.
-fn refuse_header(error: HeaderError, node: &Node) -> Result<Option<Response>, Close> {
+fn refuse_header(error: HeaderError, node: Rc<Node>) -> Result<Option<Response>, Close> {
     match error {
         HeaderError::NotServed { api: ApiKey::ApiVersions, correlation_id, .. } => {
-            api::api_versions::unsupported(node, correlation_id).map(Some)
+            Ok(Some(api::api_versions::unsupported(node, correlation_id)))
         }
         error => Err(Close(error.to_string().into())),
     }
 }
 
-async fn dispatch(call: Call, mut reader: Reader) -> Result<Response, Close> {
-    let reader = &mut reader;
-    match call.header.api {
-        ApiKey::Produce => {
-            call.node.shard.doing("Produce");
-            let request = decode(&call, reader)?;
-            api::produce::handle(call, request).await
+async fn dispatch(call: Call, body: Reader) -> Result<Response, Close> {
+    Ok(match call.header.api {
+        ApiKey::Produce => return produce(call, body).await,
+        ApiKey::Fetch => Box::pin(fetch(call, body)),
+        ApiKey::ListOffsets => run(call, body, elements, api::list_offsets::handle),
+        ApiKey::OffsetForLeaderEpoch => {
+            run(call, body, elements, api::offset_for_leader_epoch::handle)
         }
-        ApiKey::Fetch => api::fetch::handle(&call, &decode(&call, reader)?),
-        ApiKey::ListOffsets => run(call, reader, api::list_offsets::handle),
-        ApiKey::OffsetForLeaderEpoch => run(call, reader, api::offset_for_leader_epoch::handle),
-        ApiKey::Metadata => run(call, reader, api::metadata::handle),
-        ApiKey::FindCoordinator => run(call, reader, api::find_coordinator::handle),
-        ApiKey::JoinGroup => run(call, reader, api::join_group::handle),
-        ApiKey::SyncGroup => run(call, reader, api::sync_group::handle),
-        ApiKey::ConsumerGroupHeartbeat => run(call, reader, api::consumer_group_heartbeat::handle),
-        ApiKey::ConsumerGroupDescribe => run(call, reader, api::consumer_group_describe::handle),
-        ApiKey::Heartbeat => run(call, reader, api::heartbeat::handle),
-        ApiKey::LeaveGroup => run(call, reader, api::leave_group::handle),
-        ApiKey::OffsetCommit => run(call, reader, api::offset_commit::handle),
-        ApiKey::OffsetFetch => run(call, reader, api::offset_fetch::handle),
-        ApiKey::OffsetDelete => run(call, reader, api::offset_delete::handle),
-        ApiKey::DescribeGroups => run(call, reader, api::describe_groups::handle),
-        ApiKey::ListGroups => run(call, reader, api::list_groups::handle),
-        ApiKey::DeleteGroups => run(call, reader, api::delete_groups::handle),
-        ApiKey::ApiVersions => run(call, reader, api::api_versions::handle),
-        ApiKey::SaslHandshake => run(call, reader, api::sasl_handshake::handle),
-        ApiKey::CreateTopics => run(call, reader, api::create_topics::handle),
-        ApiKey::DeleteTopics => run(call, reader, api::delete_topics::handle),
-        ApiKey::InitProducerId => run(call, reader, api::init_producer_id::handle),
-        ApiKey::CreatePartitions => run(call, reader, api::create_partitions::handle),
+        ApiKey::Metadata => run(call, body, cost::metadata, api::metadata::handle),
+        ApiKey::FindCoordinator => run(call, body, elements, api::find_coordinator::handle),
+        ApiKey::JoinGroup => run(call, body, elements, api::join_group::handle),
+        ApiKey::SyncGroup => run(call, body, elements, api::sync_group::handle),
+        ApiKey::ConsumerGroupHeartbeat => {
+            run(call, body, elements, api::consumer_group_heartbeat::handle)
+        }
+        ApiKey::ConsumerGroupDescribe => {
+            run(call, body, elements, api::consumer_group_describe::handle)
+        }
+        ApiKey::Heartbeat => run(call, body, elements, api::heartbeat::handle),
+        ApiKey::LeaveGroup => run(call, body, elements, api::leave_group::handle),
+        ApiKey::OffsetCommit => run(call, body, elements, api::offset_commit::handle),
+        ApiKey::OffsetFetch => run(call, body, elements, api::offset_fetch::handle),
+        ApiKey::OffsetDelete => run(call, body, elements, api::offset_delete::handle),
+        ApiKey::DescribeGroups => run(call, body, elements, api::describe_groups::handle),
+        ApiKey::ListGroups => run(call, body, elements, api::list_groups::handle),
+        ApiKey::DeleteGroups => run(call, body, elements, api::delete_groups::handle),
+        ApiKey::ApiVersions => run(call, body, elements, api::api_versions::handle),
+        ApiKey::SaslHandshake => run(call, body, elements, api::sasl_handshake::handle),
+        ApiKey::CreateTopics => run(call, body, cost::create_topics, api::create_topics::handle),
+        ApiKey::DeleteTopics => run(call, body, elements, api::delete_topics::handle),
+        ApiKey::InitProducerId => run(call, body, elements, api::init_producer_id::handle),
+        ApiKey::CreatePartitions => run(call, body, elements, api::create_partitions::handle),
         ApiKey::IncrementalAlterConfigs => {
-            run(call, reader, api::incremental_alter_configs::handle)
+            run(call, body, elements, api::incremental_alter_configs::handle)
         }
-        ApiKey::AlterConfigs => run(call, reader, api::alter_configs::handle),
-        ApiKey::ListConfigResources => run(call, reader, api::list_config_resources::handle),
-        ApiKey::DescribeConfigs => run(call, reader, api::describe_configs::handle),
-        ApiKey::DescribeCluster => run(call, reader, api::describe_cluster::handle),
-        other => Err(Close(format!("{other} is not served").into())),
-    }
-}
-
-fn decode<R: Message>(call: &Call, reader: &mut Reader) -> Result<R, Close> {
-    R::decode(reader, call.header.version).map_err(|error| {
-        let client = &call.header.client_id;
-        Close(format!("malformed request of client {client:?}: {error}").into())
+        ApiKey::AlterConfigs => run(call, body, elements, api::alter_configs::handle),
+        ApiKey::ListConfigResources => {
+            run(call, body, elements, api::list_config_resources::handle)
+        }
+        ApiKey::DescribeConfigs => {
+            run(call, body, cost::describe_configs, api::describe_configs::handle)
+        }
+        ApiKey::DescribeCluster => run(call, body, elements, api::describe_cluster::handle),
+        other => return Err(Close(format!("{other} is not served").into())),
     })
 }
 
-/// Decodes a request, handles it, and makes a response of what that gives, now or later.
-fn run<R: Request>(
-    call: Call,
-    reader: &mut Reader,
-    handle: impl FnOnce(&Call, R) -> Handled<R::Response>,
-) -> Result<Response, Close>
+/// Decodes a request, and tells what working on it takes.
+fn decode<R: Request>(
+    call: &Call,
+    mut body: Reader,
+    costing: Costing<R>,
+) -> Result<(R, u64), Close> {
+    let most = call.node.config.memory.requests;
+    body.set_array_memory(usize::try_from(most).unwrap_or(usize::MAX).min(ARRAY_MEMORY));
+    let client = &call.header.client_id;
+    let request = R::decode(&mut body, call.header.version).map_err(|error| {
+        Close(format!("malformed request of client {client:?}: {error}").into())
+    })?;
+    let Cost { request: more, state } = costing(&call.node, &request);
+    let own = cost::of_decoded(R::API, body.spent()) + more;
+    if own > most {
+        let why = format!(
+            "a request of client {client:?} takes {own} bytes of memory to answer; {most} are \
+             allowed (memory.share.requests of memory.per.core)"
+        );
+        return Err(Close(why.into()));
+    }
+    Ok((request, own + state))
+}
+
+/// Decodes a request when there is room for what working on it takes. Until then it is its frame.
+async fn admit<R: Request>(
+    call: &Call,
+    body: Reader,
+    costing: Costing<R>,
+) -> Result<(R, Charge), Close> {
+    let (request, bytes) = decode(call, body.clone(), costing)?;
+    if let Some(charge) = call.node.shard.charge_work(bytes) {
+        return Ok((request, charge));
+    }
+    drop(request);
+    let mut charge = loop {
+        call.node.shard.work_done().await;
+        if let Some(charge) = call.node.shard.charge_work(bytes) {
+            break charge;
+        }
+    };
+    let (request, bytes) = decode(call, body, costing)?;
+    charge.settle(bytes);
+    Ok((request, charge))
+}
+
+async fn produce(call: Call, body: Reader) -> Result<Response, Close> {
+    call.node.shard.doing("Produce");
+    let (request, charge) = admit(&call, body, elements).await?;
+    api::produce::handle(call, request, charge).await
+}
+
+async fn fetch(mut call: Call, body: Reader) -> Result<Answer, Close> {
+    let (request, _charge) = admit(&call, body, elements).await?;
+    call.header.let_go_of_frame();
+    // What it holds in the end is charged to the class of records.
+    api::fetch::handle(&call, request).await
+}
+
+/// A request that is decoded and handled once its turn has come, and then answered, now or later.
+fn run<R: Request + 'static>(
+    mut call: Call,
+    body: Reader,
+    costing: Costing<R>,
+    handle: impl FnOnce(&Call, R) -> Handled<R::Response> + 'static,
+) -> Response
 where
     R::Response: 'static,
 {
-    call.node.shard.doing(R::API.name());
-    let request = decode(&call, reader)?;
-    match handle(&call, request) {
-        Handled::Now(body) => {
-            let pieces = api::encode(&call.header, &body)?;
-            Ok(Box::pin(std::future::ready(Ok(pieces))))
-        }
-        Handled::Made(made) => Ok(made),
-        Handled::Later(body) => Ok(Box::pin(async move {
-            let body = body.await;
-            call.node.shard.doing(R::API.name());
-            api::encode(&call.header, &body)
-        })),
-    }
+    Box::pin(async move {
+        call.node.shard.doing(R::API.name());
+        let (request, mut charge) = admit(&call, body, costing).await?;
+        let body = match handle(&call, request) {
+            Handled::Now(body) => body,
+            Handled::Later(body) => {
+                call.header.let_go_of_frame();
+                if waits_for_others(call.header.api) {
+                    charge.settle(0);
+                }
+                body.await
+            }
+            Handled::Made(made) => {
+                call.header.let_go_of_frame();
+                return Ok(api::answer(made.await?, charge));
+            }
+            Handled::Growing(body) => {
+                call.header.let_go_of_frame();
+                let (body, told) = body(Told::new(&call.node, charge)).await;
+                charge = told.into_charge();
+                body
+            }
+        };
+        call.node.shard.doing(R::API.name());
+        Ok(api::answer(api::encode(&call.header, &body)?, charge))
+    })
+}
+
+/// Whether a request may wait for minutes, for what other clients do. What it says is the
+/// coordinator's by then, so it keeps nothing that others could wait for.
+fn waits_for_others(api: ApiKey) -> bool {
+    matches!(api, ApiKey::JoinGroup | ApiKey::SyncGroup)
 }

@@ -100,6 +100,12 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// The part of what is for requests that those being worked on may take, beside the frames
+    /// that they came in.
+    pub(crate) const fn work(&self) -> u64 {
+        self.requests / 2
+    }
+
     /// The settings that divide it.
     pub(super) const SHARES: [&'static str; 5] = [
         "memory.share.requests",

@@ -58,9 +58,12 @@ const NETWORK: &[Setting] = &[
     row("max.connections", int(0, INT_MAX).of(Unit::Count))
         .default("2147483647")
         .doc("How many client connections the broker accepts."),
-    row("connections.max.idle.ms", long(-1, LONG_MAX).of(Unit::Millis))
-        .default("10m")
-        .doc("A connection on which nothing happened for this time is closed; -1 never."),
+    row("connections.max.idle.ms", long(-1, LONG_MAX).of(Unit::Millis)).default("10m").doc(
+        "A connection on which nothing happened for this time is closed; -1 \
+             never. That holds amid a request or an answer too; but while others wait \
+             for memory, a client that moves less than 16 KiB of it in a second is \
+             cut off.",
+    ),
 ];
 
 const MACHINE: &[Setting] = &[
@@ -76,9 +79,11 @@ const MACHINE: &[Setting] = &[
         "The memory that each core may use for requests, records and indexes. It is a limit, not \
          a reservation.",
     ),
-    share("memory.share.requests")
-        .default("20")
-        .doc("Percent of `memory.per.core` for requests being received and worked on."),
+    share("memory.share.requests").default("20").doc(
+        "Percent of `memory.per.core` for requests: one half while they are \
+             received, one half for working on them and for their answers. A request \
+             that takes more than both to answer ends its connection.",
+    ),
     share("memory.share.dirty").default("15").doc(
         "Percent of `memory.per.core` for records that are in the journal and not yet in their \
          segment, and never more than all journal files but one. Beyond it producers are asked to \
@@ -88,9 +93,10 @@ const MACHINE: &[Setting] = &[
         "Percent of `memory.per.core` for the newest records, from which consumers that keep up \
          are served.",
     ),
-    share("memory.share.fetches")
-        .default("15")
-        .doc("Percent of `memory.per.core` for responses on their way to consumers."),
+    share("memory.share.fetches").default("15").doc(
+        "Percent of `memory.per.core` for responses on their way to consumers, \
+             and for reading them from files.",
+    ),
     share("memory.share.indexes")
         .default("5")
         .doc("Percent of `memory.per.core` for indexes of segments."),

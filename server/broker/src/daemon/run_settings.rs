@@ -66,7 +66,8 @@ fn assemble(config: &Config, allowed: &[usize], any: IpAddr) -> Result<Settings,
         cluster_id: config.cluster_id.as_deref().and_then(cluster_id),
         node_id: config.node_id,
         limits: limits(config),
-        request_bytes: config.memory.requests,
+        request_bytes: config.memory.requests - config.memory.work(),
+        work_bytes: config.memory.work(),
         answer_bytes: config.memory.fetches,
         max_frame_bytes: config.connections.request_max_bytes,
         max_connections: usize::try_from(config.connections.max).unwrap_or(usize::MAX),
@@ -205,7 +206,7 @@ mod tests {
         assert_eq!(limits.commits_in_flight, 3);
         assert_eq!((limits.dirty_bytes, limits.tail_bytes), (percent, 30 * percent));
         assert_eq!(limits.disk_reserve, 3);
-        assert_eq!(settings.request_bytes, 10 * percent);
+        assert_eq!([settings.request_bytes, settings.work_bytes], [5 * percent; 2]);
         assert_eq!(settings.max_frame_bytes, 5 << 20);
         assert_eq!(settings.max_connections, 9);
         assert_eq!(settings.idle_connection_ms, u64::MAX);

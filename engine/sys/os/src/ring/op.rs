@@ -129,6 +129,8 @@ pub enum Readiness {
     Readable,
     /// A write would not block.
     Writable,
+    /// A socket's peer sends no more, whatever is left to be read.
+    HungUp,
 }
 
 /// More than the kernel moves in one call (0x7fff_f000), and a whole number of blocks.
@@ -190,6 +192,7 @@ impl Op {
                 let events = match until {
                     Readiness::Readable => libc::POLLIN,
                     Readiness::Writable => libc::POLLOUT,
+                    Readiness::HungUp => libc::POLLRDHUP,
                 };
                 opcode::PollAdd::new(target(fd), events as u32).build()
             }

@@ -297,6 +297,18 @@ fn a_poll_completes_when_another_thread_makes_it_ready() {
 }
 
 #[test]
+fn a_peer_that_hangs_up_is_noticed_behind_what_it_has_sent() {
+    let mut ring = ring();
+    let (ours, mut theirs) = UnixStream::pair().expect("pair");
+    ring.submit(Op::Poll { fd: Arc::new(ours.into()), until: Readiness::HungUp }, ());
+    theirs.write_all(b"unread").expect("write");
+    ring.wait(Some(Duration::from_millis(20))).expect("wait");
+    assert_eq!(ring.completions().count(), 0, "bytes are no reason");
+    drop(theirs);
+    assert_ne!(next(&mut ring).result.expect("ready") & libc::POLLRDHUP as u32, 0);
+}
+
+#[test]
 fn a_cancelled_operation_comes_back_and_a_stale_token_hits_nobody() {
     let mut ring = ring();
     let (ours, mut theirs) = UnixStream::pair().expect("pair");

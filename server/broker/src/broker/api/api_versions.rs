@@ -1,7 +1,8 @@
 //! ApiVersions: what is served, and which features the cluster has switched on.
 
-use corelog_drive::{Close, Response};
+use corelog_drive::{Answer, Response};
 use std::ops::RangeInclusive;
+use std::rc::Rc;
 
 use corelog_engine::metadata::image::{
     GROUP_VERSION, GROUP_VERSIONS, METADATA_VERSION, METADATA_VERSIONS,
@@ -42,16 +43,18 @@ fn is_software_name(text: &str) -> bool {
 
 /// The answer to a version that is not known: in version 0, which every client reads, with the
 /// versions to choose from.
-pub(crate) fn unsupported(node: &Node, correlation_id: i32) -> Result<Response, Close> {
+pub(crate) fn unsupported(node: Rc<Node>, correlation_id: i32) -> Response {
     let header = RequestHeader {
         api: ApiKey::ApiVersions,
         version: 0,
         correlation_id,
         client_id: Str::new(),
     };
-    let body = ApiVersionsResponse { error_code: ErrorCode::UnsupportedVersion, ..answer(node) };
-    let pieces = encode(&header, &body)?;
-    Ok(Box::pin(std::future::ready(Ok(pieces))))
+    Box::pin(async move {
+        let error_code = ErrorCode::UnsupportedVersion;
+        let body = ApiVersionsResponse { error_code, ..answer(&node) };
+        encode(&header, &body).map(Answer::from)
+    })
 }
 
 fn answer(node: &Node) -> ApiVersionsResponse {

@@ -18,6 +18,9 @@ use corelog_wire::uuid::Uuid;
 use crate::broker::api::{Call, Handled};
 use crate::broker::{groups, operations, translate};
 
+/// Bytes of a member, and of a topic that it has or wants.
+const MEMBER: usize = 768;
+const TOPIC: usize = 384;
 /// Kafka's numbers of member types.
 const CLASSIC: i8 = 0;
 const CONSUMER: i8 = 1;
@@ -37,18 +40,15 @@ pub(crate) fn handle(
         return Handled::Now(ConsumerGroupDescribeResponse { groups, ..Default::default() });
     }
     let include = request.include_authorized_operations;
-    let asked = request.group_ids.into_iter().map(|group_id| {
-        let question = Request::DescribeConsumer((*group_id).into());
-        let asked = (!group_id.is_empty()).then(|| groups::ask(&call.node, &group_id, question));
-        (group_id, asked)
-    });
-    let asked: Vec<_> = asked.collect();
-    Handled::later(async move {
-        let mut groups = Vec::with_capacity(asked.len());
-        for (group_id, asked) in asked {
-            let answer = match asked {
-                Some(asked) => asked.await,
-                None => Err(GroupError::InvalidGroupId),
+    let node = call.node.clone();
+    Handled::growing(async move |mut told| {
+        let mut groups = Vec::with_capacity(request.group_ids.len());
+        for group_id in request.group_ids {
+            let question = Request::DescribeConsumer((*group_id).into());
+            let answer = match told.may_go_on() {
+                _ if group_id.is_empty() => Err(GroupError::InvalidGroupId),
+                true => groups::ask(&node, &group_id, question).await,
+                false => Err(GroupError::LoadInProgress),
             };
             let group = match answer {
                 Ok(Reply::DescribeConsumer(Ok(group))) => described(&image, *group, include),
@@ -61,10 +61,24 @@ pub(crate) fn handle(
                 }
                 Err(error) => refusal(Refused { error, why: None }),
             };
+            told.add(size(&group)).await;
             groups.push(DescribedConsumerGroup { group_id, ..group });
         }
-        ConsumerGroupDescribeResponse { groups, ..ConsumerGroupDescribeResponse::default() }
+        (ConsumerGroupDescribeResponse { groups, ..Default::default() }, told)
     })
+}
+
+/// Bytes that a group takes, encoded and not.
+fn size(group: &DescribedConsumerGroup) -> u64 {
+    let topics = |assigned: &DescribedAssignment| {
+        let topics = assigned.topic_partitions.iter();
+        topics.map(|topic| TOPIC + 8 * topic.partitions.len()).sum::<usize>()
+    };
+    let of = |member: &DescribedConsumer| {
+        let names = TOPIC * member.subscribed_topic_names.len();
+        MEMBER + names + topics(&member.assignment) + topics(&member.target_assignment)
+    };
+    group.members.iter().map(of).sum::<usize>() as u64
 }
 
 fn described(image: &Image, group: ConsumerDescription, include: bool) -> DescribedConsumerGroup {
@@ -73,13 +87,13 @@ fn described(image: &Image, group: ConsumerDescription, include: bool) -> Descri
         group_epoch: group.epoch.0,
         assignment_epoch: group.assignment_epoch.0,
         assignor_name: Str::from_static(group.assignor),
-        members: group.members.into_iter().map(|member| told(image, member)).collect(),
+        members: group.members.into_iter().map(|one| member(image, one)).collect(),
         authorized_operations: operations::told(include, operations::GROUP),
         ..DescribedConsumerGroup::default()
     }
 }
 
-fn told(image: &Image, member: ConsumerMember) -> DescribedConsumer {
+fn member(image: &Image, member: ConsumerMember) -> DescribedConsumer {
     let text = |text: Arc<str>| Str::from(&*text);
     DescribedConsumer {
         member_id: Str::from(member.member.as_str()),

@@ -17,6 +17,8 @@ use crate::broker::{groups, operations, translate};
 
 /// From this version on a missing group is an error; before, it is dead.
 const NOT_FOUND_FROM: i16 = 6;
+/// Bytes of a member without what it says.
+const MEMBER: usize = 512;
 /// What a group is that is not there.
 const DEAD: &str = "Dead";
 
@@ -27,17 +29,18 @@ pub(crate) fn handle(
     let version = call.header.version;
     let allowed = operations::told(request.include_authorized_operations, operations::GROUP);
     let with_history = request.include_history;
-    let asked = request.groups.into_iter().map(|group_id| {
-        let question = Request::Describe((*group_id).into());
-        let history = with_history
-            .then(|| groups::ask(&call.node, &group_id, Request::History((*group_id).into())));
-        (group_id.clone(), groups::ask(&call.node, &group_id, question), history)
-    });
-    let asked: Vec<_> = asked.collect();
-    Handled::later(async move {
-        let mut groups = Vec::with_capacity(asked.len());
-        for (group_id, asked, history) in asked {
-            let group = match asked.await {
+    let node = call.node.clone();
+    Handled::growing(async move |mut told| {
+        let mut groups = Vec::with_capacity(request.groups.len());
+        for group_id in request.groups {
+            let question = Request::Describe((*group_id).into());
+            let history = with_history
+                .then(|| groups::ask(&node, &group_id, Request::History((*group_id).into())));
+            let answer = match told.may_go_on() {
+                true => groups::ask(&node, &group_id, question).await,
+                false => Err(GroupError::LoadInProgress),
+            };
+            let group = match answer {
                 Ok(Reply::Describe(Ok(description))) => described(*description, allowed),
                 Ok(Reply::Describe(Err(refused))) => missing(version, refused, allowed),
                 Err(error) => missing(version, Refused { error, why: None }, allowed),
@@ -47,13 +50,22 @@ pub(crate) fn handle(
                 },
             };
             let history = match history {
-                Some(history) => told(history.await),
+                Some(history) => rebalances(history.await),
                 None => Vec::new(),
             };
+            told.add(size(&group)).await;
             groups.push(DescribedGroup { group_id, history, ..group });
         }
-        DescribeGroupsResponse { groups, ..DescribeGroupsResponse::default() }
+        (DescribeGroupsResponse { groups, ..DescribeGroupsResponse::default() }, told)
     })
+}
+
+/// Bytes that a group takes, encoded and not.
+fn size(group: &DescribedGroup) -> u64 {
+    let of = |member: &DescribedGroupMember| {
+        MEMBER + 2 * (member.member_metadata.len() + member.member_assignment.len())
+    };
+    group.members.iter().map(of).sum::<usize>() as u64
 }
 
 fn described(description: Description, authorized_operations: i32) -> DescribedGroup {
@@ -76,7 +88,7 @@ fn described(description: Description, authorized_operations: i32) -> DescribedG
     }
 }
 
-fn told(history: Result<Reply, GroupError>) -> Vec<DescribedRebalance> {
+fn rebalances(history: Result<Reply, GroupError>) -> Vec<DescribedRebalance> {
     let Ok(Reply::History(history)) = history else { return Vec::new() };
     let told = |rebalance: Rebalance| DescribedRebalance {
         time_ms: rebalance.time.0,

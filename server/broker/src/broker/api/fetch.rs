@@ -1,6 +1,6 @@
 //! Fetch: a read over many partitions; records stay where they are until they are sent.
 
-use corelog_drive::{Close, Response};
+use corelog_drive::{Answer, Close, ShardHandle};
 use corelog_engine::id::{LeaderEpoch, Offset};
 use corelog_engine::log::EpochEnd;
 use corelog_engine::shard::request::{Fetch, FetchPart, Fetched, Piece, ReadError, Reply, Request};
@@ -36,14 +36,15 @@ enum ReadCommitted {
     No,
 }
 
-pub(crate) fn handle(call: &Call, request: &FetchRequest) -> Result<Response, Close> {
+/// Answers when its turn has come: what it finds is held until it is sent. It waits for records
+/// only while nobody waits for memory.
+pub(crate) async fn handle(call: &Call, request: FetchRequest) -> Result<Answer, Close> {
     if !FULL.contains(&request.session_epoch) {
         let error_code = ErrorCode::FetchSessionIdNotFound;
         let response = FetchResponse { error_code, ..FetchResponse::default() };
-        let pieces = encode(&call.header, &response)?;
-        return Ok(Box::pin(std::future::ready(Ok(pieces))));
+        return encode(&call.header, &response).map(Answer::from);
     }
-    let (mut draft, parts) = draft(call, request);
+    let (mut draft, parts) = draft(call, &request);
     let now = call.node.shard.now().instant;
     let wait = if parts.is_empty() { 0 } else { request.max_wait_ms.max(0) as u64 };
     let max_bytes = (request.max_bytes.max(0) as u32).min(call.node.config.fetch_max_bytes);
@@ -53,24 +54,27 @@ pub(crate) fn handle(call: &Call, request: &FetchRequest) -> Result<Response, Cl
         deadline: now.plus_ms(wait),
         parts: parts.into(),
     };
-    let shard = call.node.shard.clone();
-    let header = call.header.clone();
+    drop(request);
+    let (shard, header) = (&call.node.shard, &call.header);
     let leader = leader(call);
-    // Only now that the answers before it have left: what it finds is held until it is sent.
-    Ok(Box::pin(async move {
-        loop {
-            let mut bodies = Vec::new();
-            if let Reply::Fetch(results) = shard.submit(Request::Fetch(fetch.clone())).await {
-                bodies = draft.fill(results, header.version, &leader);
-            }
-            let pieces = weave(&header, &draft.response, &mut bodies)?;
-            drop(bodies);
-            if let Some(pieces) = shard.charge_answer(pieces) {
-                return Ok(pieces);
-            }
-            shard.answers_left().await;
+    loop {
+        let mut bodies = Vec::new();
+        if let Reply::Fetch(results) = read(shard, &fetch).await {
+            bodies = draft.fill(results, header.version, &leader);
         }
-    }))
+        let pieces = weave(header, &draft.response, &mut bodies)?;
+        drop(bodies);
+        if let Some(charge) = shard.charge_answer(&pieces) {
+            return Ok(Answer { pieces, charge: Some(charge) });
+        }
+        drop(pieces);
+        shard.answers_left().await;
+    }
+}
+
+async fn read(shard: &ShardHandle, fetch: &Fetch) -> Reply {
+    let at_once = Fetch { deadline: shard.now().instant, ..fetch.clone() };
+    shard.submit_yielding(Request::Fetch(fetch.clone()), Request::Fetch(at_once)).await
 }
 
 /// Who leads every partition, and where: for a client whose epoch is an old one.

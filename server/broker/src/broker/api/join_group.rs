@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use corelog_engine::group::request::{
     GroupError, JoinKnows, JoinRefused, JoinRequest, Joined, Protocol, Reply, Request,
 };
@@ -22,7 +23,8 @@ const NO_PROTOCOL_FROM: i16 = 7;
 
 pub(crate) fn handle(call: &Call, request: JoinGroupRequest) -> Handled<JoinGroupResponse> {
     let version = call.header.version;
-    let member = request.member_id.clone();
+    // Not the request's own: an answer that comes in minutes must not keep its frame till then.
+    let member = Str::from(&*request.member_id);
     let asked = groups::ask(&call.node, &request.group_id, question(call, &request));
     Handled::later(async move {
         match asked.await {
@@ -37,8 +39,10 @@ pub(crate) fn handle(call: &Call, request: JoinGroupRequest) -> Handled<JoinGrou
 }
 
 fn question(call: &Call, request: &JoinGroupRequest) -> Request {
+    // Copied: the group keeps it for as long as there is the member, and not the request's frame.
     let protocol = |protocol: &corelog_wire::messages::join_group::JoinGroupRequestProtocol| {
-        Protocol { name: Arc::from(&*protocol.name), metadata: protocol.metadata.clone() }
+        let metadata = Bytes::copy_from_slice(&protocol.metadata);
+        Protocol { name: Arc::from(&*protocol.name), metadata }
     };
     // Version 0 has no timeout of its own for rebalances.
     let rebalance_ms = match call.header.version {

@@ -34,7 +34,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use corelog_drive::Close;
+use corelog_drive::{Answer, Charge, Close, ShardHandle};
 use corelog_engine::shard::request::Piece;
 use corelog_wire::api::Response;
 use corelog_wire::header::{RequestHeader, encode_response};
@@ -55,6 +55,39 @@ pub(crate) enum Handled<R> {
     Later(Pin<Box<dyn Future<Output = R>>>),
     /// Made elsewhere, bytes and all.
     Made(Made),
+    /// The latter, of what grows with what it tells of: the charge grows with it.
+    Growing(Growing<R>),
+}
+
+type Growing<R> = Box<dyn FnOnce(Told) -> Pin<Box<dyn Future<Output = (R, Told)>>>>;
+
+/// What an answer has told of, and its charge. Clients can ask for the same again and again in one
+/// request, so there is a bound.
+pub(crate) struct Told {
+    shard: ShardHandle,
+    charge: Charge,
+    left: u64,
+}
+
+impl Told {
+    pub(crate) fn new(node: &Node, charge: Charge) -> Told {
+        Told { shard: node.shard.clone(), charge, left: node.config.memory.requests }
+    }
+
+    /// Whether more may be told of.
+    pub(crate) fn may_go_on(&self) -> bool {
+        self.left > 0
+    }
+
+    /// So many bytes have been.
+    pub(crate) async fn add(&mut self, bytes: u64) {
+        self.left = self.left.saturating_sub(bytes);
+        self.shard.grow_work(&mut self.charge, bytes).await;
+    }
+
+    pub(crate) fn into_charge(self) -> Charge {
+        self.charge
+    }
 }
 
 /// A response in the making.
@@ -64,6 +97,25 @@ impl<R> Handled<R> {
     pub(crate) fn later(body: impl Future<Output = R> + 'static) -> Handled<R> {
         Handled::Later(Box::pin(body))
     }
+
+    pub(crate) fn growing<F: Future<Output = (R, Told)> + 'static>(
+        body: impl FnOnce(Told) -> F + 'static,
+    ) -> Handled<R> {
+        Handled::Growing(Box::new(|told| Box::pin(body(told))))
+    }
+}
+
+/// A response with what its request was charged, which from now on is what it holds itself.
+pub(crate) fn answer(pieces: Vec<Piece>, mut charge: Charge) -> Answer {
+    let memory = |piece: &Piece| match piece {
+        Piece::Memory(bytes) => bytes.len() as u64,
+        Piece::File { .. } => 0,
+    };
+    let bytes = pieces.iter().map(memory).sum();
+    if bytes > charge.bytes() || !charge.is_small() {
+        charge.settle(bytes);
+    }
+    Answer { pieces, charge: Some(charge) }
 }
 
 /// Has a response that takes milliseconds to make made, and written, on the work thread.

@@ -20,6 +20,8 @@ use crate::broker::api::{Call, Handled};
 use crate::broker::node::Node;
 use crate::broker::{groups, translate};
 
+/// Bytes of a partition without what was committed with it.
+const PARTITION: usize = 192;
 /// From this version on several groups may be asked for.
 const SEVERAL_FROM: i16 = 8;
 /// From this version on there is an error for the whole group.
@@ -30,26 +32,43 @@ const IDS_FROM: i16 = 10;
 pub(crate) fn handle(call: &Call, request: OffsetFetchRequest) -> Handled<OffsetFetchResponse> {
     let (node, version, stable) = (call.node.clone(), call.header.version, request.require_stable);
     let groups = if version >= SEVERAL_FROM { request.groups } else { vec![only(request)] };
-    let asked: Vec<_> =
-        groups.into_iter().map(|group| Asked::new(&node, version, stable, group)).collect();
-    Handled::later(async move {
-        let mut answers = Vec::with_capacity(asked.len());
-        for asked in asked {
-            answers.push(asked.answer(version).await);
+    Handled::growing(async move |mut told| {
+        let mut answers = Vec::with_capacity(groups.len());
+        for group in groups {
+            if !told.may_go_on() {
+                answers.push(not_now(group.group_id));
+                continue;
+            }
+            let answer = Asked::new(&node, version, stable, group).answer(version).await;
+            told.add(size(&answer)).await;
+            answers.push(answer);
         }
         if version >= SEVERAL_FROM {
-            return OffsetFetchResponse { groups: answers, ..OffsetFetchResponse::default() };
+            let response = OffsetFetchResponse { groups: answers, ..Default::default() };
+            return (response, told);
         }
         let error_code = answers.first().map_or(ErrorCode::None, |group| group.error_code);
         let topics = answers.into_iter().flat_map(|group| group.topics).map(|topic| {
             OffsetFetchResponseTopic { name: topic.name, partitions: topic.partitions }
         });
-        OffsetFetchResponse {
-            topics: topics.collect(),
-            error_code,
-            ..OffsetFetchResponse::default()
-        }
+        let topics = topics.collect();
+        (OffsetFetchResponse { topics, error_code, ..OffsetFetchResponse::default() }, told)
     })
+}
+
+/// Bytes that a group's offsets take, encoded and not.
+fn size(group: &OffsetFetchResponseGroup) -> u64 {
+    let partitions = group.topics.iter().flat_map(|topic| &topic.partitions);
+    let metadata = |partition: &OffsetFetchResponsePartition| {
+        partition.metadata.as_ref().map_or(0, |metadata| metadata.len())
+    };
+    partitions.map(|partition| PARTITION + 2 * metadata(partition)).sum::<usize>() as u64
+}
+
+/// The answer to one more group than can be told of together.
+fn not_now(group_id: Str) -> OffsetFetchResponseGroup {
+    let error_code = translate::group(GroupError::LoadInProgress);
+    OffsetFetchResponseGroup { group_id, error_code, ..OffsetFetchResponseGroup::default() }
 }
 
 /// A request of the older versions as a group of the newer ones.

@@ -4,10 +4,10 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use corelog_drive::{Close, Response};
+use corelog_drive::{Answer, Charge, Close, Response};
 use corelog_engine::id::Timestamp;
 use corelog_engine::record::{Invalid, TimestampType};
-use corelog_engine::shard::request::{Append, AppendError, Appended, Piece, Reply, Request};
+use corelog_engine::shard::request::{Append, AppendError, Appended, Reply, Request};
 use corelog_wire::error_code::ErrorCode;
 use corelog_wire::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse,
@@ -15,7 +15,7 @@ use corelog_wire::messages::produce::{
 };
 use corelog_wire::text::Str;
 
-use crate::broker::api::{Call, encode};
+use crate::broker::api::{Call, answer, encode};
 use crate::broker::check::{Checked, check};
 use crate::broker::topics::{self, KnownTopic};
 use crate::broker::translate::{self, Told};
@@ -45,11 +45,15 @@ struct Draft {
     places: Vec<(usize, usize)>,
 }
 
-pub(crate) async fn handle(call: Call, request: ProduceRequest) -> Result<Response, Close> {
+pub(crate) async fn handle(
+    call: Call,
+    request: ProduceRequest,
+    charge: Charge,
+) -> Result<Response, Close> {
     let acks = acks(request.acks);
     let (mut draft, appends) = draft(&call, &request, acks).await;
     if appends.is_empty() {
-        return Ok(Box::pin(async move { respond(&call, &draft.response, acks) }));
+        return Ok(Box::pin(async move { respond(&call, &draft.response, acks, charge) }));
     }
     call.node.shard.ready_for_bytes().await;
     let pending = call.node.shard.submit(Request::Produce(appends));
@@ -57,7 +61,7 @@ pub(crate) async fn handle(call: Call, request: ProduceRequest) -> Result<Respon
         if let Reply::Produce(results) = pending.await {
             draft.fill(results);
         }
-        respond(&call, &draft.response, acks)
+        respond(&call, &draft.response, acks, charge)
     }))
 }
 
@@ -74,9 +78,10 @@ fn respond(
     call: &Call,
     response: &ProduceResponse,
     acks: Option<Acks>,
-) -> Result<Vec<Piece>, Close> {
+    charge: Charge,
+) -> Result<Answer, Close> {
     if acks != Some(Acks::None) {
-        return encode(&call.header, response);
+        return encode(&call.header, response).map(|pieces| answer(pieces, charge));
     }
     let partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
     let failed = partitions.map(|partition| partition.error_code).find(|e| *e != ErrorCode::None);
@@ -84,7 +89,7 @@ fn respond(
         Some(error) => {
             Err(Close(format!("a produce request without acks failed: {}", error.name()).into()))
         }
-        None => Ok(Vec::new()),
+        None => Ok(Vec::new().into()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use corelog_engine::group::name::Generation;
 use corelog_engine::group::request::{GroupError, Reply, Request, SyncRequest, Synced};
 use corelog_wire::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
@@ -31,6 +32,7 @@ pub(crate) fn handle(call: &Call, request: SyncGroupRequest) -> Handled<SyncGrou
 fn question(request: &SyncGroupRequest) -> Request {
     let text = |text: &Str| Arc::from(&**text);
     let assignments = request.assignments.iter();
+    // Assignments are copied: the group keeps them, and not the request's frame.
     Request::Sync(SyncRequest {
         group: (*request.group_id).into(),
         member: (*request.member_id).into(),
@@ -39,7 +41,7 @@ fn question(request: &SyncGroupRequest) -> Request {
         protocol_type: request.protocol_type.as_ref().map(text),
         protocol: request.protocol_name.as_ref().map(text),
         assignments: assignments
-            .map(|part| ((*part.member_id).into(), part.assignment.clone()))
+            .map(|part| ((*part.member_id).into(), Bytes::copy_from_slice(&part.assignment)))
             .collect(),
     })
 }
