@@ -130,7 +130,7 @@ fn pour<R: Request>(
 }
 
 /// The broker may stop to read, or hang up.
-fn tolerate(error: &ClientError) -> Result<(), NotPassed> {
+pub(crate) fn tolerate(error: &ClientError) -> Result<(), NotPassed> {
     use io::ErrorKind::{TimedOut, WouldBlock};
     let stalled = |error: &io::Error| [TimedOut, WouldBlock].contains(&error.kind());
     match error {

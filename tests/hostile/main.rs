@@ -13,6 +13,7 @@ mod bombs;
 mod floods;
 mod frames;
 mod heavy;
+mod memory;
 mod requests;
 
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ use clap::Parser;
 use corelog_tests::live::report::Report;
 use corelog_wire::populate::Seed;
 
-use site::{Case, Site};
+use site::{Case, ORDINARY, Site};
 
 /// Attacks a real broker with bad bytes.
 #[derive(Debug, Parser)]
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
     let mut report = Report::default();
     let mut site = None;
     report.test("start", || {
-        site = Some(Site::start(&options.broker, &options.dir)?);
+        site = Some(Site::start(&options.broker, &options.dir, ORDINARY)?);
         Ok(String::new())
     });
     if let Some(site) = &mut site {
@@ -66,10 +67,11 @@ fn main() -> ExitCode {
         ];
         for Case { name, attack } in all.into_iter().flatten() {
             if name.contains(&options.only) {
-                report.test(name, || site.guard(*attack, &mut Seed(options.seed)));
+                report.test(name, || site.guard(|site| attack(site, &mut Seed(options.seed))));
             }
         }
     }
     drop(site);
+    memory::test(&mut report, &options.broker, &options.dir, &options.only);
     report.close()
 }

@@ -17,11 +17,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::bystander::{Bystander, Served};
 
-const CORES: &str = "0,1";
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// What the broker may use: its two cores' budgets, and as much again as a constant.
-const MEMORY_PER_CORE: u64 = 128 << 20;
-const RESIDENT_MAX: u64 = 4 * MEMORY_PER_CORE;
 /// Nobody waits longer for one batch to be produced and read, whatever others do.
 const SLOWEST: Duration = Duration::from_secs(3);
 /// Lines that have nothing to do with connections.
@@ -34,9 +30,22 @@ const SAMPLE: Duration = Duration::from_millis(20);
 /// Of a fetch whose answer is that there is one.
 const NOTHING: Limits = Limits { max_bytes: 1, max_wait_ms: 0 };
 
+/// What a broker is given, and what it may use.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) cores: &'static str,
+    pub(crate) memory_per_core: u64,
+    pub(crate) resident_max: u64,
+}
+
+/// Two cores, whose budgets may be used, and as much again as a constant.
+pub(crate) const ORDINARY: Size =
+    Size { cores: "0,1", memory_per_core: 128 << 20, resident_max: 512 << 20 };
+
 /// A broker under attack.
 pub(crate) struct Site {
     broker: Broker,
+    size: Size,
     bystander: Bystander,
     connections: Cell<usize>,
 }
@@ -57,17 +66,17 @@ struct Seen {
 }
 
 impl Site {
-    pub(crate) fn start(program: &Path, dir: &Path) -> Result<Site, NotPassed> {
+    pub(crate) fn start(program: &Path, dir: &Path, size: Size) -> Result<Site, NotPassed> {
         raise_descriptor_limit()?;
         // What an earlier run left.
         let _ = std::fs::remove_dir_all(dir);
-        let memory = format!("memory.per.core={MEMORY_PER_CORE}");
-        let (broker, _) = Launch::new(program, dir)?.set(memory).ready(CORES, READY_WITHIN)?;
+        let memory = format!("memory.per.core={}", size.memory_per_core);
+        let (broker, _) = Launch::new(program, dir)?.set(memory).ready(size.cores, READY_WITHIN)?;
         let mut client = broker.connect(SOON)?;
         let topic = NewTopic { name: "bystander", partitions: 1, configs: &[] };
         let topic = calls::create_topic(&mut client, topic)?;
         let bystander = Bystander::start(broker.address, topic);
-        Ok(Site { broker, bystander, connections: Cell::new(0) })
+        Ok(Site { broker, size, bystander, connections: Cell::new(0) })
     }
 
     /// A connection for bad use.
@@ -91,12 +100,12 @@ impl Site {
     }
 
     /// Runs an attack, and looks what it did to the broker and to others.
-    pub(crate) fn guard(&mut self, attack: Attack, seed: &mut Seed) -> Outcome {
+    pub(crate) fn guard(&mut self, attack: impl FnOnce(&Site) -> Outcome) -> Outcome {
         self.bystander.take();
         self.connections.set(0);
         let before = self.look()?;
         let stalls = self.broker.stalls()?.len();
-        let (words, peak) = self.watch_memory(|site| attack(site, seed))?;
+        let (words, peak) = self.watch_memory(attack)?;
         let words = words?;
         self.broker.check_alive()?;
         let served = self.bystander.take();
@@ -129,7 +138,7 @@ impl Site {
             let why = format!("others waited {:?} for one batch", served.slowest);
             return Err(NotPassed::Failed(why));
         }
-        if peak > RESIDENT_MAX {
+        if peak > self.size.resident_max {
             return Err(NotPassed::Failed(format!("{} MiB were resident", peak >> 20)));
         }
         Ok(())

@@ -33,9 +33,9 @@ pub trait Field: Sized {
     /// Appends the value.
     fn write(&self, writer: &mut Writer, version: Version);
 
-    /// Some value, drawn from the seed, that this version can carry.
+    /// Some value, drawn from the source, that this version can carry.
     #[cfg(feature = "populate")]
-    fn populate(seed: &mut crate::populate::Seed, version: Version) -> Self;
+    fn populate<S: crate::populate::Source>(seed: &mut S, version: Version) -> Self;
 }
 
 /// A value whose absence has a form of its own on the wire.
@@ -62,8 +62,8 @@ impl<T: Nullable> Field for Option<T> {
     }
 
     #[cfg(feature = "populate")]
-    fn populate(seed: &mut crate::populate::Seed, version: Version) -> Self {
-        (!seed.one_in(4)).then(|| T::populate(seed, version))
+    fn populate<S: crate::populate::Source>(seed: &mut S, version: Version) -> Self {
+        (!seed.is_absent()).then(|| T::populate(seed, version))
     }
 }
 
@@ -83,7 +83,7 @@ macro_rules! big_endian {
             }
 
             #[cfg(feature = "populate")]
-            fn populate(seed: &mut crate::populate::Seed, _: Version) -> Self {
+            fn populate<S: crate::populate::Source>(seed: &mut S, _: Version) -> Self {
                 <$number>::from_be_bytes(seed.array())
             }
         }
@@ -107,8 +107,8 @@ impl Field for bool {
     }
 
     #[cfg(feature = "populate")]
-    fn populate(seed: &mut crate::populate::Seed, _: Version) -> Self {
-        seed.one_in(2)
+    fn populate<S: crate::populate::Source>(seed: &mut S, _: Version) -> Self {
+        seed.flag()
     }
 }
 
@@ -126,7 +126,7 @@ impl Field for Uuid {
     }
 
     #[cfg(feature = "populate")]
-    fn populate(seed: &mut crate::populate::Seed, _: Version) -> Self {
+    fn populate<S: crate::populate::Source>(seed: &mut S, _: Version) -> Self {
         Uuid(seed.array())
     }
 }
@@ -146,8 +146,8 @@ impl Field for ErrorCode {
     }
 
     #[cfg(feature = "populate")]
-    fn populate(seed: &mut crate::populate::Seed, _: Version) -> Self {
-        ErrorCode::ALL[seed.below(ErrorCode::ALL.len())]
+    fn populate<S: crate::populate::Source>(seed: &mut S, _: Version) -> Self {
+        ErrorCode::ALL[seed.index(ErrorCode::ALL.len())]
     }
 }
 
@@ -172,7 +172,7 @@ impl Field for Str {
     never_null!();
 
     #[cfg(feature = "populate")]
-    fn populate(seed: &mut crate::populate::Seed, _: Version) -> Self {
+    fn populate<S: crate::populate::Source>(seed: &mut S, _: Version) -> Self {
         seed.text().into()
     }
 }
@@ -203,7 +203,7 @@ impl Field for Bytes {
     never_null!();
 
     #[cfg(feature = "populate")]
-    fn populate(seed: &mut crate::populate::Seed, _: Version) -> Self {
+    fn populate<S: crate::populate::Source>(seed: &mut S, _: Version) -> Self {
         seed.bytes().into()
     }
 }
@@ -229,7 +229,7 @@ impl Field for Records {
     never_null!();
 
     #[cfg(feature = "populate")]
-    fn populate(seed: &mut crate::populate::Seed, version: Version) -> Self {
+    fn populate<S: crate::populate::Source>(seed: &mut S, version: Version) -> Self {
         Records::Bytes(Bytes::populate(seed, version))
     }
 }
@@ -259,8 +259,8 @@ impl<T: Field> Field for Vec<T> {
     never_null!();
 
     #[cfg(feature = "populate")]
-    fn populate(seed: &mut crate::populate::Seed, version: Version) -> Self {
-        (0..seed.below(4)).map(|_| T::populate(seed, version)).collect()
+    fn populate<S: crate::populate::Source>(seed: &mut S, version: Version) -> Self {
+        seed.array_of(|seed| T::populate(seed, version))
     }
 }
 

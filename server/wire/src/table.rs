@@ -133,12 +133,12 @@ macro_rules! messages {
                 }
 
                 #[cfg(feature = "populate")]
-                fn populate(seed: &mut $crate::populate::Seed, version: Version) -> Self {
+                fn populate<S: $crate::populate::Source>(seed: &mut S, version: Version) -> Self {
                     $name {
                         $($field: when!(version $(, $versions)? =>
                             populate_field!(seed, version $($(, $null)?)?),
                             default_or!($type $(, $default)?)),)*
-                        $($tagged: if within!(version, $tagged_versions) && seed.one_in(2) {
+                        $($tagged: if within!(version, $tagged_versions) && seed.flag() {
                             Field::populate(seed, version)
                         } else {
                             default_or!($tagged_type $(, $tagged_default)?)
