@@ -49,6 +49,7 @@ fn setup(partitions: u32) -> ShardSetup {
         start: 1,
         incarnation: Incarnation([1; 16]),
         formatted: (0..4).map(Slot).collect(),
+        rescues: Default::default(),
         manifest_bytes: 0,
         limits: ShardLimits {
             journal_file_bytes: 32 << 20,
@@ -57,6 +58,7 @@ fn setup(partitions: u32) -> ShardSetup {
             dirty_bytes: 64 << 20,
             tail_bytes: 256 << 20,
             index_bytes: 32 << 20,
+            manifest: Default::default(),
             disk_reserve: 0,
             groups: GroupSettings::default(),
         },
@@ -423,6 +425,7 @@ fn a_fetch_of_many_partitions_takes_many_steps() {
         offset: Offset(0),
         max_bytes: 1000,
         epoch: None,
+        last_epoch: None,
     };
     let fetch = Fetch {
         max_bytes: 1 << 20,

@@ -125,6 +125,7 @@ impl BootEffect {
             | BootEffect::Barrier => false,
             BootEffect::WriteSegment(..)
             | BootEffect::Truncate(..)
+            | BootEffect::DraftManifest(..)
             | BootEffect::ReplaceManifest(..)
             | BootEffect::RemoveManifest(_)
             | BootEffect::Rescue(..)

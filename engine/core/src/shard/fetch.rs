@@ -233,12 +233,13 @@ mod tests {
 
     fn part(index: u32, max_bytes: u32) -> FetchPart {
         let partition = TopicPartition { topic: TopicId([1; 16]), index: PartitionIndex(index) };
-        FetchPart { partition, offset: Offset(0), max_bytes, epoch: None }
+        FetchPart { partition, offset: Offset(0), max_bytes, epoch: None, last_epoch: None }
     }
 
     fn found(len: usize) -> Result<Fetched, ReadError> {
         let pieces = vec![Piece::Memory(Bytes::from(vec![0; len]))];
-        Ok(Fetched { high_watermark: Offset(9), log_start: Offset(0), pieces })
+        let (high_watermark, log_start) = (Offset(9), Offset(0));
+        Ok(Fetched { high_watermark, log_start, diverging: None, pieces })
     }
 
     #[test]

@@ -71,6 +71,7 @@ impl Shard {
             Pending::Segment(slot) => ("a segment write's end", Some(slot)),
             Pending::Seal(slot) => ("a segment's close", Some(slot)),
             Pending::Format(_) => ("a journal file", None),
+            Pending::Index(slot) => ("pages of an index", Some(slot)),
             Pending::Barrier => ("a barrier's end", None),
             Pending::Manifest => ("a manifest's end", None),
             Pending::Look(Look { slot, purpose }) => (purpose.kind(), Some(slot)),

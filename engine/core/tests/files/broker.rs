@@ -62,6 +62,7 @@ fn limits() -> ShardLimits {
         dirty_bytes: 1 << 20,
         tail_bytes: 1 << 20,
         index_bytes: 1 << 20,
+        manifest: Default::default(),
         disk_reserve: 0,
         groups: GroupSettings::default(),
     }
@@ -220,6 +221,7 @@ impl Broker {
                 offset: Offset(next),
                 max_bytes: 1 << 20,
                 epoch: None,
+                last_epoch: None,
             };
             let fetch = Fetch {
                 max_bytes: 1 << 20,
@@ -346,7 +348,7 @@ impl Broker {
     }
 
     fn file(&mut self, shard: ShardId, action: FileAction) -> bool {
-        let manifest = Name::Manifest(ManifestName { start: self.directory.starts, shard });
+        let manifest = ManifestName { start: self.directory.starts, shard };
         match action {
             FileAction::FormatJournal(slot) => {
                 let name = Name::Journal(JournalFile { shard, slot });
@@ -357,15 +359,18 @@ impl Broker {
             }
             FileAction::Barrier => true,
             FileAction::AppendManifest(bytes) => self.change(|directory| {
-                let end = directory.files.get(&manifest).map_or(0, Vec::len);
-                directory.write(manifest, end as u64, &bytes);
+                let name = Name::Manifest(manifest);
+                let end = directory.files.get(&name).map_or(0, Vec::len);
+                directory.write(name, end as u64, &bytes);
             }),
-            FileAction::ReplaceManifest(bytes) => {
-                self.change(|directory| drop(directory.files.insert(manifest, bytes.to_vec())))
+            FileAction::DraftManifest(at, bytes) => self.change(|d| d.draft(manifest, at, &bytes)),
+            FileAction::ReplaceManifest(at, bytes) => {
+                self.change(|d| d.draft(manifest, at, &bytes))
+                    && self.change(|d| d.replace_by_draft(manifest))
             }
             FileAction::Truncate(segment, len) => self.change(|d| d.cut(segment, len)),
-            FileAction::WriteIndex(segment, bytes) => {
-                self.change(|d| drop(d.files.insert(Name::Index(segment), bytes.to_vec())))
+            FileAction::WriteIndex(segment, pages) => {
+                self.change(|d| d.write(Name::Index(segment), pages.at, &pages.bytes))
             }
             FileAction::Rescue(file, bytes) => {
                 self.change(|d| drop(d.files.insert(Name::Rescue(file), bytes.to_vec())))

@@ -35,6 +35,8 @@ impl fmt::Display for Name {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Directory {
     pub(crate) files: BTreeMap<Name, Vec<u8>>,
+    /// Manifests in the making: no start looks at them.
+    drafts: BTreeMap<ManifestName, Vec<u8>>,
     /// The number of the last start.
     pub(crate) starts: u32,
     /// The last start whose manifests were all durable.
@@ -61,6 +63,20 @@ impl Directory {
         let end = at as usize + bytes.len();
         file.resize(file.len().max(end), 0);
         file[at as usize..end].copy_from_slice(bytes);
+    }
+
+    /// Writes a part of a manifest in the making; the first begins it anew.
+    pub(crate) fn draft(&mut self, name: ManifestName, at: u64, bytes: &[u8]) {
+        let draft = self.drafts.entry(name).or_default();
+        draft.truncate(at as usize);
+        assert_eq!(draft.len() as u64, at, "parts follow each other");
+        draft.extend_from_slice(bytes);
+    }
+
+    /// The manifest is from now on what was drafted.
+    pub(crate) fn replace_by_draft(&mut self, name: ManifestName) {
+        let draft = self.drafts.remove(&name).unwrap_or_default();
+        self.files.insert(Name::Manifest(name), draft);
     }
 
     pub(crate) fn cut(&mut self, segment: SegmentId, len: u64) {
@@ -121,8 +137,10 @@ impl Directory {
                 self.write(Name::Segment(*segment), *at, bytes);
             }
             BootEffect::Truncate(segment, len) => self.cut(*segment, *len),
-            BootEffect::ReplaceManifest(name, bytes) => {
-                self.files.insert(Name::Manifest(*name), bytes.to_vec());
+            BootEffect::DraftManifest(name, at, bytes) => self.draft(*name, *at, bytes),
+            BootEffect::ReplaceManifest(name, at, bytes) => {
+                self.draft(*name, *at, bytes);
+                self.replace_by_draft(*name);
             }
             BootEffect::RemoveManifest(name) => drop(self.files.remove(&Name::Manifest(*name))),
             BootEffect::Rescue(file, bytes) => {

@@ -106,7 +106,9 @@ fn a_start_takes_index_files_as_they_are() {
 fn sealed_segments_have_whole_index_files() {
     let config = LogConfig { segment_bytes: 400_000, ..config() };
     let mut world = World::new(setup(SMALL, config.clone(), empty_logs(1)), Disk::default());
-    (0..1_000).for_each(|_| drop(world.produce(0, RECORD)));
+    (0..1_000).for_each(|_| {
+        let _ = world.produce(0, RECORD);
+    });
     world.stop();
     assert_eq!(world.disk.segments.len(), 10);
     let mut world = world.restart(|logs| setup(SMALL, config, logs));
@@ -124,7 +126,9 @@ fn points_stay_in_the_manifest_while_their_file_cannot_be_written() {
         FileAction::WriteIndex(..) => Some(Failure::Full),
         _ => None,
     });
-    (0..300).for_each(|_| drop(world.produce(0, RECORD)));
+    (0..300).for_each(|_| {
+        let _ = world.produce(0, RECORD);
+    });
     world.stop();
     assert!(points_in(&world.disk.manifest) >= 150, "{}", points_in(&world.disk.manifest));
     let mut world = world.restart(|logs| setup(SMALL, config(), logs));
@@ -143,12 +147,16 @@ fn points_stay_in_the_manifest_while_their_file_cannot_be_written() {
 #[test]
 fn a_manifest_that_is_made_anew_comes_in_parts() {
     let mut world = filled(10);
-    (0..10).for_each(|index| drop(world.produce(index, 10)));
+    (0..10).for_each(|index| {
+        let _ = world.produce(index, 10);
+    });
     world.stop();
     let mut rounds = 0;
     let before = world.seen.replaced;
     while world.seen.replaced == before {
-        (0..10).for_each(|index| drop(world.produce(index, 10)));
+        (0..10).for_each(|index| {
+            let _ = world.produce(index, 10);
+        });
         world.stop();
         rounds += 1;
         assert!(rounds < 1_000, "it is never made anew");

@@ -25,57 +25,61 @@ use corelog_engine::shard::setup::{ShardLimits, ShardSetup};
 
 /// What is on the disk.
 #[derive(Clone, Debug, Default)]
-pub struct Disk {
-    pub segments: BTreeMap<SegmentId, Vec<u8>>,
-    pub indexes: BTreeMap<SegmentId, Vec<u8>>,
-    pub manifest: Vec<u8>,
-    pub draft: Vec<u8>,
+pub(crate) struct Disk {
+    pub(crate) segments: BTreeMap<SegmentId, Vec<u8>>,
+    pub(crate) indexes: BTreeMap<SegmentId, Vec<u8>>,
+    pub(crate) manifest: Vec<u8>,
+    pub(crate) draft: Vec<u8>,
 }
 
 /// What the shard has wanted.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Bytes of each part of a manifest that replaced another, the last one's count at the end.
-    pub parts: Vec<usize>,
-    pub appends: Vec<usize>,
-    pub replaced: usize,
-    pub index_reads: usize,
-    pub looked: u64,
-    pub rebuilt: usize,
+    pub(crate) parts: Vec<usize>,
+    pub(crate) appends: Vec<usize>,
+    pub(crate) replaced: usize,
+    pub(crate) index_reads: usize,
+    pub(crate) looked: u64,
+    pub(crate) rebuilt: usize,
     /// Microseconds of the longest step.
-    pub longest: u128,
+    pub(crate) longest: u128,
 }
 
-pub struct World {
-    pub shard: Shard,
+pub(crate) struct World {
+    pub(crate) shard: Shard,
     fx: Effects,
     now: Now,
     tickets: u64,
-    pub disk: Disk,
-    pub seen: Seen,
+    pub(crate) disk: Disk,
+    pub(crate) seen: Seen,
     /// How the next act on files goes that the test is asked about.
-    pub judge: Box<dyn FnMut(&FileAction) -> Option<Failure>>,
+    pub(crate) judge: Box<dyn FnMut(&FileAction) -> Option<Failure>>,
 }
 
-pub fn partition(index: u32) -> TopicPartition {
+pub(crate) fn partition(index: u32) -> TopicPartition {
     TopicPartition { topic: TopicId([7; 16]), index: PartitionIndex(index) }
 }
 
-pub fn first_segment(index: u32) -> SegmentId {
+pub(crate) fn first_segment(index: u32) -> SegmentId {
     SegmentId { partition: partition(index), base: Offset(0) }
 }
 
 /// Bytes between two points here.
-pub const SPACING: u64 = 4 << 10;
+pub(crate) const SPACING: u64 = 4 << 10;
 
 /// Bytes of a record whose batch has 4,000.
-pub const RECORD: usize = 3_931;
+pub(crate) const RECORD: usize = 3_931;
 
-pub fn config() -> LogConfig {
+pub(crate) fn config() -> LogConfig {
     LogConfig { index_spacing: SPACING, ..LogConfig::default() }
 }
 
-pub fn setup(manifest: ManifestLimits, config: LogConfig, logs: Vec<LogImage>) -> ShardSetup {
+pub(crate) fn setup(
+    manifest: ManifestLimits,
+    config: LogConfig,
+    logs: Vec<LogImage>,
+) -> ShardSetup {
     let config = Arc::new(config);
     let adopted = |(index, log): (u32, LogImage)| {
         let fresh = log.version == LogVersion { start: 1, change: 0 } && log.end.offset.0 == 0;
@@ -93,6 +97,7 @@ pub fn setup(manifest: ManifestLimits, config: LogConfig, logs: Vec<LogImage>) -
         start: 1,
         incarnation: Incarnation([1; 16]),
         formatted: (0..4).map(Slot).collect(),
+        rescues: Default::default(),
         manifest_bytes: 0,
         limits: ShardLimits {
             journal_file_bytes: 1 << 20,
@@ -111,12 +116,12 @@ pub fn setup(manifest: ManifestLimits, config: LogConfig, logs: Vec<LogImage>) -
     }
 }
 
-pub fn empty_logs(count: u32) -> Vec<LogImage> {
+pub(crate) fn empty_logs(count: u32) -> Vec<LogImage> {
     (0..count).map(|_| LogImage::empty(LogVersion { start: 1, change: 0 })).collect()
 }
 
 impl World {
-    pub fn new(setup: ShardSetup, disk: Disk) -> World {
+    pub(crate) fn new(setup: ShardSetup, disk: Disk) -> World {
         let mut world = World {
             shard: Shard::new(setup),
             fx: Effects::default(),
@@ -132,7 +137,7 @@ impl World {
     }
 
     /// What the next start of this directory begins with.
-    pub fn restart(self, setup: impl FnOnce(Vec<LogImage>) -> ShardSetup) -> World {
+    pub(crate) fn restart(self, setup: impl FnOnce(Vec<LogImage>) -> ShardSetup) -> World {
         let state = ManifestState::replay(decode(&self.disk.manifest).expect("a manifest"));
         let logs = state.expect("a whole manifest").partitions.into_values().collect();
         let mut setup = setup(logs);
@@ -140,7 +145,7 @@ impl World {
         World::new(setup, self.disk)
     }
 
-    pub fn advance(&mut self, ms: u64) {
+    pub(crate) fn advance(&mut self, ms: u64) {
         self.now.instant = self.now.instant.plus_ms(ms);
         self.now.wall.0 += ms as i64;
         if self.shard.next_deadline().is_some_and(|at| at <= self.now.instant) {
@@ -262,7 +267,7 @@ impl World {
     }
 
     /// Appends a batch of one record of so many bytes.
-    pub fn produce(&mut self, index: u32, size: usize) -> Offset {
+    pub(crate) fn produce(&mut self, index: u32, size: usize) -> Offset {
         let mut builder = BatchBuilder::new(Codec::None);
         let value = vec![7; size];
         let timestamp = Timestamp(self.now.wall.0);
@@ -278,9 +283,9 @@ impl World {
     }
 
     /// The base offsets of the batches that a fetch gives.
-    pub fn fetch(&mut self, index: u32, offset: i64, max_bytes: u32) -> Vec<i64> {
+    pub(crate) fn fetch(&mut self, index: u32, offset: i64, max_bytes: u32) -> Vec<i64> {
         let (partition, offset) = (partition(index), Offset(offset));
-        let part = FetchPart { partition, offset, max_bytes, epoch: None };
+        let part = FetchPart { partition, offset, max_bytes, epoch: None, last_epoch: None };
         let parts = Arc::from([part]);
         let deadline = self.now.instant;
         let fetch = Fetch { max_bytes, min_bytes: 0, deadline, parts };
@@ -306,7 +311,7 @@ impl World {
     }
 
     /// The first offset at or after a time.
-    pub fn offset_at(&mut self, index: u32, timestamp: i64) -> Option<i64> {
+    pub(crate) fn offset_at(&mut self, index: u32, timestamp: i64) -> Option<i64> {
         let target = Target::At(Timestamp(timestamp));
         let lookup = Lookup { partition: partition(index), epoch: None, target };
         match self.ask(Request::Lookup(vec![lookup])) {
@@ -319,13 +324,13 @@ impl World {
     }
 
     /// So much of the disk is free.
-    pub fn free(&mut self, bytes: u64) {
+    pub(crate) fn free(&mut self, bytes: u64) {
         self.step(Event::DiskFree(bytes));
         self.settle();
     }
 
     /// Appends to the first partition until the manifest has been made anew once more.
-    pub fn grow_manifest(&mut self) {
+    pub(crate) fn grow_manifest(&mut self) {
         let before = self.seen.replaced;
         while self.seen.replaced == before {
             self.produce(0, 10);
@@ -334,7 +339,7 @@ impl World {
     }
 
     /// Everything goes to segments and manifest.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         self.step(Event::Stop(ticket));

@@ -155,6 +155,7 @@ fn log_defaults(config: &Config) -> LogConfig {
             topic::Acknowledge::Durable => Acknowledge::Durable,
             topic::Acknowledge::Cached => Acknowledge::Cached,
         },
+        ..LogConfig::default()
     }
 }
 
