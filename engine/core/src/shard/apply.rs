@@ -117,7 +117,12 @@ impl Shard {
         }
     }
 
-    fn remove_partition(&mut self, now: Now, partition: TopicPartition, fx: &mut Effects) {
+    pub(super) fn remove_partition(
+        &mut self,
+        now: Now,
+        partition: TopicPartition,
+        fx: &mut Effects,
+    ) {
         let Some(slot) = self.slots.remove(&partition) else { return };
         self.fail_waiters(now, slot, &AppendError::UnknownPartition, fx);
         self.forget_log(slot);

@@ -185,7 +185,8 @@ impl Shard {
         self.home.deadlines.remove(&(fetch.fetch.deadline, ticket));
         for Asked { owner, id, watch } in &fetch.owners {
             self.home.calls.remove(id);
-            if *watch == Watch::Perhaps {
+            // What is taken back may follow a round after which the owner has begun to watch.
+            if self.home.withdraw(*owner, *id) || *watch == Watch::Perhaps {
                 self.send(now, *owner, Message::Unwatch(*id), fx);
             }
         }

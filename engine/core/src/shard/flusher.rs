@@ -352,7 +352,8 @@ impl Shard {
             return;
         }
         self.flusher.overdue = Overdue::Flush;
-        let busy = !self.flusher.by_age.is_empty()
+        // What waits for the journal has no age yet, and is dirty all the same.
+        let busy = self.flusher.dirty > 0
             || !self.flusher.unsynced.is_empty()
             || !self.flusher.releasing.is_idle();
         self.flusher.housekeeping = busy.then(|| now.instant.plus_ms(HOUSEKEEPING_MS));

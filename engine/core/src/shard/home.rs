@@ -99,6 +99,13 @@ impl Home {
         CallId(self.next_call)
     }
 
+    /// Takes back a call that still waits for a credit; whether it did.
+    pub(crate) fn withdraw(&mut self, to: ShardId, id: CallId) -> bool {
+        let Some(line) = self.lines.get_mut(usize::from(to.0)) else { return false };
+        let at = line.waiting.iter().position(|(waiting, _)| *waiting == id);
+        at.and_then(|at| line.waiting.remove(at)).is_some()
+    }
+
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }

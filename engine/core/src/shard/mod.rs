@@ -32,6 +32,8 @@ mod release;
 pub mod request;
 mod search;
 pub mod setup;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -227,7 +229,7 @@ impl Shard {
             Message::Call(id, call) => self.on_call(now, from, id, call, fx),
             Message::Answer(id, answer) => self.on_answer(now, from, id, answer, fx),
             Message::Wake(id) => self.on_wake(now, id, fx),
-            Message::Unwatch(id) => self.unwatch(partition::OwnerCall { from, id }),
+            Message::Unwatch(id) => self.end_watch(partition::OwnerCall { from, id }),
             Message::Publish(delta) => self.on_publish(now, delta, fx),
             Message::Applied(version) => self.on_applied(now, from, version, fx),
             Message::DirectoryOffline => self.go_offline(now, fx),

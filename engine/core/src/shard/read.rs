@@ -306,7 +306,13 @@ impl Shard {
     ) {
         for (part, result) in parts.iter().zip(results) {
             let told = result.as_ref().ok().map(|fetched| fetched.high_watermark);
-            let Some(slot) = self.slots.get(&part.partition).copied() else { continue };
+            let served = self.slots.get(&part.partition).copied();
+            let served = served.filter(|slot| !self.is_offline(*slot));
+            let Some(slot) = served else {
+                // Gone since it was read: nothing of it will ever wake the reader.
+                self.wakes.insert(call);
+                continue;
+            };
             let Some(partition) = self.partitions.get_mut(&slot) else { continue };
             if told.is_some_and(|told| partition.log.high_watermark().offset > told) {
                 self.wakes.insert(call);
@@ -316,8 +322,16 @@ impl Shard {
         }
     }
 
+    /// The reader is gone or served. A read of its that is under way will not begin to watch.
+    pub(super) fn end_watch(&mut self, call: OwnerCall) {
+        if let Some(read) = self.calls.reads.get_mut(&call) {
+            read.enough = 0;
+        }
+        self.unwatch(call);
+    }
+
     /// Stops watching for a reader.
-    pub(super) fn unwatch(&mut self, call: OwnerCall) {
+    fn unwatch(&mut self, call: OwnerCall) {
         self.wakes.remove(&call);
         for slot in self.calls.watched.remove(&call).unwrap_or_default() {
             if let Some(partition) = self.partitions.get_mut(&slot) {
