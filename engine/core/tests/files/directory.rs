@@ -36,7 +36,7 @@ impl fmt::Display for Name {
 pub(crate) struct Directory {
     pub(crate) files: BTreeMap<Name, Vec<u8>>,
     /// Manifests in the making: no start looks at them.
-    drafts: BTreeMap<ManifestName, Vec<u8>>,
+    pub(crate) drafts: BTreeMap<ManifestName, Vec<u8>>,
     /// The number of the last start.
     pub(crate) starts: u32,
     /// The last start whose manifests were all durable.

@@ -51,6 +51,7 @@ fn setup(shards: u16, partitions: u32) -> ShardSetup {
         start: 1,
         incarnation: Incarnation([1; 16]),
         formatted: (0..4).map(FileSlot).collect(),
+        rescues: Default::default(),
         manifest_bytes: 0,
         limits: ShardLimits {
             journal_file_bytes: 1 << 20,
@@ -59,6 +60,7 @@ fn setup(shards: u16, partitions: u32) -> ShardSetup {
             dirty_bytes: 1 << 20,
             tail_bytes: 1 << 20,
             index_bytes: 1 << 20,
+            manifest: Default::default(),
             disk_reserve: 1 << 20,
             groups: GroupSettings::default(),
         },
@@ -230,7 +232,13 @@ impl World {
     /// A long poll.
     fn fetch(&self, index: u32, offset: i64, wait_ms: u64) -> Request {
         let offset = Offset(offset);
-        let part = FetchPart { partition: partition(index), offset, max_bytes: 1000, epoch: None };
+        let part = FetchPart {
+            partition: partition(index),
+            offset,
+            max_bytes: 1000,
+            epoch: None,
+            last_epoch: None,
+        };
         let deadline = self.now.instant.plus_ms(wait_ms);
         let parts = vec![part].into();
         Request::Fetch(Fetch { max_bytes: 1000, min_bytes: 1 << 20, deadline, parts })

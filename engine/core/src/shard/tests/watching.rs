@@ -59,6 +59,7 @@ fn a_reader_of_what_is_deleted_meanwhile_is_woken() {
         offset: Offset(offset),
         max_bytes: 1000,
         epoch: None,
+        last_epoch: None,
     };
     // The first part is answered at once, the second looks at the disk meanwhile.
     let parts = vec![part(1, 0), part(0, 1)].into();
