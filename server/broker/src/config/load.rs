@@ -146,15 +146,15 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, Rejected> {
     let mut loader =
         Loader { settings: Settings::defaults(), notices: Vec::new(), problems: Vec::new() };
     if sources.mode == Mode::Dev {
-        loader.level(vec![dev_entry()], Strictness::OurNames);
+        loader.level(vec![dev_entry()], Names::Ours);
     }
     if let Some(file) = &sources.file {
         loader.file(file, sources.unknown);
     }
     let entries = loader.environment(&sources.environment);
-    loader.level(entries, Strictness::OurNames);
+    loader.level(entries, Names::Ours);
     let entries = loader.flags(&sources.flags);
-    loader.level(entries, Strictness::OurNames);
+    loader.level(entries, Names::Ours);
     loader.finish(sources)
 }
 
@@ -165,18 +165,18 @@ fn dev_entry() -> Entry {
 
 /// Which names a source may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Strictness {
+enum Names {
     /// Ours.
-    OurNames,
+    Ours,
     /// Kafka's too: what only Kafka has is a notice.
-    KafkaNames,
+    Kafkas,
     /// Any: what nobody has is a notice, too.
-    AnyNames,
+    Any,
 }
 
-impl Strictness {
+impl Names {
     fn is_for_kafka(self) -> bool {
-        self != Strictness::OurNames
+        self != Names::Ours
     }
 }
 
@@ -188,29 +188,29 @@ struct Loader {
 
 impl Loader {
     fn file(&mut self, file: &ConfigFile, unknown: UnknownNames) {
-        let ((entries, problems), strictness) = match file.format {
-            Format::Toml => (toml_file::parse(&file.path, &file.text), Strictness::OurNames),
+        let ((entries, problems), names) = match file.format {
+            Format::Toml => (toml_file::parse(&file.path, &file.text), Names::Ours),
             Format::Properties => {
-                let strictness = match unknown {
-                    UnknownNames::Ignored => Strictness::AnyNames,
-                    UnknownNames::Refused => Strictness::KafkaNames,
+                let names = match unknown {
+                    UnknownNames::Ignored => Names::Any,
+                    UnknownNames::Refused => Names::Kafkas,
                 };
-                (properties::parse(&file.path, &file.text), strictness)
+                (properties::parse(&file.path, &file.text), names)
             }
         };
         self.problems.extend(problems);
-        self.level(entries, strictness);
+        self.level(entries, names);
     }
 
     /// Takes over the entries of one source, which is stronger than those before it.
-    fn level(&mut self, mut entries: Vec<Entry>, strictness: Strictness) {
-        if strictness.is_for_kafka() && entries.iter().any(|entry| entry.name == "log.dirs") {
+    fn level(&mut self, mut entries: Vec<Entry>, names: Names) {
+        if names.is_for_kafka() && entries.iter().any(|entry| entry.name == "log.dirs") {
             entries.retain(|entry| !self.is_outranked(entry));
         }
         let mut level: BTreeMap<&'static str, (String, Assigned)> = BTreeMap::new();
         for entry in entries {
             let Some(setting) = table::find_broker(&entry.name) else {
-                self.no_setting(entry, strictness);
+                self.no_setting(entry, names);
                 continue;
             };
             let value = match setting.parse(&entry.raw, Dialect::Suffixes) {
@@ -225,7 +225,7 @@ impl Loader {
                 && earlier.value != value
             {
                 // The same name twice is legal in a .properties file, and the later one counts.
-                if strictness.is_for_kafka() && *spelling == entry.name {
+                if names.is_for_kafka() && *spelling == entry.name {
                     let why = format!("replaces the value at {}", earlier.origin);
                     self.notice(&entry.origin, &entry.name, why);
                 } else {
@@ -256,19 +256,19 @@ impl Loader {
     }
 
     /// An entry that names no broker setting of ours.
-    fn no_setting(&mut self, entry: Entry, strictness: Strictness) {
+    fn no_setting(&mut self, entry: Entry, names: Names) {
         let Entry { name, raw, origin } = entry;
         let wrong = match kafka_only::verdict(&name, &raw.to_string()) {
-            Some(Verdict::Ignored(why)) if strictness.is_for_kafka() => {
+            Some(Verdict::Ignored(why)) if names.is_for_kafka() => {
                 let why = format!("ignored: {why}");
                 return self.notices.push(Notice { origin, name, why, detail: Detail::Name });
             }
             Some(Verdict::Ignored(why)) => Wrong::KafkaOnly { name: name.clone(), why },
             Some(Verdict::Refused(why)) => Wrong::Refused { name: name.clone(), why },
             Some(Verdict::Replaced(instead)) => Wrong::Replaced { name: name.clone(), instead },
-            None => unknown(name.clone(), strictness),
+            None => unknown(name.clone(), names),
         };
-        if strictness == Strictness::AnyNames && !matches!(wrong, Wrong::Refused { .. }) {
+        if names == Names::Any && !matches!(wrong, Wrong::Refused { .. }) {
             let why =
                 format!("not a setting of brokers, and ignored as by Kafka; {}", wrong.remedy());
             return self.notice(&origin, &name, why);
@@ -284,7 +284,7 @@ impl Loader {
                 continue;
             }
             let origin = Origin::Environment(variable.clone());
-            let known = known_names(Strictness::OurNames);
+            let known = known_names(Names::Ours);
             match known.into_iter().find(|name| environment_name(name) == *variable) {
                 Some(name) => entries.push(Entry {
                     name: name.to_owned(),
@@ -293,7 +293,7 @@ impl Loader {
                 }),
                 None => {
                     let names: Vec<String> =
-                        known_names(Strictness::OurNames).map(environment_name).collect();
+                        known_names(Names::Ours).map(environment_name).collect();
                     let nearest = table::nearest(variable, names.iter().map(String::as_str));
                     let nearest = nearest.map(str::to_owned);
                     let wrong = Wrong::UnknownKey { name: variable.clone(), nearest };
@@ -369,11 +369,11 @@ impl Loader {
 }
 
 /// What is wrong with a name that no broker has.
-fn unknown(name: String, strictness: Strictness) -> Wrong {
+fn unknown(name: String, names: Names) -> Wrong {
     match table::find_topic(&name) {
         Some(setting) => Wrong::TopicKey { name, instead: broker_default(setting) },
         None => {
-            let nearest = table::nearest(&name, known_names(strictness)).map(str::to_owned);
+            let nearest = table::nearest(&name, known_names(names)).map(str::to_owned);
             Wrong::UnknownKey { name, nearest }
         }
     }
@@ -383,10 +383,10 @@ fn broker_default(setting: &Setting) -> Option<&'static str> {
     setting.scope.synonyms().first().map(|synonym| synonym.name)
 }
 
-fn known_names(strictness: Strictness) -> impl Iterator<Item = &'static str> {
+fn known_names(names: Names) -> impl Iterator<Item = &'static str> {
     let ours = table::broker()
         .flat_map(|row| std::iter::once(row.name).chain(row.aliases.iter().copied()));
-    let kafkas = kafka_only::names().filter(move |_| strictness.is_for_kafka());
+    let kafkas = kafka_only::names().filter(move |_| names.is_for_kafka());
     ours.chain(kafkas)
 }
 
