@@ -32,7 +32,9 @@ fn no_flipped_bit_holds_a_start() {
                 let file = directory.files.get_mut(&name).expect("a file");
                 file[bit / 8] ^= 1 << (bit % 8);
                 // Ends, and tells of everything that it does not have.
-                notice(&format!("{}, {name}, bit {bit}", left.name), &left, directory, name);
+                let case = format!("{}, {name}, bit {bit}", left.name);
+                let noticed = notice(&case, &left, directory, name);
+                assert_ne!(noticed, Noticed::WhenRead, "{case}");
             }
         }
     }

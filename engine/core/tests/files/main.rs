@@ -93,6 +93,8 @@ enum Noticed {
     Refused,
     /// A partition is offline, and the file was named.
     Offline,
+    /// Not by the start: whoever reads what was there finds that it is no batch.
+    WhenRead,
     /// Everything that was acknowledged can be read.
     Whole,
 }
@@ -110,6 +112,7 @@ fn notice(case: &str, left: &Left, mut directory: Directory, name: Name) -> Noti
         Err(NotStarted::Killed) => panic!("{case}: nobody kills it"),
     };
     let offline = broker.report.offline.clone();
+    let mut noticed = if offline.is_empty() { Noticed::Whole } else { Noticed::Offline };
     for (partition, count) in &left.acknowledged {
         let told = offline.iter().find(|(p, _)| *p == broker::partition(*partition));
         match (broker.read(*partition), told) {
@@ -117,16 +120,17 @@ fn notice(case: &str, left: &Left, mut directory: Directory, name: Name) -> Noti
                 assert!(why.contains(&name.to_string()), "{case}: {why}");
             }
             (Ok(read), None) => assert_eq!(read, *count, "{case}: partition {partition}"),
+            (Err(_), None) => noticed = Noticed::WhenRead,
             (read, told) => panic!("{case}: partition {partition}: {read:?}, told {told:?}"),
         }
     }
     assert!(offline.len() <= 1, "{case}: {offline:?}");
-    if offline.is_empty() { Noticed::Whole } else { Noticed::Offline }
+    noticed
 }
 
 /// What a start may make of a loss. The table of docs/durability.md.
 fn allowed(name: Name, loss: Loss) -> &'static [Noticed] {
-    use Noticed::{Offline, Refused, Whole};
+    use Noticed::{Offline, Refused, WhenRead, Whole};
     let metadata = |partition: TopicPartition| partition == TopicPartition::METADATA;
     match (name, loss) {
         // An older copy may have all that is still needed.
@@ -140,6 +144,8 @@ fn allowed(name: Name, loss: Loss) -> &'static [Noticed] {
         (Name::Segment(_), Loss::Longer) => &[Whole],
         // What was flushed and not recorded comes from the journal.
         (Name::Segment(segment), _) if metadata(segment.partition) => &[Refused, Whole],
+        // A copy of the same length differs in its last block alone.
+        (Name::Segment(_), Loss::Older) => &[Offline, WhenRead, Whole],
         (Name::Segment(_), _) => &[Offline, Whole],
         (Name::Index(_), _) => &[Whole],
         (Name::Rescue(_), _) => &[Offline],
