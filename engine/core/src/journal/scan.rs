@@ -233,7 +233,8 @@ mod tests {
     #[test]
     fn the_commit_table_durable_by_the_manifest() {
         let c = |seq, durable| commit(LIFE, seq, durable);
-        let rows: [(&str, u64, u64, Vec<Vec<u8>>, Result<Vec<i64>, u64>); 7] = [
+        type Row = (&'static str, u64, u64, Vec<Vec<u8>>, Result<Vec<i64>, u64>);
+        let rows: [Row; 7] = [
             ("nothing written", 1, 0, vec![], Ok(vec![])),
             ("all there", 1, 2, vec![c(1, 0), c(2, 0)], Ok(vec![1, 2])),
             ("more there", 1, 1, vec![c(1, 0), c(2, 0)], Ok(vec![1, 2])),
@@ -252,7 +253,8 @@ mod tests {
     #[test]
     fn the_commit_table_without_a_manifest() {
         let c = |seq, durable| commit(LIFE, seq, durable);
-        let rows: [(&str, Vec<Vec<u8>>, Result<Vec<i64>, u64>); 5] = [
+        type Row = (&'static str, Vec<Vec<u8>>, Result<Vec<i64>, u64>);
+        let rows: [Row; 5] = [
             ("nothing", vec![], Ok(vec![])),
             ("from the middle on", vec![c(5, 3), c(6, 4)], Ok(vec![5, 6])),
             ("torn behind what was durable", vec![c(1, 0), c(2, 1), c(4, 2)], Ok(vec![1, 2])),
