@@ -32,6 +32,9 @@ const FULL_AFTER: Duration = Duration::from_secs(2);
 /// A disk is full, and has room again, after so long at most.
 const SOON: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(5);
+/// What the log says when the disk is full, and when it is over.
+const FULL: &str = "the disk is full, producers are refused: ";
+const FREED: &str = "the disk has room again, producers are served: ";
 /// Batches written after the disk has room again.
 const AFTERWARDS: usize = 50;
 const PARTITIONS: usize = 4;
@@ -79,6 +82,8 @@ impl Site {
         let (large, small) = (self.create("large")?, self.create("small")?);
         self.produce(&small, AFTERWARDS)?;
         let accepted = self.fill(&large)?;
+        self.expect_logged(FULL, 1)?;
+        self.expect_logged("; the largest topics are large (", 1)?;
         let full = self.mount.free_bytes()?;
         self.verify("while the disk is full")?;
         let ready = self.kill_and_start()?;
@@ -93,6 +98,8 @@ impl Site {
         let resumed = asked.elapsed();
         self.produce(&small, AFTERWARDS)?;
         self.await_room(full + DISK_BYTES / 2)?;
+        self.expect_logged(FULL, 2)?;
+        self.expect_logged(FREED, 1)?;
         self.verify("after it has room again")?;
         self.kill_and_start()?;
         self.verify("after a crash")?;
@@ -245,6 +252,22 @@ impl Site {
         match verify(&mut self.client, &self.world) {
             Ok(_) => Ok(()),
             Err(why) => Err(NotPassed::Failed(format!("{when}: {why}"))),
+        }
+    }
+
+    /// So many lines of the log say this, of all starts together.
+    fn expect_logged(&self, text: &str, count: usize) -> Result<(), NotPassed> {
+        let began = Instant::now();
+        loop {
+            let found = self.broker.as_ref().map_or(Ok(0), |broker| broker.logged(text))?;
+            if found == count {
+                return Ok(());
+            }
+            if found > count || began.elapsed() > SOON {
+                let why = format!("{found} lines of the log say '{text}', not {count}");
+                return Err(NotPassed::Failed(why));
+            }
+            sleep(PAUSE);
         }
     }
 

@@ -230,6 +230,15 @@ impl Broker {
         Ok(log.lines().filter(|line| line.contains(STALL)).map(str::to_owned).collect())
     }
 
+    /// Lines of its log that contain `text`, those of earlier runs included.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn logged(&self, text: &str) -> io::Result<usize> {
+        let log = fs::read(&self.log)?;
+        Ok(String::from_utf8_lossy(&log).lines().filter(|line| line.contains(text)).count())
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }

@@ -44,6 +44,9 @@ pub const QUIET_MS: u64 = 5_000;
 /// Milliseconds between looks at what has become old.
 pub const HOUSEKEEPING_MS: u64 = 1_000;
 
+/// Milliseconds between two times that the operator is told of a full disk.
+pub const DISK_FULL_TOLD_MS: u64 = 60_000;
+
 /// Milliseconds without a commit after which an empty one says that the last was durable.
 pub const SEAL_AFTER_MS: u64 = 20;
 

@@ -5,7 +5,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use corelog_engine::shard::effect::{Effects, FileAction, Notice};
+use corelog_engine::shard::effect::{Effects, FileAction};
 
 use crate::bulk::{Bulk, Removed};
 use crate::disk::Disk;
@@ -28,12 +28,11 @@ pub(crate) struct Hands<S> {
 }
 
 impl<S: Service> Hands<S> {
-    /// Carries out a turn's effects and leaves them empty. Answers the notices among them, which
-    /// the service has been told.
+    /// Carries out a turn's effects and leaves them empty.
     ///
     /// # Errors
     /// When the kernel takes no operations any more.
-    pub(crate) fn perform(&self, effects: &mut Effects) -> io::Result<Vec<Notice>> {
+    pub(crate) fn perform(&self, effects: &mut Effects) -> io::Result<()> {
         let mut disk = self.disk.borrow_mut();
         if !effects.journal.is_empty() {
             effects.journal.drain(..).for_each(|write| disk.write_journal(write));
@@ -57,8 +56,8 @@ impl<S: Service> Hands<S> {
             self.desk.publish(image);
         }
         effects.replies.drain(..).for_each(|(ticket, reply)| self.desk.reply(ticket, reply));
-        effects.notices.iter().for_each(|notice| self.service.notice(notice));
-        Ok(std::mem::take(&mut effects.notices))
+        effects.notices.drain(..).for_each(|notice| self.service.notice(&notice));
+        Ok(())
     }
 
     /// Puts all letters in, then wakes each addressee once.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use corelog_engine::id::{Instant, Now};
 use corelog_engine::shard::Shard;
-use corelog_engine::shard::effect::{Effects, Notice};
+use corelog_engine::shard::effect::Effects;
 use corelog_engine::shard::event::{Event, Outcome};
 
 use crate::clock::Clock;
@@ -42,13 +42,6 @@ const TURN_US: u64 = 4_000;
 
 /// How often the free space of the disk is looked at while there is something to do.
 const MEASURE_MS: u64 = 1_000;
-
-/// Whether the core takes the disk for full. Then it is looked at although nothing happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum DiskState {
-    Room,
-    Full,
-}
 
 /// A shard's loop and all that it holds.
 pub(crate) struct ShardLoop<S> {
@@ -77,7 +70,6 @@ pub(crate) struct Turn {
     effects: Effects,
     phase: Phase,
     measured: Instant,
-    disk: DiskState,
 }
 
 impl Turn {
@@ -89,7 +81,6 @@ impl Turn {
             effects: Effects::default(),
             phase: Phase::Running,
             measured: now,
-            disk: DiskState::Room,
         }
     }
 }
@@ -112,7 +103,7 @@ impl<S: Service> ShardLoop<S> {
             self.gather(now)?;
             if !self.turn.waiting.is_empty() {
                 self.take_turn(now)?;
-            } else if self.turn.disk == DiskState::Full {
+            } else if self.shard.lacks_disk() {
                 self.measure_disk(now.instant);
             }
             self.tasks.care(now.instant).await;
@@ -188,14 +179,7 @@ impl<S: Service> ShardLoop<S> {
     }
 
     fn perform(&mut self) -> io::Result<()> {
-        for notice in self.hands.perform(&mut self.turn.effects)? {
-            match notice {
-                Notice::DiskFull => self.turn.disk = DiskState::Full,
-                Notice::DiskFreed => self.turn.disk = DiskState::Room,
-                _ => {}
-            }
-        }
-        Ok(())
+        self.hands.perform(&mut self.turn.effects)
     }
 
     fn measure_disk(&mut self, now: Instant) {
@@ -282,10 +266,9 @@ impl<S: Service> ShardLoop<S> {
 
     /// The next thing that time alone brings about.
     fn next_deadline(&self) -> Option<Instant> {
-        let measure = match self.turn.disk {
-            DiskState::Full => Some(self.turn.measured.plus_ms(MEASURE_MS)),
-            DiskState::Room => None,
-        };
+        // The disk is looked at although nothing happens.
+        let again = self.turn.measured.plus_ms(MEASURE_MS);
+        let measure = self.shard.lacks_disk().then_some(again);
         let phase = self.turn.phase.deadline();
         let deadlines = [self.shard.next_deadline(), phase, measure, self.timers.next()];
         deadlines.into_iter().flatten().min()

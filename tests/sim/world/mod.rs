@@ -403,8 +403,8 @@ impl World {
                 self.restart_at.get_or_insert(at);
                 self.model.excuses.offline
             }
-            Notice::DiskFull => self.model.excuses.full,
-            Notice::DiskFreed => true,
+            Notice::DiskFull(_) => self.model.excuses.full,
+            Notice::DiskFreed { .. } => true,
             Notice::IndexRebuilt(_) => true,
             Notice::Damaged(..) => self.model.excuses.lost,
             Notice::Rebalanced(..) => true,

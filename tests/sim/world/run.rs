@@ -9,6 +9,7 @@ use corelog_engine::id::{ShardId, TopicPartition};
 use corelog_engine::shard::Shard;
 use corelog_engine::shard::effect::Effects;
 use corelog_engine::shard::event::{Event, Ticket};
+use corelog_engine::shard::holdings::Holdings;
 
 use super::boot::{Booted, INJECTED};
 use super::replies::DIRECT;
@@ -142,6 +143,7 @@ impl World {
         if self.stop()? != End::Clean {
             return broken("it does not stop");
         }
+        self.check_holdings()?;
         self.end(End::Clean);
         if !self.start(End::Clean)? {
             return broken("it does not start after a stop");
@@ -276,6 +278,21 @@ impl World {
             self.geometry = Geometry::draw(self.journal_file, &mut self.rng.setup);
         }
         self.now += SPACE_EVERY;
+    }
+
+    /// With everything answered and flushed, shards hold nothing for anyone.
+    fn check_holdings(&mut self) -> Step<()> {
+        let tail = self.geometry.limits.tail_bytes;
+        for host in &self.hosts {
+            let (id, holdings) = (host.shard.id().0, host.shard.holdings());
+            if holdings != Holdings::default() {
+                return broken(format!("shard {id} still holds {holdings:?}"));
+            }
+            if host.shard.slabs() as u64 > tail {
+                return broken(format!("shard {id} keeps {} bytes of slabs", host.shard.slabs()));
+            }
+        }
+        Ok(())
     }
 
     /// Nothing is left on the disk that no start will use.

@@ -40,7 +40,7 @@ impl Log {
         let (start, len) = self.missing_tail();
         let whole = bytes.len() == len as usize;
         if whole && self.needs_tail() {
-            self.tail.push(now.instant, start, bytes);
+            self.tail.push(now.instant, start, &[bytes]);
         }
         whole
     }
@@ -83,8 +83,7 @@ impl Log {
         stamp(&mut header, base, self.epoch);
         let max_before = self.active().max_timestamp;
         self.tail.mark(base, place, max_before);
-        self.tail.push(now.instant, place, &header);
-        self.tail.push(now.instant, place.plus(HEADER_LEN as u64), &batch.bytes[HEADER_LEN..]);
+        self.tail.push(now.instant, place, &[&header, &batch.bytes[HEADER_LEN..]]);
     }
 
     fn roll_if_due(&mut self, now: Now, batch: Incoming) {

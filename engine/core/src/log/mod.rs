@@ -264,10 +264,23 @@ impl Log {
         self.bytes_between(self.marks.flushed(), self.marks.end().place)
     }
 
+    /// Bytes of all its segments, those included that are not there yet.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        let closed = self.segments.iter().filter_map(|segment| segment.end);
+        closed.map(|end| end.bytes).sum::<u64>() + self.marks.end().place.at
+    }
+
     /// When a batch was appended last.
     #[must_use]
     pub fn last_append(&self) -> Instant {
         self.last_append
+    }
+
+    /// Lets go of all its memory and says how much that was: nobody reads it any more, and what is
+    /// in no segment is kept elsewhere.
+    pub fn forget_memory(&mut self) -> usize {
+        self.tail.clear()
     }
 
     fn bytes_between(&self, from: Place, to: Place) -> u64 {

@@ -9,7 +9,7 @@ use corelog_mem::{BLOCK, SlabSlice, SlabWriter};
 use crate::id::{Instant, Offset, Timestamp};
 use crate::log::place::Place;
 
-/// The sizes slabs come in, in bytes.
+/// The sizes of slabs that fill fast, in bytes; others are as large as the next power of two.
 const SIZES: [usize; 3] = [4 << 10, 64 << 10, 1 << 20];
 
 /// A slab that fills within this time is followed by a larger one.
@@ -20,8 +20,10 @@ const BUSY_MS: u64 = 1000;
 pub enum Growth {
     /// There is.
     Free,
-    /// There is little.
+    /// There is little: slabs stay small.
     Bounded,
+    /// There is next to none: slabs are no larger than what is put into them.
+    Least,
 }
 
 /// Where a batch starts.
@@ -52,8 +54,7 @@ impl Chunk {
 /// The bytes from some block up to the end of the log, with the places where batches start.
 #[derive(Debug)]
 pub(crate) struct Tail {
-    /// Bytes of the largest slab that may be opened.
-    largest: usize,
+    growth: Growth,
     chunks: VecDeque<Chunk>,
     marks: VecDeque<Mark>,
     /// Capacity of all slabs, in bytes.
@@ -63,17 +64,14 @@ pub(crate) struct Tail {
 impl Default for Tail {
     fn default() -> Tail {
         let (chunks, marks) = (VecDeque::new(), VecDeque::new());
-        Tail { largest: SIZES[2], chunks, marks, memory: 0 }
+        Tail { growth: Growth::Free, chunks, marks, memory: 0 }
     }
 }
 
 impl Tail {
     /// From now on slabs are large, or not.
     pub(crate) fn set_growth(&mut self, growth: Growth) {
-        self.largest = match growth {
-            Growth::Free => SIZES[2],
-            Growth::Bounded => SIZES[1],
-        };
+        self.growth = growth;
     }
 
     /// Bytes of memory that its slabs take.
@@ -96,18 +94,21 @@ impl Tail {
         self.marks.push_back(Mark { offset, place, max_before });
     }
 
-    /// Appends bytes that belong at `place`, the end of what is here (or a block start, when there
-    /// is nothing of that segment yet).
-    pub(crate) fn push(&mut self, now: Instant, place: Place, mut bytes: &[u8]) {
-        let mut place = place;
-        while !bytes.is_empty() {
-            if !self.chunks.back().is_some_and(|c| c.end() == place && c.slab.room() > 0) {
-                self.open(now, place, bytes.len());
+    /// Appends bytes, in parts, that belong at `place`, the end of what is here (or a block start,
+    /// when there is nothing of that segment yet).
+    pub(crate) fn push(&mut self, now: Instant, mut place: Place, parts: &[&[u8]]) {
+        let mut left = parts.iter().map(|part| part.len()).sum();
+        for mut bytes in parts.iter().copied() {
+            while !bytes.is_empty() {
+                if !self.chunks.back().is_some_and(|c| c.end() == place && c.slab.room() > 0) {
+                    self.open(now, place, left);
+                }
+                let Some(chunk) = self.chunks.back_mut() else { return };
+                let count = chunk.slab.append(bytes);
+                place = place.plus(count as u64);
+                left -= count;
+                bytes = &bytes[count..];
             }
-            let Some(chunk) = self.chunks.back_mut() else { return };
-            let count = chunk.slab.append(bytes);
-            place = place.plus(count as u64);
-            bytes = &bytes[count..];
         }
     }
 
@@ -119,17 +120,20 @@ impl Tail {
         self.chunks.push_back(Chunk { start: place, slab, opened: now, closed: false });
     }
 
-    /// Grows with the rate: the next size when the last slab filled fast, else the smallest that
-    /// takes what is wanted.
+    /// Grows with the rate: the next of the sizes when the last slab filled fast, else little more
+    /// than what is wanted.
     fn next_size(&self, now: Instant, place: Place, wanted: usize) -> usize {
-        let fits = SIZES.into_iter().find(|size| *size >= wanted).unwrap_or(SIZES[2]);
-        let fits = fits.min(self.largest);
+        let largest = match self.growth {
+            Growth::Free => SIZES[2],
+            Growth::Bounded | Growth::Least => SIZES[1],
+        };
+        let fits = wanted.next_power_of_two().clamp(SIZES[0], largest);
         let Some(last) = self.chunks.back().filter(|c| c.start.segment == place.segment) else {
             return fits;
         };
-        let busy = now.ms_since(last.opened) < BUSY_MS;
+        let busy = self.growth != Growth::Least && now.ms_since(last.opened) < BUSY_MS;
         let grown = SIZES.into_iter().find(|s| *s > last.slab.capacity()).unwrap_or(SIZES[2]);
-        if busy { grown.min(self.largest).max(fits) } else { fits }
+        if busy { grown.min(largest).max(fits) } else { fits }
     }
 
     /// The segment of the last slab is finished.
@@ -185,6 +189,13 @@ impl Tail {
         behind.checked_sub(1).map(|at| self.marks[at])
     }
 
+    /// Lets go of all slabs; says how much memory came free.
+    pub(crate) fn clear(&mut self) -> usize {
+        self.chunks.clear();
+        self.marks.clear();
+        std::mem::take(&mut self.memory)
+    }
+
     /// Lets go of the first slab if all of it lies before `flushed`; says how much memory came
     /// free. A slab whose last block is unfinished goes only when that block is on disk padded.
     pub(crate) fn evict_front(&mut self, flushed: Place) -> Option<usize> {
@@ -214,7 +225,7 @@ mod tests {
         let mut at = 0;
         for (i, size) in sizes.iter().enumerate() {
             tail.mark(Offset(i as i64), place(at), Timestamp::NONE);
-            tail.push(Instant(0), place(at), &vec![i as u8; *size]);
+            tail.push(Instant(0), place(at), &[&vec![i as u8; *size]]);
             at += *size as u64;
         }
         tail
@@ -264,7 +275,7 @@ mod tests {
         let mut tail = Tail::default();
         let mut at = 0;
         let mut push = |tail: &mut Tail, now: u64, size: usize| {
-            tail.push(Instant(now), place(at), &vec![0; size]);
+            tail.push(Instant(now), place(at), &[&vec![0; size]]);
             at += size as u64;
             tail.chunks.back().map(|c| c.slab.capacity())
         };

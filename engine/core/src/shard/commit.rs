@@ -8,7 +8,7 @@ use corelog_mem::{SlabSlice, SlabWriter};
 use crate::id::{Instant, Now};
 use crate::journal::commit::{CommitBuilder, Incarnation, Seq, buffer_for};
 use crate::journal::ring::{Ring, Slot as FileSlot};
-use crate::limits::{JOURNAL_BUFFER, SEAL_AFTER_MS};
+use crate::limits::{HOUSEKEEPING_MS, JOURNAL_BUFFER, SEAL_AFTER_MS};
 use crate::log::Boundary;
 use crate::manifest::record::Record;
 use crate::shard::effect::{Effects, FileAction, WriteJournal};
@@ -19,6 +19,9 @@ use crate::shard::{Pending, Shard};
 
 /// Journal buffers that are kept for the next commits.
 const SPARE_BUFFERS: usize = 4;
+
+/// Files that a ring needs at least: one is filled while the other comes free.
+const RING_FILES: usize = 2;
 
 /// A commit that has been handed to the disk.
 #[derive(Debug)]
@@ -126,6 +129,17 @@ impl Commits {
     /// The last commit that is complete with all before it.
     pub(crate) fn durable(&self) -> Seq {
         self.durable
+    }
+
+    /// Files that there are, or will be once the disk has done and has had room.
+    fn files_to_come(&self) -> usize {
+        self.formatted.len() + usize::from(self.making != Making::None) + self.unmade.len()
+    }
+
+    /// Whether the disk has no room for as many files as a ring needs.
+    pub(crate) fn lacks_files(&self) -> bool {
+        let stands_still = self.making == Making::None && !self.unmade.is_empty();
+        stands_still && self.formatted.len() < RING_FILES
     }
 
     /// Queues a log that has something to journal.
@@ -332,7 +346,10 @@ impl Shard {
         self.commits.seal_at = None;
         let block = corelog_mem::BLOCK;
         let wanted = self.commits.sealed < self.commits.durable && !self.directory.is_offline();
-        if wanted && self.commits.ring.fits(block as u64) {
+        if wanted && !self.commits.ring.fits(block as u64) {
+            // The journal is full; it is sealed once there is room.
+            self.commits.seal_at = Some(now.instant.plus_ms(HOUSEKEEPING_MS));
+        } else if wanted {
             let builder = CommitBuilder::new(SlabWriter::new(block));
             self.submit(now, builder, Vec::new(), fx);
             self.commits.seal_at = None;
@@ -351,14 +368,15 @@ impl Shard {
         match outcome {
             Outcome::Failed(Failure::Full) => {
                 self.commits.unmade.push_front(slot);
-                self.disk_full(fx);
+                self.disk_full();
             }
-            Outcome::Failed(failure) if self.commits.formatted.is_empty() => {
+            Outcome::Failed(_) if self.directory.is_offline() => {}
+            Outcome::Failed(failure) if self.commits.files_to_come() < RING_FILES => {
                 let name = FileName::Journal(slot.0);
                 fx.notice(super::effect::Notice::ShardOffline(name, *failure));
                 self.go_offline(now, fx);
             }
-            // The ring works with the files that there are; the next start tries again.
+            // The ring works with the files that there are or come; the next start tries again.
             Outcome::Failed(_) => self.make_journal(fx),
             Outcome::Done | Outcome::Read(_) => self.commits.making = Making::Unnamed(slot),
         }
@@ -385,10 +403,18 @@ impl Shard {
         fx.file(id, FileAction::FormatJournal(slot.0));
     }
 
-    /// The disk has this much room: goes on with the files that it had none for.
+    /// So much of the disk is free: goes on with the files that it had no room for. The reserve is
+    /// for those that the journal cannot do without.
     pub(super) fn retry_formats(&mut self, free: u64, fx: &mut Effects) {
-        if free >= self.limits.journal_file_bytes {
+        let kept_back = if self.commits.lacks_files() { 0 } else { self.limits.disk_reserve };
+        if free.saturating_sub(kept_back) >= self.limits.journal_file_bytes {
             self.make_journal(fx);
+        }
+        if self.commits.lacks_files() {
+            self.disk_full();
+        }
+        if self.commits.lacks_files() {
+            self.disk_full();
         }
     }
 

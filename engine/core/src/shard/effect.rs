@@ -12,9 +12,10 @@ use corelog_mem::SlabSlice;
 use crate::boot::effect::RescueFile;
 use crate::group::history::Rebalance;
 use crate::group::name::GroupId;
-use crate::id::{ShardId, TopicPartition};
+use crate::id::{ShardId, TopicId, TopicPartition};
 use crate::log::{Pages, SegmentId};
 use crate::metadata::Image;
+use crate::shard::disk::Shortage;
 use crate::shard::event::{EffectId, Failure, FileName, Ticket};
 use crate::shard::job::RunJob;
 use crate::shard::message::Message;
@@ -141,6 +142,15 @@ pub enum FileAction {
     Rescue(RescueFile, Bytes),
 }
 
+/// What is known of a full disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskFull {
+    /// What the first shard without room has found.
+    pub shortage: Shortage,
+    /// The largest topics with their bytes, on all shards; the largest first.
+    pub largest: Vec<(TopicId, u64)>,
+}
+
 /// What an operator must learn. The driver logs it; the wording is the broker's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -152,9 +162,12 @@ pub enum Notice {
     /// would not take from `rescue/`.
     PartitionOffline(SegmentId, Failure),
     /// The disk is full: produce is refused with a retriable error; the rest goes on.
-    DiskFull,
+    DiskFull(Box<DiskFull>),
     /// There is room again.
-    DiskFreed,
+    DiskFreed {
+        /// Bytes that are free.
+        free: u64,
+    },
     /// A segment's index file lacked pages that it should have; they have been made anew.
     IndexRebuilt(SegmentId),
     /// A stored batch does not match its checksum; readers of its partition get an error there.

@@ -14,28 +14,23 @@ use crate::limits::{
     EVICTIONS, FLUSH_LOOKS, HOUSEKEEPING_MS, QUIET_MS, SEGMENT_WRITE_BYTES, SEGMENT_WRITES,
     SEGMENT_WRITES_AT_EASE, WORTH_FLUSHING,
 };
-use crate::log::Finish;
-use crate::shard::effect::{Effects, FileAction, Notice, WriteSegment};
+use crate::log::{Finish, Growth};
+use crate::shard::effect::{Effects, FileAction, WriteSegment};
 use crate::shard::event::{Failure, Health, Outcome, Ticket};
-use crate::shard::partition::{Queued, Rescue, Slot};
+use crate::shard::partition::{Rescue, Slot};
 use crate::shard::release::Releasing;
 use crate::shard::request::Reply;
 use crate::shard::{Pending, Shard};
-
-/// Whether there is room on the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Disk {
-    /// Bytes free when last asked, less what has gone to segments since.
-    Free(u64),
-    /// A write has found it full; until it is known to have room again.
-    Full,
-}
 
 /// State of the flusher.
 #[derive(Debug)]
 pub(crate) struct Flusher {
     /// Bytes appended that are in no segment.
     dirty: u64,
+    /// Bytes of batches that are appended once their log's last block is in memory.
+    parked: u64,
+    /// The largest batch that was refused since there was room for it.
+    missed: u64,
     /// Bytes of slabs of all logs.
     memory: usize,
     writes: usize,
@@ -48,8 +43,10 @@ pub(crate) struct Flusher {
     pub(super) unsynced: BTreeSet<Slot>,
     pub(super) flushed_since_barrier: u64,
     pub(super) releasing: Releasing,
-    disk: Disk,
-    evictable: VecDeque<Slot>,
+    /// Logs that may give memory back, those flushed longest ago first.
+    evictable: BTreeMap<u64, Slot>,
+    /// What was given to the last of them.
+    last_evictable: u64,
     housekeeping: Option<Instant>,
     /// The last look found logs that are quiet, or bytes that want a barrier.
     overdue: Overdue,
@@ -70,6 +67,8 @@ impl Flusher {
     pub(crate) fn new(manifest_bytes: u64, rescues: BTreeMap<RescueFile, u64>) -> Flusher {
         Flusher {
             dirty: 0,
+            parked: 0,
+            missed: 0,
             memory: 0,
             writes: 0,
             by_age: BTreeSet::new(),
@@ -78,8 +77,8 @@ impl Flusher {
             unsynced: BTreeSet::new(),
             flushed_since_barrier: 0,
             releasing: Releasing::new(manifest_bytes, rescues),
-            disk: Disk::Free(u64::MAX),
-            evictable: VecDeque::new(),
+            evictable: BTreeMap::new(),
+            last_evictable: 0,
             housekeeping: None,
             overdue: Overdue::No,
             stopping: None,
@@ -91,9 +90,21 @@ impl Flusher {
         self.dirty
     }
 
+    /// The same, and those of batches that are admitted and wait.
+    pub(crate) fn unflushed(&self) -> u64 {
+        self.dirty + self.parked
+    }
+
     /// Bytes of slabs.
     pub(crate) fn memory(&self) -> usize {
         self.memory
+    }
+
+    /// Whether no list has an entry: no log is old, worth flushing, unsynced or evictable.
+    #[cfg(test)]
+    pub(crate) fn lists_nothing(&self) -> bool {
+        let lists = self.by_age.is_empty() && self.worthwhile.is_empty();
+        lists && self.unsynced.is_empty() && self.evictable.is_empty()
     }
 
     pub(crate) fn housekeeping_at(&self) -> Option<Instant> {
@@ -101,22 +112,40 @@ impl Flusher {
         [self.housekeeping, look].into_iter().flatten().min()
     }
 
-    /// Bytes have gone to segments since the free ones were last counted.
-    fn took_disk(&mut self, bytes: u64) {
-        if let Disk::Free(free) = &mut self.disk {
-            *free = free.saturating_sub(bytes);
+    /// A batch waits for its log's last block. It is admitted, so it counts.
+    pub(crate) fn park(&mut self, bytes: u64) {
+        self.parked += bytes;
+    }
+
+    /// It waits no longer.
+    pub(crate) fn unpark(&mut self, bytes: u64) {
+        self.parked -= bytes;
+    }
+
+    /// What has this place among those that may give memory back is no longer one of them.
+    pub(super) fn keep(&mut self, evictable: Option<u64>) {
+        if let Some(place) = evictable {
+            self.evictable.remove(&place);
         }
     }
 
-    pub(crate) fn has_disk_for(&self, bytes: u64, reserve: u64) -> bool {
-        match self.disk {
-            Disk::Free(free) => free >= self.dirty + bytes + reserve,
-            Disk::Full => false,
-        }
+    /// Nothing will be flushed any more.
+    pub(super) fn abandon(&mut self) {
+        self.worthwhile.clear();
+        self.unsynced.clear();
+        self.housekeeping = None;
+    }
+
+    /// Slabs are gone.
+    pub(crate) fn freed(&mut self, memory: usize) {
+        self.memory -= memory;
     }
 
     pub(crate) fn appended(&mut self, now: Now, bytes: u64, memory: usize) {
         self.dirty += bytes;
+        if bytes >= self.missed {
+            self.missed = 0;
+        }
         self.memory += memory;
         if self.housekeeping.is_none() {
             self.housekeeping = Some(now.instant.plus_ms(HOUSEKEEPING_MS));
@@ -130,7 +159,16 @@ impl Flusher {
 
     /// Bytes are safe that will never be in a segment.
     pub(super) fn rescued(&mut self, bytes: u64) {
+        self.cleaned(bytes);
+    }
+
+    /// Bytes are dirty no more.
+    fn cleaned(&mut self, bytes: u64) {
         self.dirty -= bytes;
+        if self.dirty == 0 {
+            // More room there will not be.
+            self.missed = 0;
+        }
     }
 
     pub(crate) fn worth_flushing(&mut self, slot: Slot) {
@@ -167,12 +205,12 @@ impl Shard {
         if self.directory.is_offline() {
             return self.finish_stop(fx);
         }
+        self.evict();
         let all = self.flush_oldest(now, fx);
         while self.may_write_segment() {
             let Some(slot) = self.flusher.worthwhile.pop_front() else { break };
             self.flush_log(slot, Finish::WholeBlocks, WORTH_FLUSHING, fx);
         }
-        self.evict();
         if all && self.flusher.overdue == Overdue::Flush {
             self.flusher.overdue = Overdue::Barrier;
         }
@@ -184,9 +222,9 @@ impl Shard {
     /// whether all that is due has been started.
     fn flush_oldest(&mut self, now: Now, fx: &mut Effects) -> bool {
         let until = self.commits.to_release();
-        let all = self.flusher.stopping.is_some() || self.is_dirty();
+        let all = self.flusher.stopping.is_some() || self.presses() || self.disk.is_tried_again();
         let overdue = self.flusher.overdue == Overdue::Flush;
-        if until.is_none() && !all && !overdue {
+        if (until.is_none() && !all && !overdue) || self.disk.is_full() {
             return true;
         }
         if !self.may_write_segment() {
@@ -218,14 +256,63 @@ impl Shard {
     }
 
     /// Whether so much is in no segment that producers will soon be slowed down.
-    fn is_dirty(&self) -> bool {
-        self.flusher.dirty > self.limits.dirty_bytes / 2
+    fn presses(&self) -> bool {
+        let dirty = self.flusher.dirty > self.limits.dirty_bytes / 2;
+        dirty || self.misses_room() || self.is_short_of_memory()
+    }
+
+    /// Whether a batch was refused for which there is no room yet.
+    fn misses_room(&self) -> bool {
+        self.flusher.missed > 0 && !self.has_room_for(self.flusher.missed)
+    }
+
+    fn has_room_for(&self, bytes: u64) -> bool {
+        let Flusher { dirty, parked, .. } = self.flusher;
+        dirty + parked + bytes <= self.limits.dirty_bytes
+    }
+
+    /// Whether slabs take more than the tail may although none can be given back: only flushing
+    /// what they hold frees any.
+    pub(super) fn is_short_of_memory(&self) -> bool {
+        self.slabs_above_tail() > 0 && self.flusher.evictable.is_empty()
+    }
+
+    /// Bytes of slabs beyond those of the tail. There may be as many as may be dirty.
+    fn slabs_above_tail(&self) -> u64 {
+        (self.flusher.memory as u64).saturating_sub(self.limits.tail_bytes)
+    }
+
+    /// Whether a batch has room in memory, after what can be given back has been. If not, room is
+    /// made for it. Before anybody looks whether a log's last block is in memory.
+    pub(super) fn find_room_for(&mut self, bytes: u64) -> bool {
+        self.evict();
+        let room = self.has_room_for(bytes);
+        if !room {
+            self.flusher.missed = self.flusher.missed.max(bytes);
+        }
+        room && self.slabs_above_tail() <= self.limits.dirty_bytes
+    }
+
+    /// Whether producers should pause: what is flushed comes too late to be sure of room.
+    pub(super) fn is_almost_full(&self) -> bool {
+        let (limit, Flusher { dirty, parked, .. }) = (self.limits.dirty_bytes, &self.flusher);
+        let most = limit / 4 * 3;
+        dirty + parked > most || self.misses_room() || self.slabs_above_tail() > most
+    }
+
+    /// How freely slabs may grow.
+    pub(super) fn growth(&self) -> Growth {
+        match self.slabs_above_tail() {
+            0 => Growth::Free,
+            above if above <= self.limits.dirty_bytes / 2 => Growth::Bounded,
+            _ => Growth::Least,
+        }
     }
 
     /// Whether one more segment write may be in flight.
     fn may_write_segment(&self) -> bool {
         let presses =
-            self.is_dirty() || self.commits.is_crowded() || self.flusher.stopping.is_some();
+            self.presses() || self.commits.is_crowded() || self.flusher.stopping.is_some();
         self.flusher.writes < if presses { SEGMENT_WRITES } else { SEGMENT_WRITES_AT_EASE }
     }
 
@@ -242,7 +329,7 @@ impl Shard {
     /// Starts a log's next segment write or seal, if it has `worth` bytes for it.
     fn flush_log(&mut self, slot: Slot, finish: Finish, worth: u64, fx: &mut Effects) {
         let Some(partition) = self.partitions.get_mut(&slot) else { return };
-        if partition.health == Health::Offline || self.flusher.disk == Disk::Full {
+        if partition.health == Health::Offline || self.disk.is_full() {
             return;
         }
         if let Some((segment, end)) = partition.log.start_seal() {
@@ -271,20 +358,16 @@ impl Shard {
         match outcome {
             Outcome::Failed(Failure::Full) => {
                 partition.log.not_written();
-                self.disk_full(fx);
+                self.disk_full();
             }
             Outcome::Failed(failure) => self.partition_offline(now, slot, *failure, fx),
             Outcome::Done | Outcome::Read(_) => {
                 let before = partition.log.unflushed();
                 partition.log.written();
                 let flushed = before - partition.log.unflushed();
-                self.flusher.dirty -= flushed;
-                self.flusher.took_disk(flushed);
+                self.flusher.cleaned(flushed);
+                self.disk.took(flushed, self.flusher.dirty);
                 self.flusher.flushed_since_barrier += flushed;
-                if partition.evictable == Queued::No {
-                    partition.evictable = Queued::Yes;
-                    self.flusher.evictable.push_back(slot);
-                }
                 self.flushed(slot, fx);
             }
         }
@@ -292,6 +375,7 @@ impl Shard {
 
     /// A log has got further: what comes next for it.
     fn flushed(&mut self, slot: Slot, fx: &mut Effects) {
+        self.may_evict(slot);
         self.age_again(slot);
         let Some(partition) = self.partitions.get(&slot) else { return };
         if partition.log.is_unsynced() {
@@ -335,14 +419,24 @@ impl Shard {
             if self.flusher.memory <= limit {
                 return;
             }
-            let Some(slot) = self.flusher.evictable.pop_front() else { return };
+            let Some((_, slot)) = self.flusher.evictable.pop_first() else { return };
             let Some(partition) = self.partitions.get_mut(&slot) else { continue };
-            partition.evictable = Queued::No;
+            partition.evictable = None;
             if let Some(freed) = partition.log.evict() {
-                self.flusher.memory -= freed;
-                partition.evictable = Queued::Yes;
-                self.flusher.evictable.push_back(slot);
+                self.flusher.freed(freed);
+                self.may_evict(slot);
             }
+        }
+    }
+
+    /// Slabs of a log may have become such that can be given back.
+    pub(super) fn may_evict(&mut self, slot: Slot) {
+        let Some(partition) = self.partitions.get_mut(&slot) else { return };
+        let any = partition.health == Health::Online && partition.log.tail_memory() > 0;
+        if any && partition.evictable.is_none() {
+            self.flusher.last_evictable += 1;
+            partition.evictable = Some(self.flusher.last_evictable);
+            self.flusher.evictable.insert(self.flusher.last_evictable, slot);
         }
     }
 
@@ -356,33 +450,8 @@ impl Shard {
         let busy = self.flusher.dirty > 0
             || !self.flusher.unsynced.is_empty()
             || !self.flusher.releasing.is_idle();
+        let busy = busy && !self.directory.is_offline();
         self.flusher.housekeeping = busy.then(|| now.instant.plus_ms(HOUSEKEEPING_MS));
-    }
-
-    pub(super) fn disk_full(&mut self, fx: &mut Effects) {
-        if self.flusher.disk != Disk::Full {
-            self.flusher.disk = Disk::Full;
-            fx.notice(Notice::DiskFull);
-        }
-    }
-
-    /// The file system's free bytes are known anew.
-    pub(super) fn on_disk_free(&mut self, bytes: u64, fx: &mut Effects) {
-        let reserve = self.limits.disk_reserve;
-        let had = self.flusher.has_disk_for(0, reserve);
-        if self.flusher.disk == Disk::Full && bytes < reserve / 2 {
-            return;
-        }
-        self.flusher.disk = Disk::Free(bytes);
-        let has = self.flusher.has_disk_for(0, reserve);
-        match (had, has) {
-            (true, false) => fx.notice(Notice::DiskFull),
-            (false, true) => fx.notice(Notice::DiskFreed),
-            _ => {}
-        }
-        self.retry_manifest(fx);
-        self.retry_rescues(fx);
-        self.retry_formats(bytes.saturating_sub(reserve), fx);
     }
 
     /// Answers a stop once everything is in segments and the manifest says so.
@@ -392,7 +461,7 @@ impl Shard {
             && self.flusher.by_age.is_empty()
             && self.flusher.unsynced.is_empty()
             && self.flusher.releasing.is_idle();
-        let hopeless = self.directory.is_offline() || self.flusher.disk == Disk::Full;
+        let hopeless = self.directory.is_offline() || self.disk.is_full();
         if !written && !hopeless {
             return;
         }
@@ -411,9 +480,10 @@ impl Shard {
             self.commits.ring().release(seq);
         }
         if !matches!(partition.rescue, Rescue::Done) {
-            self.flusher.dirty -= partition.log.unflushed();
+            self.flusher.cleaned(partition.log.unflushed());
         }
-        self.flusher.memory -= partition.log.tail_memory();
+        self.flusher.freed(partition.log.tail_memory());
+        self.flusher.keep(partition.evictable);
         self.flusher.unsynced.remove(&slot);
         self.indexes.forget(slot);
     }

@@ -99,6 +99,12 @@ impl Home {
         CallId(self.next_call)
     }
 
+    /// Credits, of so many for each owner, that have not come back, and calls that wait for one.
+    pub(crate) fn credits_out(&self, credits: u32) -> usize {
+        let out = |line: &Line| (credits - line.credits) as usize + line.waiting.len();
+        self.lines.iter().map(out).sum()
+    }
+
     /// Takes back a call that still waits for a credit; whether it did.
     pub(crate) fn withdraw(&mut self, to: ShardId, id: CallId) -> bool {
         let Some(line) = self.lines.get_mut(usize::from(to.0)) else { return false };

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use crate::group::request as group;
 use crate::group::request::GroupError;
+use crate::id::TopicId;
 use crate::metadata;
 use crate::shard::Pressure;
+use crate::shard::disk::Intake;
 use crate::shard::request::{
     Append, AppendError, Appended, FetchPart, Fetched, Found, GroupCall, Lookup, MetadataError,
     ReadError,
@@ -36,6 +38,12 @@ pub enum Message {
     DirectoryOffline,
     /// Whether the shard that says so would rather not be sent more bytes.
     Pressure(Pressure),
+    /// Whether the shard that says so has room on the disk (to shard 0).
+    Disk(Intake),
+    /// Shard 0 wants to know how large topics are.
+    Weigh,
+    /// The largest topics of the shard that says so, with their bytes there (to shard 0).
+    Weighed(Vec<(TopicId, u64)>),
     /// A command for the metadata, from a connection on another shard than 0.
     Command(CallId, metadata::Command),
     /// Asks the coordinator of a partition; needs no credit, as it may be answered late.

@@ -11,11 +11,13 @@
 mod apply;
 mod commit;
 mod controller;
+pub mod disk;
 pub mod effect;
 pub mod event;
 mod fetch;
 mod flusher;
 mod groups;
+pub mod holdings;
 mod home;
 mod index;
 pub mod job;
@@ -46,6 +48,7 @@ use crate::log::{Log, LogConfig, LogVersion, Place};
 use crate::shard::apply::Applying;
 use crate::shard::commit::Commits;
 use crate::shard::controller::ControllerSeat;
+use crate::shard::disk::{DiskNews, DiskRoom};
 use crate::shard::effect::Effects;
 use crate::shard::event::{Adopted, EffectId, Event, Outcome};
 use crate::shard::flusher::Flusher;
@@ -111,6 +114,9 @@ pub struct Shard {
     commits: Commits,
     flusher: Flusher,
     controller: Option<ControllerSeat>,
+    disk: DiskRoom,
+    /// On shard 0.
+    disk_news: DiskNews,
     directory: DirectoryHealth,
     /// Partitions whose rescue files the disk had no room for.
     unrescued: BTreeSet<Slot>,
@@ -149,6 +155,8 @@ impl Shard {
             commits: Commits::new(&setup),
             flusher: Flusher::new(setup.manifest_bytes, setup.rescues),
             controller: setup.controller.map(ControllerSeat::new),
+            disk: DiskRoom::new(&setup.limits, setup.shards),
+            disk_news: DiskNews::default(),
             directory: DirectoryHealth::default(),
             unrescued: BTreeSet::new(),
             indexes: Indexes::default(),
@@ -200,6 +208,7 @@ impl Shard {
         self.flush(now, effects);
         self.wake_readers(now, effects);
         self.tell_pressure(effects);
+        self.tell_disk(now, effects);
     }
 
     /// When [`Event::Tick`] is wanted.
@@ -210,7 +219,8 @@ impl Shard {
         let housekeeping = self.flusher.housekeeping_at();
         let groups = self.groups.next_deadline();
         let (searches, applying) = (self.searches.next_deadline(), self.applying.next_deadline());
-        let others = [searches, applying, self.pieces.next_deadline(), self.wakes_due];
+        let (pieces, disk) = (self.pieces.next_deadline(), self.disk_news.next_deadline());
+        let others = [searches, applying, pieces, disk, self.wakes_due];
         [home, seal, housekeeping, groups].into_iter().chain(others).flatten().min()
     }
 
@@ -235,6 +245,9 @@ impl Shard {
             Message::DirectoryOffline => self.go_offline(now, fx),
             Message::Pressure(Pressure::Full) => drop(self.crowded.insert(from)),
             Message::Pressure(Pressure::Open) => drop(self.crowded.remove(&from)),
+            Message::Disk(intake) => self.on_disk_news(now, from, intake, fx),
+            Message::Weigh => self.on_weigh(now, fx),
+            Message::Weighed(topics) => self.on_weighed(now, topics, fx),
             Message::Command(id, command) => self.on_command(now, from, id, command, fx),
             Message::Group(id, call) => self.on_group_request(now, from, id, *call, fx),
         }
@@ -281,6 +294,7 @@ impl Shard {
         self.go_on_applying(now, fx);
         self.go_on_with_pieces(now, fx);
         self.housekeep(now);
+        self.tell_operator(now, fx);
     }
 
     fn effect(&mut self, pending: Pending) -> EffectId {

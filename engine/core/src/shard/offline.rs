@@ -57,11 +57,14 @@ impl Shard {
     fn stop_promising(&mut self, now: Now, fx: &mut Effects) {
         self.directory = DirectoryHealth::Offline;
         self.abandon_commits();
+        self.flusher.abandon();
         let slots: Vec<Slot> = self.partitions.keys().copied().collect();
         for slot in slots {
             if let Some(partition) = self.partitions.get_mut(&slot) {
                 partition.health = Health::Offline;
             }
+            self.forget_memory(slot);
+            self.age_again(slot);
             self.fail_waiters(now, slot, &AppendError::Offline, fx);
         }
     }
@@ -75,6 +78,10 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let Some(partition) = self.partitions.get_mut(&slot) else { return };
+        if partition.health == Health::Offline {
+            // So is all else: the journal keeps what it has.
+            return;
+        }
         partition.health = Health::Offline;
         let segment = partition.log.segment_id(partition.log.marks().flushed().segment);
         let entries = partition.log.unflushed_entries();
@@ -82,8 +89,16 @@ impl Shard {
         partition.rescue = Rescue::Writing(rescue::encode(&entries).into());
         fx.notice(Notice::PartitionOffline(segment, failure));
         self.write_rescue(slot, fx);
+        self.forget_memory(slot);
         self.age_again(slot);
         self.fail_waiters(now, slot, &AppendError::Offline, fx);
+    }
+
+    /// Nobody reads what is offline: its memory is for others.
+    fn forget_memory(&mut self, slot: Slot) {
+        let Some(partition) = self.partitions.get_mut(&slot) else { return };
+        self.flusher.freed(partition.log.forget_memory());
+        self.flusher.keep(partition.evictable.take());
     }
 
     fn write_rescue(&mut self, slot: Slot, fx: &mut Effects) {
@@ -101,7 +116,7 @@ impl Shard {
         match outcome {
             Outcome::Failed(Failure::Full) => {
                 self.unrescued.insert(slot);
-                self.disk_full(fx);
+                self.disk_full();
             }
             Outcome::Failed(failure) => {
                 let name = FileName::Rescue(partition.log.partition());
@@ -117,6 +132,7 @@ impl Shard {
                     self.flusher.releasing.name_rescue(file, bytes.len() as u64);
                 }
                 self.flusher.rescued(partition.log.unflushed());
+                self.disk.took(0, self.flusher.dirty());
                 self.release_rescued(slot);
             }
         }

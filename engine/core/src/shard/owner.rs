@@ -4,7 +4,7 @@ use corelog_mem::align_up;
 
 use crate::id::{Now, Offset, ShardId, Timestamp};
 use crate::journal::commit::{buffer_for, largest_entry};
-use crate::log::{Growth, PreparedAppend};
+use crate::log::PreparedAppend;
 use crate::producer::Verdict;
 use crate::shard::effect::Effects;
 use crate::shard::event::Health;
@@ -28,6 +28,13 @@ pub(crate) struct OwnerCalls {
     pub(crate) lookups: Map<OwnerCall, super::lookup::LookupCall>,
     /// The partitions that each watching reader waits for.
     pub(crate) watched: Map<OwnerCall, Vec<Slot>>,
+}
+
+impl OwnerCalls {
+    /// How many are not answered.
+    pub(crate) fn owed(&self) -> usize {
+        self.appends.len() + self.reads.len() + self.lookups.len()
+    }
 }
 
 impl Shard {
@@ -74,13 +81,15 @@ impl Shard {
         fx: &mut Effects,
     ) -> Result<(), AppendError> {
         let slot = *self.slots.get(&append.partition).ok_or(AppendError::UnknownPartition)?;
-        self.admit(append.batch.len() as u64, waiter)?;
+        let bytes = append.batch.len() as u64;
+        self.admit(bytes, waiter)?;
         let partition = self.partitions.get_mut(&slot).ok_or(AppendError::UnknownPartition)?;
         if partition.health == Health::Offline {
             return Err(AppendError::Offline);
         }
         if let LastBlock::Loading { parked, .. } = &mut partition.last_block {
             parked.push((append, waiter));
+            self.flusher.park(bytes);
             return Ok(());
         }
         if partition.log.needs_tail() {
@@ -91,7 +100,7 @@ impl Shard {
     }
 
     /// Admission comes before offsets (storage.md, invariant 13).
-    fn admit(&self, bytes: u64, waiter: Waiter) -> Result<(), AppendError> {
+    fn admit(&mut self, bytes: u64, waiter: Waiter) -> Result<(), AppendError> {
         let max = largest_entry(self.limits.journal_file_bytes).saturating_sub(8192);
         if bytes > max {
             return Err(AppendError::TooLarge { max: max as u32 });
@@ -108,12 +117,10 @@ impl Shard {
             Waiter::Group { .. } => return Ok(()),
             Waiter::Call { .. } => {}
         }
-        if !self.flusher.has_disk_for(bytes, self.limits.disk_reserve) {
+        if self.lacks_disk() {
             return Err(AppendError::DiskFull);
         }
-        let dirty = self.flusher.dirty() + bytes > self.limits.dirty_bytes
-            || self.flusher.memory() as u64 > self.limits.tail_bytes + self.limits.dirty_bytes;
-        if dirty || full { Err(AppendError::Busy) } else { Ok(()) }
+        if full || !self.find_room_for(bytes) { Err(AppendError::Busy) } else { Ok(()) }
     }
 
     fn append_to(
@@ -124,6 +131,7 @@ impl Shard {
         waiter: Waiter,
         fx: &mut Effects,
     ) -> Result<(), AppendError> {
+        let growth = self.growth();
         let Some(partition) = self.partitions.get_mut(&slot) else {
             return Err(AppendError::UnknownPartition);
         };
@@ -147,9 +155,7 @@ impl Shard {
                 Verdict::Fenced { current } => return Err(AppendError::Fenced { current }),
             }
         }
-        // What a turn appends is given back at its end, unless slabs that are being filled hold it.
-        let short = self.flusher.memory() as u64 > self.limits.tail_bytes / 8 * 9;
-        partition.log.set_growth(if short { Growth::Bounded } else { Growth::Free });
+        partition.log.set_growth(growth);
         let before = partition.log.tail_memory();
         let prepared = PreparedAppend { bytes: &append.batch, header: append.header };
         let base = partition.log.append(now, &prepared);
@@ -223,6 +229,7 @@ impl Shard {
         let id = self.effect(Pending::Look(super::read::Look::last_block(slot)));
         let Some(partition) = self.partitions.get_mut(&slot) else { return };
         let (place, len) = partition.log.missing_tail();
+        self.flusher.park(append.batch.len() as u64);
         partition.last_block = LastBlock::Loading { parked: vec![(append, waiter)] };
         let segment = partition.log.segment_id(place.segment);
         fx.reads.push(super::effect::ReadFile { id, segment, at: place.at, len });
@@ -243,7 +250,10 @@ impl Shard {
         let restored = bytes.is_some_and(|bytes| partition.log.restore_tail(now, bytes));
         let grown = partition.log.tail_memory() - before;
         self.flusher.appended(now, 0, grown);
+        // What is appended now keeps it; what is refused does not.
+        self.may_evict(slot);
         for (append, waiter) in parked {
+            self.flusher.unpark(append.batch.len() as u64);
             let result = if restored {
                 self.append_to(now, slot, &append, waiter, fx)
             } else {
@@ -271,7 +281,8 @@ impl Shard {
             self.appended(now, ack.waiter, Err(error.clone()), fx);
         }
         if let LastBlock::Loading { parked, .. } = loading {
-            for (_, waiter) in parked {
+            for (append, waiter) in parked {
+                self.flusher.unpark(append.batch.len() as u64);
                 self.appended(now, waiter, Err(error.clone()), fx);
             }
         }

@@ -75,8 +75,8 @@ pub(crate) struct Partition {
     pub(crate) watchers: BTreeSet<OwnerCall>,
     /// Whether it is in the list of those that the next commit takes from.
     pub(crate) queued: Queued,
-    /// Whether it is in the list of those that may give memory back.
-    pub(crate) evictable: Queued,
+    /// Its place among those that may give memory back.
+    pub(crate) evictable: Option<u64>,
     /// The key under which the flusher has sorted it.
     pub(crate) aged: Option<Seq>,
 }
@@ -109,7 +109,7 @@ impl Partition {
             last_block: LastBlock::Here,
             watchers: BTreeSet::new(),
             queued: Queued::No,
-            evictable: Queued::No,
+            evictable: None,
             aged: None,
         }
     }

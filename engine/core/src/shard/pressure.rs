@@ -23,10 +23,10 @@ impl Shard {
     }
 
     fn own_pressure(&self) -> Pressure {
-        let dirty = self.flusher.dirty() > self.limits.dirty_bytes / 4 * 3;
-        let full = dirty || self.commits.is_crowded();
-        // What is offline refuses at once, and holds up nobody.
-        if full && !self.directory.is_offline() { Pressure::Full } else { Pressure::Open }
+        let full = self.is_almost_full() || self.commits.is_crowded();
+        // What is offline, or has no disk, refuses at once, and holds up nobody.
+        let refuses = self.directory.is_offline() || self.lacks_disk();
+        if full && !refuses { Pressure::Full } else { Pressure::Open }
     }
 
     /// Connections bring bytes for partitions of any shard, so all shards know who is full.

@@ -306,7 +306,7 @@ impl Shard {
         match outcome {
             Outcome::Failed(Failure::Full) => {
                 self.flusher.releasing.stage = Stage::Waiting(writing);
-                return self.disk_full(fx);
+                return self.disk_full();
             }
             Outcome::Failed(failure) => {
                 fx.notice(Notice::DirectoryOffline(FileName::Manifest, *failure));

@@ -20,6 +20,7 @@ use corelog_engine::record::{BatchBuilder, BatchHeader, Codec, NewRecord, batch}
 use corelog_engine::shard::Shard;
 use corelog_engine::shard::effect::{Effects, FileAction, FileEffect};
 use corelog_engine::shard::event::{Event, Failure, Outcome, Ticket};
+use corelog_engine::shard::job::RunJob;
 use corelog_engine::shard::request::{Append, Fetch, FetchPart, GroupCall, Piece, Reply, Request};
 use corelog_engine::shard::setup::ShardLimits;
 
@@ -158,7 +159,11 @@ impl Broker {
                 self.shards[at].end_of_turn(self.now, &mut effects);
                 events.extend(self.perform(at, effects));
             }
-            if events.is_empty() {
+            let now = self.now.instant;
+            let due = |shard: &Shard| shard.next_deadline().is_some_and(|at| at <= now);
+            let due = (0..self.shards.len()).filter(|at| due(&self.shards[*at]));
+            events.extend(due.map(|at| (at, Event::Tick)));
+            if self.dead || events.is_empty() {
                 return;
             }
         }
@@ -290,7 +295,8 @@ impl Broker {
     fn perform(&mut self, at: usize, effects: Effects) -> Vec<(usize, Event)> {
         let mut events = Vec::new();
         let shard = ShardId(at as u16);
-        let Effects { journal, segments, files, reads, indexes, messages, replies, .. } = effects;
+        let Effects { journal, segments, files, reads, indexes, jobs, messages, replies, .. } =
+            effects;
         for write in journal {
             let file = JournalFile { shard, slot: write.slot };
             if self.change(|d| d.write(Name::Journal(file), write.at, &write.bytes)) {
@@ -325,6 +331,9 @@ impl Broker {
         for read in indexes {
             let outcome = self.found(Name::Index(read.segment), 0, u64::MAX >> 1);
             events.push((at, Event::Done(read.id, outcome)));
+        }
+        for RunJob { id, job } in jobs {
+            events.push((at, Event::Finished(id, job.run())));
         }
         for (to, message) in messages {
             events.push((usize::from(to.0), Event::Message(shard, message)));

@@ -108,7 +108,10 @@ const MACHINE: &[Setting] = &[
         .default("4")
         .doc("How many journal files each core has; they are written in turn."),
     row("disk.reserve.bytes", long(0, LONG_MAX).of(Unit::Bytes)).default("256MiB").doc(
-        "With less than this free on the disk producers are refused; reading and deleting go on.",
+        "Bytes of the disk that producers leave free. They are refused, whatever the size of what \
+         they send, while less is free than this and, for each core, its memory for \
+         `memory.share.dirty`, whose records still go to their segments; reading, committing \
+         offsets and deleting go on. The log says when it begins and when it is over.",
     ),
 ];
 

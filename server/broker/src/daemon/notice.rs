@@ -1,9 +1,10 @@
 //! What the core has to tell the operator, in words. Each line ends with what to do.
 
-use corelog_engine::id::{ShardId, TopicPartition};
+use corelog_engine::id::{ShardId, TopicId, TopicPartition};
 use corelog_engine::log::SegmentId;
 use corelog_engine::metadata::Image;
-use corelog_engine::shard::effect::Notice;
+use corelog_engine::shard::disk::{Found, Shortage};
+use corelog_engine::shard::effect::{DiskFull, Notice};
 use corelog_engine::shard::event::{Failure, FileName};
 
 use super::refusal::Refusal;
@@ -41,8 +42,8 @@ fn words(shard: ShardId, image: &Image, notice: &Notice) -> (Weight, Refusal) {
         Notice::PartitionOffline(segment, failure) => {
             (Weight::Error, names.partition_offline(*segment, *failure))
         }
-        Notice::DiskFull => (Weight::Error, names.disk_full()),
-        Notice::DiskFreed => (Weight::Info, names.disk_freed()),
+        Notice::DiskFull(full) => (Weight::Error, names.disk_full(full)),
+        Notice::DiskFreed { free } => (Weight::Info, disk_freed(*free)),
         Notice::IndexRebuilt(segment) => (Weight::Warn, names.index_rebuilt(*segment)),
         Notice::Damaged(segment, at) => (Weight::Error, names.damaged(*segment, *at)),
         Notice::GroupsUnreadable(partition, why) => {
@@ -90,18 +91,32 @@ impl Names<'_> {
         )
     }
 
-    fn disk_full(&self) -> Refusal {
+    fn disk_full(&self, full: &DiskFull) -> Refusal {
+        let Shortage { free, kept_back, found } = full.shortage;
+        let (free, kept_back) = (size(free), size(kept_back));
+        let found = match found {
+            Found::Measured => format!("{free} are free, {kept_back} are kept back"),
+            Found::ByWrite => {
+                format!("a write was refused, with {free} said to be free; is there a quota?")
+            }
+        };
+        let topic = |(topic, bytes): &(TopicId, u64)| {
+            let name = match self.image.topic_by_id(*topic) {
+                Some(found) => found.name.to_string(),
+                None => topic.to_string(),
+            };
+            format!("{name} ({})", size(*bytes))
+        };
+        let topics: Vec<String> = full.largest.iter().map(topic).collect();
+        let topics = match topics.is_empty() {
+            true => String::new(),
+            false => format!("; the largest topics are {}", topics.join(", ")),
+        };
         Refusal::new(
-            format!("the disk is full: shard {} refuses producers", self.shard.0),
+            format!("the disk is full, producers are refused: {found}{topics}"),
             "reading and deleting go on; delete topics, make room or enlarge the disk, and \
-             producers are served again without a restart",
-        )
-    }
-
-    fn disk_freed(&self) -> Refusal {
-        Refusal::new(
-            format!("the disk has room again: shard {} serves producers", self.shard.0),
-            "nothing to do",
+             producers are served again without a restart; `disk.reserve.bytes` says what is kept \
+             back",
         )
     }
 
@@ -163,6 +178,22 @@ impl Names<'_> {
     }
 }
 
+fn disk_freed(free: u64) -> Refusal {
+    let found = format!("the disk has room again, producers are served: {} are free", size(free));
+    Refusal::new(found, "nothing to do")
+}
+
+/// Bytes for people: three digits or more.
+fn size(bytes: u64) -> String {
+    let (shift, unit) = match bytes {
+        0..10_240 => (0, "B"),
+        10_240..10_485_760 => (10, "KiB"),
+        10_485_760..10_737_418_240 => (20, "MiB"),
+        _ => (30, "GiB"),
+    };
+    format!("{} {unit}", bytes >> shift)
+}
+
 /// As in the file's name.
 fn segment_name(segment: SegmentId) -> String {
     format!("{:020}", segment.base.0)
@@ -180,11 +211,17 @@ fn reason(failure: Failure) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use corelog_engine::id::{Offset, PartitionIndex, TopicId};
+    use corelog_engine::id::{Offset, PartitionIndex};
 
     fn segment() -> SegmentId {
         let partition = TopicPartition { topic: TopicId([0; 16]), index: PartitionIndex(3) };
         SegmentId { partition, base: Offset(42) }
+    }
+
+    fn disk_full(found: Found) -> Notice {
+        let shortage = Shortage { free: 300 << 20, kept_back: 336 << 20, found };
+        let largest = vec![(TopicId([0; 16]), 20 << 30), (TopicId([9; 16]), 1000)];
+        Notice::DiskFull(Box::new(DiskFull { shortage, largest }))
     }
 
     #[test]
@@ -216,8 +253,26 @@ mod tests {
                  00000000000000000042 failed: no space left",
                 "rescue/",
             ),
-            (Notice::DiskFull, Weight::Error, "the disk is full", "without a restart"),
-            (Notice::DiskFreed, Weight::Info, "room again", "nothing to do"),
+            (
+                disk_full(Found::Measured),
+                Weight::Error,
+                "the disk is full, producers are refused: 300 MiB are free, 336 MiB are kept back; \
+                 the largest topics are AAAAAAAAAAAAAAAAAAAAAA (20 GiB), \
+                 CQkJCQkJCQkJCQkJCQkJCQ (1000 B)",
+                "disk.reserve.bytes",
+            ),
+            (
+                disk_full(Found::ByWrite),
+                Weight::Error,
+                "a write was refused, with 300 MiB said to be free",
+                "without a restart",
+            ),
+            (
+                Notice::DiskFreed { free: 9 << 10 },
+                Weight::Info,
+                "the disk has room again, producers are served: 9216 B are free",
+                "nothing to do",
+            ),
             (Notice::IndexRebuilt(segment()), Weight::Warn, "index of segment 0000", "dmesg"),
             (Notice::Damaged(segment(), 4096), Weight::Error, "at byte 4096", "CORRUPT_MESSAGE"),
         ] {

@@ -101,6 +101,11 @@ impl Groups {
         }
     }
 
+    /// Reads that load partitions and are not answered.
+    pub(crate) fn loads_open(&self) -> usize {
+        self.loads.len()
+    }
+
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let timers = self.deadlines.first().map(|(at, _)| *at);
         [timers, self.due].into_iter().flatten().min()
@@ -305,7 +310,9 @@ impl Shard {
             if at > now.instant {
                 return;
             }
-            let Some(host) = self.groups.hosts.get_mut(&slot) else { return };
+            self.groups.deadlines.remove(&(at, slot));
+            let Some(host) = self.groups.hosts.get_mut(&slot) else { continue };
+            host.deadline = None;
             let output = host.coordinator.tick(now);
             self.follow(now, slot, output, fx);
         }

@@ -1,6 +1,9 @@
 //! A shard with a disk that does what it is told: what frees what is bounded, what timers bring
 //! about, and that nothing is kept for those who are gone.
 
+mod disk;
+mod leaks;
+mod memory;
 mod watching;
 
 use std::sync::Arc;
@@ -16,8 +19,9 @@ use crate::journal::ring::Slot as FileSlot;
 use crate::log::{Known, LogConfig, LogImage, LogVersion};
 use crate::record::{BatchBuilder, BatchHeader, Codec, NewRecord};
 use crate::shard::Shard;
-use crate::shard::effect::{Effects, FileAction, FileEffect, Notice};
+use crate::shard::effect::{Effects, FileEffect, Notice};
 use crate::shard::event::{Adopted, EffectId, Event, Failure, Health, Outcome, Ticket};
+use crate::shard::message::{Answer, Call, CallId, Message};
 use crate::shard::request::{Append, AppendError, Fetch, FetchPart, Reply, Request};
 use crate::shard::setup::{ShardLimits, ShardSetup};
 
@@ -72,23 +76,21 @@ fn setup(shards: u16, partitions: u32) -> ShardSetup {
 
 /// How the disk does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "more tests come")]
 enum Disk {
     Works,
     /// Takes no segment byte, for this reason.
     Refuses(Failure),
     /// Nothing ends.
     Hangs,
-    /// Nothing but reads ends.
-    Reads,
+    /// No segment write ends.
+    Stuck,
 }
 
 /// What a shard wants of the disk.
-#[allow(dead_code, reason = "more tests come")]
 enum Act {
     Journal,
     Segment(Vec<u8>, crate::log::SegmentId, u64),
-    File(FileAction),
+    File,
     Read(crate::log::SegmentId, u64, u32),
 }
 
@@ -161,7 +163,7 @@ impl World {
             let bytes: Vec<u8> = write.bytes.iter().flat_map(|slice| slice.to_vec()).collect();
             self.open.push((write.id, Act::Segment(bytes, write.segment, write.at)));
         }
-        let files = fx.files.drain(..).map(|FileEffect { id, action }| (id, Act::File(action)));
+        let files = fx.files.drain(..).map(|FileEffect { id, .. }| (id, Act::File));
         self.open.extend(files);
         let reads = fx.reads.drain(..).map(|r| (r.id, Act::Read(r.segment, r.at, r.len)));
         self.open.extend(reads);
@@ -172,8 +174,8 @@ impl World {
     fn end_acts(&mut self) -> Vec<(EffectId, Outcome)> {
         let mut ended = Vec::new();
         for (id, act) in std::mem::take(&mut self.open) {
-            let reads = matches!(act, Act::Read(..));
-            let hangs = self.disk == Disk::Hangs || (self.disk == Disk::Reads && !reads);
+            let stuck = self.disk == Disk::Stuck && matches!(act, Act::Segment(..));
+            let hangs = self.disk == Disk::Hangs || stuck;
             match (act, self.disk) {
                 (act, _) if hangs => self.open.push((id, act)),
                 (Act::Segment(..), Disk::Refuses(failure)) => {
@@ -187,7 +189,7 @@ impl World {
 
     fn carry_out(&mut self, act: Act) -> Outcome {
         match act {
-            Act::Journal | Act::File(_) => Outcome::Done,
+            Act::Journal | Act::File => Outcome::Done,
             Act::Segment(bytes, segment, at) => {
                 self.segment_writes += 1;
                 let file = self.stored.entry(segment).or_default();
@@ -218,6 +220,18 @@ impl World {
     fn produce(&mut self, append: Append) -> Option<Result<(), AppendError>> {
         let ticket = self.ask(Request::Produce(vec![append]));
         self.answer(ticket)
+    }
+
+    /// The same, as another shard would have it done: the partition need not be this shard's by
+    /// its place.
+    fn produce_here(&mut self, append: Append) -> Option<Result<(), AppendError>> {
+        self.tickets += 1;
+        let call = Call::Append(vec![append]);
+        self.step(Event::Message(ShardId(1), Message::Call(CallId(self.tickets), call)));
+        self.fx.messages.drain(..).find_map(|(_, message)| match message {
+            Message::Answer(_, Answer::Append(mut parts)) => parts.pop().map(|p| p.map(drop)),
+            _ => None,
+        })
     }
 
     /// How the one append of a request went, if that is known.

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::place::owner;
-use crate::shard::message::{Answer, Call, CallId, Message};
 
 /// When a fetch is cancelled.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +23,7 @@ fn a_cancelled_fetch_leaves_no_watcher() {
         let mut plan = setup(1, 2);
         plan.limits.tail_bytes = 0;
         let mut world = World::new(plan);
-        (0..3).for_each(|_| drop(world.produce(append(0, 100))));
+        (0..3).for_each(|_| assert_eq!(world.produce(append(0, 100)), Some(Ok(()))));
         world.pass(10_000);
         for _ in 0..100 {
             let (offset, disk) = match moment {
@@ -50,7 +49,7 @@ fn a_reader_of_what_is_deleted_meanwhile_is_woken() {
     let mut plan = setup(1, 2);
     plan.limits.tail_bytes = 0;
     let mut world = World::new(plan);
-    (0..3).for_each(|_| drop(world.produce(append(0, 100))));
+    (0..3).for_each(|_| assert_eq!(world.produce(append(0, 100)), Some(Ok(()))));
     world.pass(10_000);
     world.disk = Disk::Hangs;
     let deadline = world.now.instant.plus_ms(60_000);

@@ -1,0 +1,153 @@
+//! A disk without room: producers are refused at once, whatever they send, and the operator is told
+//! once.
+
+use super::*;
+use crate::shard::disk::{Found, Intake, Shortage};
+use crate::shard::effect::DiskFull;
+use crate::shard::pressure::Pressure;
+
+/// As [`setup`] has it: the reserve, and what may be dirty.
+const KEPT_BACK: u64 = 2 << 20;
+
+const REFUSED: Option<AppendError> = Some(AppendError::DiskFull);
+
+/// What was said of the disk since the last time.
+fn told(world: &mut World) -> Vec<Notice> {
+    std::mem::take(&mut world.notices)
+}
+
+fn full(free: u64, found: Found, largest: &[(u8, u64)]) -> Notice {
+    let shortage = Shortage { free, kept_back: KEPT_BACK, found };
+    let topic = |(topic, bytes): &(u8, u64)| (TopicId([*topic; 16]), *bytes);
+    Notice::DiskFull(Box::new(DiskFull { shortage, largest: largest.iter().map(topic).collect() }))
+}
+
+#[test]
+fn the_limit_is_the_same_for_every_batch_and_is_told_once() {
+    let mut world = World::new(setup(1, 1));
+    world.step(Event::DiskFree(KEPT_BACK));
+    assert_eq!(world.produce(append(0, 1)), Some(Ok(())));
+    let size = append(0, 1).batch.len() as u64;
+    let margin = KEPT_BACK / 16;
+    let freed = Notice::DiskFreed { free: KEPT_BACK + margin };
+    let rows = [
+        (KEPT_BACK, None, None),
+        (KEPT_BACK - 1, REFUSED, Some(full(KEPT_BACK - 1, Found::Measured, &[(7, size)]))),
+        (0, REFUSED, None),
+        (KEPT_BACK, REFUSED, None),
+        (KEPT_BACK + margin - 1, REFUSED, None),
+        (KEPT_BACK + margin, None, Some(freed)),
+        (KEPT_BACK, None, None),
+    ];
+    for (free, refused, said) in rows {
+        world.step(Event::DiskFree(free));
+        assert_eq!(world.shard.lacks_disk(), refused.is_some(), "{free} bytes free");
+        for bytes in [1, 1_000, 200_000].into_iter().filter(|_| refused.is_some()) {
+            let result = world.produce(append(0, bytes));
+            assert_eq!(result.map(Result::err), Some(refused.clone()), "{free} bytes free");
+        }
+        assert_eq!(told(&mut world), said.into_iter().collect::<Vec<_>>(), "{free} bytes free");
+    }
+    assert_eq!(world.produce(append(0, 200_000)), Some(Ok(())));
+}
+
+#[test]
+fn a_disk_that_is_full_now_and_then_is_told_once_in_a_while() {
+    let mut world = World::new(setup(1, 1));
+    let mut lines = 0;
+    for second in 0..600u64 {
+        let free = if second.is_multiple_of(2) { 0 } else { u64::MAX };
+        world.step(Event::DiskFree(free));
+        world.pass(1_000);
+        lines += told(&mut world).len();
+    }
+    assert!((2..=20).contains(&lines), "{lines} lines in ten minutes");
+    // What lasts is told, however little time has passed.
+    world.step(Event::DiskFree(u64::MAX));
+    told(&mut world);
+    for round in 0..2 {
+        world.step(Event::DiskFree(0));
+        world.pass(120_000);
+        assert!(matches!(told(&mut world)[..], [Notice::DiskFull(_)]), "{round}");
+        world.step(Event::DiskFree(u64::MAX));
+        assert!(matches!(told(&mut world)[..], [Notice::DiskFreed { .. }]), "{round}");
+    }
+}
+
+#[test]
+fn a_full_disk_with_much_dirty_refuses_and_recovers() {
+    // With or without room that is only said to be there: a quota.
+    for measured in [0, u64::MAX] {
+        let mut world = World::new(setup(1, 4));
+        world.disk = Disk::Stuck;
+        while world.shard.pressure() == Pressure::Open {
+            assert_eq!(world.produce(append(0, 50_000)), Some(Ok(())));
+        }
+        world.disk = Disk::Refuses(Failure::Full);
+        world.settle();
+        for round in 0..10 {
+            assert_eq!(world.shard.pressure(), Pressure::Open, "{round}: nobody waits for it");
+            let result = world.produce(append(round % 4, 1_000));
+            assert_eq!(result, Some(Err(AppendError::DiskFull)), "{round}");
+            assert!(world.shard.lacks_disk());
+            world.step(Event::DiskFree(measured));
+            world.pass(1_000);
+        }
+        let said = told(&mut world);
+        assert!(
+            matches!(&said[..], [Notice::DiskFull(full)] if full.shortage.found == Found::ByWrite)
+        );
+        world.disk = Disk::Works;
+        world.step(Event::DiskFree(u64::MAX));
+        assert_eq!(world.shard.pressure(), Pressure::Open);
+        assert_eq!(world.produce(append(0, 50_000)), Some(Ok(())), "as soon as a write is taken");
+        assert!(matches!(told(&mut world)[..], [Notice::DiskFreed { .. }]));
+    }
+}
+
+#[test]
+fn one_line_for_all_shards_with_the_topics_of_all() {
+    let mut world = World::new(setup(2, 1));
+    assert_eq!(world.produce_here(append(0, 1_000)), Some(Ok(())));
+    let shortage = Shortage { free: 5, kept_back: 3 << 20, found: Found::Measured };
+    let refused = Message::Disk(Intake::Refused(shortage));
+    world.step(Event::Message(ShardId(1), refused));
+    let asked =
+        |(to, message): &(ShardId, Message)| *to == ShardId(1) && matches!(message, Message::Weigh);
+    assert!(world.fx.messages.iter().any(asked));
+    assert!(told(&mut world).is_empty(), "not before all have said how large topics are");
+    // Meanwhile this shard finds the same.
+    world.step(Event::DiskFree(0));
+    let here = append(0, 1_000).batch.len() as u64;
+    let there = [(TopicId([7; 16]), 100), (TopicId([9; 16]), 1 << 40)].to_vec();
+    world.step(Event::Message(ShardId(1), Message::Weighed(there)));
+    let largest = vec![(TopicId([9; 16]), 1 << 40), (TopicId([7; 16]), here + 100)];
+    let expected = Notice::DiskFull(Box::new(DiskFull { shortage, largest }));
+    assert_eq!(told(&mut world), [expected]);
+    world.step(Event::Message(ShardId(1), Message::Disk(Intake::Open)));
+    assert!(told(&mut world).is_empty(), "one shard has no room yet");
+    world.step(Event::DiskFree(u64::MAX));
+    assert_eq!(told(&mut world), [Notice::DiskFreed { free: u64::MAX }]);
+}
+
+#[test]
+fn a_journal_without_room_for_a_second_file_is_a_full_disk() {
+    let mut world = World::new(setup(1, 1));
+    let mut plan = setup(1, 1);
+    plan.formatted = vec![FileSlot(0)];
+    (plan.limits.disk_reserve, plan.limits.dirty_bytes) = (0, 300_000);
+    world.shard = Shard::new(plan);
+    world.shard.start(&mut world.fx);
+    let formats: Vec<_> = world.fx.files.drain(..).map(|file| file.id).collect();
+    assert_eq!(formats.len(), 3);
+    for id in formats {
+        world.step(Event::Done(id, Outcome::Failed(Failure::Full)));
+    }
+    for free in [1_000, 400_000, (1 << 20) - 1] {
+        world.step(Event::DiskFree(free));
+        assert_eq!(world.produce(append(0, 1)), Some(Err(AppendError::DiskFull)), "{free}");
+        assert_eq!(world.shard.pressure(), Pressure::Open);
+    }
+    world.step(Event::DiskFree(u64::MAX));
+    assert_eq!(world.produce(append(0, 1)), Some(Ok(())));
+}
