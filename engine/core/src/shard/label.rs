@@ -142,6 +142,9 @@ impl Message {
             Message::Applied(_) => Label::of("metadata taken in"),
             Message::DirectoryOffline => Label::of("a directory that is offline"),
             Message::Pressure(_) => Label::of("another shard's pressure"),
+            Message::Disk(_) => Label::of("another shard's room on the disk"),
+            Message::Weigh => Label::of("the largest topics"),
+            Message::Weighed(_) => Label::of("another shard's largest topics"),
             Message::Command(..) => Label::of("a command to the metadata"),
             Message::Group(_, call) => Label::at(call.request.kind(), Some(call.partition)),
         }
