@@ -37,9 +37,11 @@ impl Model {
         if knowledge == Knowledge::Whole {
             return found == self.end_of(partition, asked);
         }
-        let agrees = |(base, behind, of): (i64, i64, i32)| match of <= asked.0 {
-            true => of <= epoch && behind <= end,
-            false => base >= end,
+        let agrees = |(base, behind, of): (i64, i64, i32)| match of {
+            _ if of > asked.0 => base >= end,
+            // It may have been appended since.
+            _ if of == current => true,
+            _ => of <= epoch && behind <= end,
         };
         let latest = asked.0 != current || epoch == current && end >= known.high;
         asked.0 <= current && epoch <= asked.0 && latest && self.epochs(partition).all(agrees)
