@@ -66,20 +66,20 @@ impl<'a> Fields<'a> {
 /// # Panics
 /// When it does not fit: wrapped, it would be read as damage, or as less than there was. What is
 /// put is bounded far below by those who make it.
-pub(crate) fn length_of(len: usize) -> u32 {
-    match u32::try_from(len) {
-        Ok(len) => len,
-        Err(_) => panic!("a length of {len} does not fit into 32 bits"),
-    }
+pub(crate) fn length_of<T: TryFrom<usize>>(len: usize) -> T {
+    let Ok(length) = T::try_from(len) else {
+        panic!("a length of {len} does not fit into {} bytes", size_of::<T>());
+    };
+    length
 }
 
 pub(crate) fn put_string(out: &mut BytesMut, bytes: &[u8]) {
-    out.put_u32_le(length_of(bytes.len()));
+    out.put_u32_le(length_of::<u32>(bytes.len()));
     out.put_slice(bytes);
 }
 
 pub(crate) fn put_list<T>(out: &mut BytesMut, items: &[T], mut put: impl FnMut(&mut BytesMut, &T)) {
-    out.put_u32_le(length_of(items.len()));
+    out.put_u32_le(length_of::<u32>(items.len()));
     for item in items {
         put(out, item);
     }
@@ -91,12 +91,19 @@ mod tests {
 
     #[test]
     fn the_longest_length_fits() {
-        assert_eq!(length_of(u32::MAX as usize), u32::MAX);
+        assert_eq!(length_of::<u32>(u32::MAX as usize), u32::MAX);
+        assert_eq!(length_of::<i16>(32_767), 32_767);
     }
 
     #[test]
     #[should_panic(expected = "a length of 4294967296 does not fit")]
     fn a_longer_one_never_wraps() {
-        let _ = length_of(u32::MAX as usize + 1);
+        let _: u32 = length_of(u32::MAX as usize + 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "a length of 32768 does not fit")]
+    fn nor_does_that_of_a_short_string() {
+        crate::fields::put_fixed_string(&mut BytesMut::new(), &"a".repeat(32_768));
     }
 }

@@ -7,6 +7,8 @@ use std::fmt;
 
 use bytes::{BufMut, BytesMut};
 
+use crate::codec::length_of;
+
 /// The longest string, in bytes, that Kafka's readers accept.
 pub(crate) const MAX_STRING: usize = i16::MAX as usize;
 
@@ -277,7 +279,7 @@ impl<'a> Reader<'a> {
 }
 
 pub(crate) fn put_fixed_string(out: &mut BytesMut, text: &str) {
-    out.put_i16(text.len() as i16);
+    out.put_i16(length_of(text.len()));
     out.put_slice(text.as_bytes());
 }
 
@@ -289,7 +291,7 @@ pub(crate) fn put_nullable_fixed_string(out: &mut BytesMut, text: Option<&str>) 
 }
 
 pub(crate) fn put_fixed_bytes(out: &mut BytesMut, bytes: &[u8]) {
-    out.put_i32(bytes.len() as i32);
+    out.put_i32(length_of(bytes.len()));
     out.put_slice(bytes);
 }
 
@@ -302,7 +304,7 @@ pub(crate) fn put_varint(out: &mut BytesMut, mut value: u32) {
 }
 
 fn put_length(out: &mut BytesMut, length: usize) {
-    put_varint(out, length as u32 + 1);
+    put_varint(out, length_of(length + 1));
 }
 
 pub(crate) fn put_string(out: &mut BytesMut, text: &str) {
@@ -331,10 +333,10 @@ pub(crate) fn put_list<T>(out: &mut BytesMut, items: &[T], mut put: impl FnMut(&
 
 /// The tagged fields of a record, by ascending tag, each with its bytes.
 pub(crate) fn put_tagged(out: &mut BytesMut, fields: &[(u32, BytesMut)]) {
-    put_varint(out, fields.len() as u32);
+    put_varint(out, length_of(fields.len()));
     for (tag, bytes) in fields {
         put_varint(out, *tag);
-        put_varint(out, bytes.len() as u32);
+        put_varint(out, length_of(bytes.len()));
         out.put_slice(bytes);
     }
 }

@@ -219,7 +219,7 @@ impl Disk<'_> {
         fs::read(self.layout.manifest(name)).map(Bytes::from)
     }
 
-    fn read_entries(&self, file: EntryFile, at: u64, len: u32) -> io::Result<Bytes> {
+    fn read_entries(&self, file: EntryFile, at: u64, len: u64) -> io::Result<Bytes> {
         let path = self.layout.entries(file);
         let file = file::open(&path, Access::ReadDirect, Existence::Present)?;
         let mut buffer = AlignedBuf::zeroed(aligned_len(0, len as usize));

@@ -90,10 +90,10 @@ impl World {
                 self.get(Name::Manifest(*manifest), 0, u64::MAX >> 1)
             }
             BootEffect::ReadEntries(EntryFile::Journal(file), at, len) => {
-                self.get(Name::Journal(*file), *at, u64::from(*len))
+                self.get(Name::Journal(*file), *at, *len)
             }
             BootEffect::ReadEntries(EntryFile::Rescue(file), at, len) => {
-                self.get(Name::Rescue(*file), *at, u64::from(*len))
+                self.get(Name::Rescue(*file), *at, *len)
             }
             BootEffect::ReadSegment(segment, at, len) => {
                 self.get(Name::Segment(*segment), *at, u64::from(*len))

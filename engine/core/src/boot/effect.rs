@@ -82,7 +82,7 @@ pub enum BootEffect {
     /// A whole manifest.
     ReadManifest(ManifestName),
     /// Part of a journal or rescue file; whole blocks.
-    ReadEntries(EntryFile, u64, u32),
+    ReadEntries(EntryFile, u64, u64),
     /// Part of a segment; shorter only at the end of the file.
     ReadSegment(SegmentId, u64, u32),
     /// Whole blocks into a segment, creating file and directories when missing.

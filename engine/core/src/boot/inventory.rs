@@ -146,7 +146,7 @@ impl Reading {
                 };
                 self.stage = Stage::Rescues { next: next + 1 };
                 let file = EntryFile::Rescue(*file);
-                Ok(Progress::More(vec![BootEffect::ReadEntries(file, 0, *len as u32)]))
+                Ok(Progress::More(vec![BootEffect::ReadEntries(file, 0, *len)]))
             }
         }
     }
@@ -237,7 +237,7 @@ impl Reading {
                 break;
             }
             room = room.saturating_sub(*len);
-            reads.push(BootEffect::ReadEntries(EntryFile::Journal(*file), 0, *len as u32));
+            reads.push(BootEffect::ReadEntries(EntryFile::Journal(*file), 0, *len));
         }
         self.stage = Stage::Journals { next: first + reads.len(), reading: reads.len() };
         reads
@@ -333,4 +333,26 @@ pub(super) fn damage(
 pub(super) fn unknown_log(entries: &[FoundEntry], start: u32) -> LogImage {
     let version = entries.first().map_or(LogVersion { start, change: 0 }, |e| e.head.version);
     LogImage::empty(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{PartitionIndex, TopicId};
+
+    #[test]
+    fn a_rescue_file_is_read_whole_however_long_it_is() {
+        let partition = TopicPartition { topic: TopicId([1; 16]), index: PartitionIndex(0) };
+        let file = RescueFile { partition, start: 1 };
+        let rescues = vec![(file, (4 << 30) + 4096)];
+        let (journals, manifests) = (Vec::new(), Vec::new());
+        let files = BootAnswer::Files { journals, manifests, rescues };
+        let mut reading = Reading::new();
+        assert!(matches!(reading.step(Vec::new()), Ok(Progress::More(_))));
+        let Ok(Progress::More(wanted)) = reading.step(vec![BootAnswer::Done, files]) else {
+            panic!("it goes on");
+        };
+        let [BootEffect::ReadEntries(found, 0, len)] = wanted[..] else { panic!("{wanted:?}") };
+        assert_eq!((found, len), (EntryFile::Rescue(file), (4 << 30) + 4096));
+    }
 }

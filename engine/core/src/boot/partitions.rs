@@ -278,7 +278,7 @@ pub(super) fn read_entry(entry: &FoundEntry) -> BootEffect {
     let block = BLOCK as u64;
     let start = entry.at - entry.at % block;
     let end = (entry.at + u64::from(entry.head.len)).next_multiple_of(block);
-    BootEffect::ReadEntries(entry.file, start, (end - start) as u32)
+    BootEffect::ReadEntries(entry.file, start, end - start)
 }
 
 /// The payload in the blocks that [`read_entry`] asked for.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::codec::length_of;
 use crate::fields::{DecodeError, Reader, put_fixed_string};
 
 /// The newest version that is written.
@@ -76,10 +77,10 @@ impl Assignment {
     pub(crate) fn write(partitions: &Named, version: i16) -> Bytes {
         let mut out = BytesMut::new();
         out.put_i16(version.clamp(0, NEWEST));
-        out.put_i32(partitions.len() as i32);
+        out.put_i32(length_of(partitions.len()));
         for (topic, indexes) in partitions {
             put_fixed_string(&mut out, topic);
-            out.put_i32(indexes.len() as i32);
+            out.put_i32(length_of(indexes.len()));
             indexes.iter().for_each(|index| out.put_i32(*index));
         }
         // No user data.

@@ -13,6 +13,7 @@
 
 use corelog_mem::{BLOCK, SlabWriter, align_up};
 
+use crate::codec::length_of;
 use crate::id::{Offset, PartitionIndex, TopicId, TopicPartition};
 use crate::log::{LogVersion, Place};
 
@@ -185,7 +186,7 @@ impl CommitBuilder {
         header[8..24].copy_from_slice(&incarnation.0);
         header[24..32].copy_from_slice(&seq.0.to_le_bytes());
         header[32..40].copy_from_slice(&durable.0.to_le_bytes());
-        header[40..44].copy_from_slice(&(length as u32).to_le_bytes());
+        header[40..44].copy_from_slice(&length_of::<u32>(length).to_le_bytes());
         header[44..48].copy_from_slice(&self.entries.to_le_bytes());
         let checksum = crc32c::crc32c(&header[8..]);
         let checksum = crc32c::crc32c_append(checksum, &self.buffer.bytes()[COMMIT_HEADER..]);

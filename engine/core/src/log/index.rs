@@ -1,6 +1,6 @@
-//! A segment's sparse index. Its points are in a file beside the segment, a page for each megabyte of it,
-//! and only those that are not there yet are kept in memory and in the manifest; the file's are read
-//! when they are first needed, of an active segment as of a closed one.
+//! A segment's sparse index. Its points are in a file beside the segment, a page for each megabyte
+//! of it, and only those that are not there yet are kept in memory and in the manifest; the file's
+//! are read when they are first needed, of an active segment as of a closed one.
 
 use crate::id::{Offset, Timestamp};
 use crate::log::index_file::PAGE_POINTS;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::codec::length_of;
 use crate::journal::commit::{EntryHead, EntryKind, Seq};
 use crate::log::watermarks::Boundary;
 use crate::log::{Entry, Log, Place};
@@ -66,7 +67,7 @@ impl Log {
     }
 
     pub(super) fn data_entry(&self, from: Place, to: Boundary) -> Journaling {
-        let len = (to.place.at - from.at) as u32;
+        let len = length_of((to.place.at - from.at) as usize);
         let head = self.entry(EntryKind::Data, from, to, len);
         Journaling { head, pieces: self.tail.bytes(from, to.place), boundary: to }
     }

@@ -150,7 +150,7 @@ impl Append {
     /// With 4 GiB of records, which no length can tell: whoever makes one bounds it.
     #[must_use]
     pub fn finish(mut self) -> Bytes {
-        let length = length_of(self.record_bytes());
+        let length: u32 = length_of(self.record_bytes());
         let checksum = crc32c::crc32c(&self.0[APPEND_HEADER..]);
         self.0[0..4].copy_from_slice(&length.to_le_bytes());
         self.0[4..8].copy_from_slice(&checksum.to_le_bytes());

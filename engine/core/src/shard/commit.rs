@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use corelog_mem::{SlabSlice, SlabWriter};
 
+use crate::codec::length_of;
 use crate::id::{Instant, Now};
 use crate::journal::commit::{CommitBuilder, Incarnation, Seq, buffer_for};
 use crate::journal::ring::{Ring, Slot as FileSlot};
@@ -281,7 +282,7 @@ impl Shard {
     ) {
         let (seq, durable) = (self.commits.ring.next_seq(), self.commits.durable);
         let buffer = builder.finish(self.commits.incarnation, seq, durable);
-        let spot = self.commits.ring.place(buffer.len() as u64, logs.len() as u32);
+        let spot = self.commits.ring.place(buffer.len() as u64, length_of(logs.len()));
         let Some(spot) = spot else { return self.go_offline(now, fx) };
         let bytes: SlabSlice = buffer.slice(0..buffer.len());
         let effect = self.effect(Pending::Commit);

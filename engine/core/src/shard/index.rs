@@ -265,7 +265,6 @@ impl Shard {
         self.indexes.reading -= 1;
         let waiting = self.indexes.waiting.remove(&(slot, segment.base));
         for then in waiting.unwrap_or_default() {
-            let index = index.clone();
             match then {
                 Interrupted::Read(reader) => self.resume_read(now, slot, reader, index, fx),
                 Interrupted::Search(search) => self.resume_search(now, search, index, fx),

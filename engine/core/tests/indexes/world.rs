@@ -8,18 +8,18 @@ use corelog_engine::group::GroupSettings;
 use corelog_engine::id::{
     Now, Offset, PartitionIndex, ShardId, Timestamp, TopicId, TopicPartition,
 };
-use corelog_engine::journal::commit::Incarnation;
+use corelog_engine::journal::commit::{Incarnation, Seq};
 use corelog_engine::journal::ring::Slot;
 use corelog_engine::limits::ManifestLimits;
 use corelog_engine::log::{Known, LogConfig, LogImage, LogVersion, SegmentId};
-use corelog_engine::manifest::record::decode;
-use corelog_engine::manifest::state::ManifestState;
+use corelog_engine::manifest::record::{Header, Record, decode, encode};
+use corelog_engine::manifest::state::{ManifestState, snapshot};
 use corelog_engine::record::{BatchBuilder, BatchHeader, Codec, NewRecord};
 use corelog_engine::shard::Shard;
 use corelog_engine::shard::effect::{Effects, FileAction, Notice};
 use corelog_engine::shard::event::{Adopted, EffectId, Event, Failure, Health, Outcome, Ticket};
 use corelog_engine::shard::request::{
-    Append, Fetch, FetchPart, Lookup, Piece, Reply, Request, Target,
+    Append, AppendError, Fetch, FetchPart, Lookup, Piece, Reply, Request, Target,
 };
 use corelog_engine::shard::setup::{ShardLimits, ShardSetup};
 
@@ -46,6 +46,8 @@ pub(crate) struct Seen {
     pub(crate) longest: u128,
 }
 
+type Judge = Box<dyn FnMut(&FileAction) -> Option<Failure>>;
+
 pub(crate) struct World {
     pub(crate) shard: Shard,
     fx: Effects,
@@ -53,8 +55,8 @@ pub(crate) struct World {
     tickets: u64,
     pub(crate) disk: Disk,
     pub(crate) seen: Seen,
-    /// How the next act on files goes that the test is asked about.
-    pub(crate) judge: Box<dyn FnMut(&FileAction) -> Option<Failure>>,
+    /// How an act on files fails, if the test wants it to.
+    pub(crate) judge: Judge,
 }
 
 pub(crate) fn partition(index: u32) -> TopicPartition {
@@ -120,8 +122,22 @@ pub(crate) fn empty_logs(count: u32) -> Vec<LogImage> {
     (0..count).map(|_| LogImage::empty(LogVersion { start: 1, change: 0 })).collect()
 }
 
+/// What the start has written before.
+fn first_manifest(setup: &ShardSetup) -> Vec<u8> {
+    let (start, shard, shards) = (setup.start, setup.id, setup.shards);
+    let header = Header { start, shard, shards, incarnation: setup.incarnation };
+    let mut records = vec![Record::Header(header)];
+    let known = setup.partitions.iter().filter(|adopted| adopted.known == Known::Yes);
+    known.for_each(|log| records.extend(snapshot(log.partition, &log.log, Bytes::new())));
+    records.push(Record::Needed(Seq(1)));
+    encode(&records).to_vec()
+}
+
 impl World {
-    pub(crate) fn new(setup: ShardSetup, disk: Disk) -> World {
+    pub(crate) fn new(setup: ShardSetup, mut disk: Disk) -> World {
+        if disk.manifest.is_empty() {
+            disk.manifest = first_manifest(&setup);
+        }
         let mut world = World {
             shard: Shard::new(setup),
             fx: Effects::default(),
@@ -276,10 +292,17 @@ impl World {
         let header = BatchHeader::parse(&batch).expect("a batch");
         let partition = partition(index);
         let append = Append { partition, header, batch, append_time: Timestamp::NONE };
-        match self.ask(Request::Produce(vec![append])) {
-            Reply::Produce(parts) => parts[0].clone().expect("appended").base,
-            other => panic!("{other:?}"),
+        for _ in 0..10 {
+            let Reply::Produce(parts) = self.ask(Request::Produce(vec![append.clone()])) else {
+                panic!("no produce");
+            };
+            match &parts[0] {
+                Ok(appended) => return appended.base,
+                Err(AppendError::Busy) => self.advance(6_000),
+                Err(other) => panic!("{other:?}"),
+            }
         }
+        panic!("always busy");
     }
 
     /// The base offsets of the batches that a fetch gives.

@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::codec::length_of;
 use crate::fields::{
     DecodeError, Reader, put_fixed_bytes, put_fixed_string, put_nullable_fixed_string,
 };
@@ -63,7 +64,7 @@ impl ClassicGroupValue {
         put_nullable_fixed_string(&mut out, self.protocol.as_deref());
         put_nullable_fixed_string(&mut out, self.leader.as_ref().map(MemberId::as_str));
         out.put_i64(self.since.map_or(NONE, |since| since.0));
-        out.put_i32(self.members.len() as i32);
+        out.put_i32(length_of(self.members.len()));
         for member in &self.members {
             put_fixed_string(&mut out, member.id.as_str());
             let instance = member.instance.as_ref().map(InstanceId::as_str);
