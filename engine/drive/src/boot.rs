@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use bytes::Bytes;
 use corelog_engine::boot::effect::{BootAnswer, BootEffect, BootStep, EntryFile, ManifestName};
@@ -16,17 +15,17 @@ use corelog_engine::log::SegmentId;
 use corelog_engine::shard::event::Failure;
 use corelog_os::aligned::AlignedBuf;
 use corelog_os::file::{self, Access, Existence};
-use corelog_os::lock::{LockError, Patience, lock_exclusive};
+use corelog_os::lock::{LockError, lock_exclusive};
 
 use crate::aligned_bytes::{aligned_len, into_bytes};
-use crate::directory::{Directory, publish_draft, replace_file, sync_parent, write_draft};
+use crate::directory::{
+    Directory, WRITE_PATIENCE, publish_draft, replace_file, sync_parent, write_draft,
+};
 use crate::error::{IoContext, RunError};
 use crate::failure::failure;
 use crate::layout::{self, Layout};
+use crate::segment_file;
 use crate::sweep::Sweeper;
-
-/// How long writes that outlived their process are waited for.
-const WRITE_PATIENCE: Patience = Patience { tries: 500, pause: Duration::from_millis(20) };
 
 /// Threads that carry out a batch. More than cores: they wait for the disk.
 const THREADS: usize = 8;
@@ -143,7 +142,7 @@ impl Disk<'_> {
         };
         answer.unwrap_or_else(|error| match failure(&error) {
             Failure::Full => BootAnswer::Full(error.to_string()),
-            Failure::Missing | Failure::Offline | Failure::Io(_) => {
+            Failure::Missing | Failure::Short | Failure::Offline | Failure::Io(_) => {
                 BootAnswer::Failed(error.to_string())
             }
         })
@@ -154,7 +153,9 @@ impl Disk<'_> {
             BootEffect::WriteSegment(segment, at, bytes) => self.write(*segment, *at, bytes),
             BootEffect::Truncate(segment, len) => {
                 let path = self.layout.segment(*segment);
-                file::truncate(file::open(&path, Access::Write, Existence::Present)?, *len)
+                let file = file::open(&path, Access::Write, Existence::Present)?;
+                segment_file::reaches(&file, *len)?;
+                file::truncate(file, *len)
             }
             BootEffect::Barrier => file::sync_filesystem(file::open_directory(self.layout.root())?),
             BootEffect::DraftManifest(name, at, bytes) => {
@@ -236,15 +237,9 @@ impl Disk<'_> {
     }
 
     fn write(&self, segment: SegmentId, at: u64, bytes: &[u8]) -> io::Result<()> {
-        let path = self.layout.segment(segment);
-        let open = || file::open(&path, Access::WriteDirect, Existence::Either);
-        let file = match open() {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                fs::create_dir_all(self.layout.partition(segment.partition))?;
-                open()
-            }
-            file => file,
-        };
+        // The writes of a batch come in any order, so that any of them may be the one that makes the
+        // file: recovery has looked at what there is. Its barrier covers names.
+        let (file, _) = segment_file::open_or_make(self.layout, segment);
         file::write_all_at(file?, bytes, at)
     }
 

@@ -52,6 +52,8 @@ const ORDERS: usize = 64;
 pub(crate) struct BulkSetup {
     pub(crate) shard: ShardId,
     pub(crate) layout: Layout,
+    /// The directory's lock, which lasts as long as this thread's writes.
+    pub(crate) lock: SharedFd,
     /// Where this thread and the kernel's threads behind it may run.
     pub(crate) cores: Vec<CoreId>,
     pub(crate) clock: Clock,
@@ -187,6 +189,7 @@ impl Worker {
     fn new(setup: BulkSetup, orders: Bulk) -> io::Result<Worker> {
         pin_current_thread(&setup.cores)?;
         let mut ring = Ring::new(RING_ENTRIES)?;
+        ring.hold(&setup.lock)?;
         ring.limit_workers(WORKERS)?;
         ring.place_workers(&setup.cores)?;
         listen(&mut ring, orders.0.bell.descriptor());
@@ -310,4 +313,59 @@ impl Worker {
 
 fn listen(ring: &mut Ring<Work>, wake: SharedFd) {
     ring.submit(Op::Poll { fd: wake, until: Readiness::Readable }, Work::Wake);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Disk;
+    use crate::testdir::TestDir;
+    use corelog_os::cpu::allowed_cores;
+    use corelog_os::file::{self, Access, Existence};
+    use corelog_os::lock::{LockError, Patience, lock_exclusive};
+
+    const ONCE: Patience = Patience { tries: 1, pause: Duration::ZERO };
+    const PATIENT: Patience = Patience { tries: 500, pause: Duration::from_millis(10) };
+
+    /// Whether the lock of a directory lasts as long as what is made with it, after its descriptor.
+    fn outlasts<T>(make: impl FnOnce(&Layout, SharedFd) -> T, end: impl FnOnce(T)) -> bool {
+        let dir = TestDir::new();
+        let layout = Layout::new(dir.path());
+        let open = |existence| file::open(&layout.lock(), Access::Write, existence).expect("open");
+        let (ours, theirs) = (Arc::new(open(Existence::New)), open(Existence::Present));
+        lock_exclusive(&*ours, ONCE).expect("free");
+        let holder = make(&layout, ours);
+        let held = matches!(lock_exclusive(&theirs, ONCE), Err(LockError::Held { .. }));
+        end(holder);
+        lock_exclusive(&theirs, PATIENT).expect("free");
+        held
+    }
+
+    #[test]
+    fn both_rings_of_a_shard_hold_the_directorys_lock() {
+        let mailbox = Arc::new(Mailbox::new().expect("eventfd"));
+        let cores = allowed_cores().expect("affinity");
+        let disk = |layout: &Layout, lock: SharedFd| {
+            Disk::new(layout.clone(), &lock, &cores, mailbox.clone(), 1 << 20).expect("a ring")
+        };
+        assert!(outlasts(disk, drop));
+        let bulk = |layout: &Layout, lock: SharedFd| {
+            Bulk::start(BulkSetup {
+                shard: ShardId(0),
+                layout: layout.clone(),
+                lock,
+                cores: cores.clone(),
+                clock: Clock::start(),
+                mailbox: mailbox.clone(),
+                written: Arc::default(),
+                pipes: 1,
+            })
+            .expect("a thread")
+        };
+        let end = |(bulk, thread): (Bulk, JoinHandle<()>)| {
+            bulk.stop();
+            thread.join().expect("no panic");
+        };
+        assert!(outlasts(bulk, end));
+    }
 }

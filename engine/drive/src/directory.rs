@@ -5,10 +5,13 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use corelog_os::SharedFd;
 use corelog_os::file::{self, Access, Existence};
 use corelog_os::lock::{LockError, Patience, lock_exclusive};
+use corelog_os::process::is_alive;
 
 use crate::error::{IoContext, RunError};
 use crate::handle::{Identity, random};
@@ -16,8 +19,13 @@ use crate::layout::{Layout, parse_manifest, temporary};
 use crate::meta::{BadMeta, FORMAT, Meta, spelled};
 use crate::settings::Settings;
 
-/// A process that was killed may hold its lock until the kernel has cleaned up behind it.
-const LOCK_PATIENCE: Patience = Patience { tries: 100, pause: Duration::from_millis(20) };
+/// A process that was killed holds its lock until the kernel has cleaned up behind it.
+const LOCK_PATIENCE: Patience = Patience { tries: 200, pause: Duration::from_millis(10) };
+
+/// Its rings hold the lock too (see [`Directory::lock`]): how long what they have in flight is
+/// waited for.
+pub(crate) const WRITE_PATIENCE: Patience =
+    Patience { tries: 500, pause: Duration::from_millis(20) };
 
 /// A data directory that is ours alone until this is dropped.
 #[derive(Debug)]
@@ -26,7 +34,10 @@ pub(crate) struct Directory {
     pub(crate) identity: Identity,
     /// The last start whose manifests were all durable.
     pub(crate) settled: u32,
-    _lock: OwnedFd,
+    /// Held by every ring that writes, so that it is free only when the last write of this process
+    /// is: a write that is still in a hung device when the process is killed would else land where
+    /// the next one has written meanwhile.
+    pub(crate) lock: SharedFd,
 }
 
 impl Directory {
@@ -42,7 +53,7 @@ impl Directory {
         file::sync_directory(layout.root()).context("syncing", layout.root())?;
         let Meta { cluster_id, node_id, directory_id, start, settled } = meta;
         let identity = Identity { cluster_id, node_id, start, directory_id };
-        Ok(Directory { layout, identity, settled, _lock: lock })
+        Ok(Directory { layout, identity, settled, lock: Arc::new(lock) })
     }
 
     /// Notes this start, durably: from now on it may leave its number in other files.
@@ -66,13 +77,13 @@ impl Directory {
 fn lock(layout: &Layout) -> Result<OwnedFd, RunError> {
     let path = layout.lock();
     let lock = file::open(&path, Access::Write, Existence::Either).context("opening", &path)?;
-    match lock_exclusive(&lock, LOCK_PATIENCE) {
+    let mut outcome = lock_exclusive(&lock, LOCK_PATIENCE);
+    if matches!(&outcome, Err(LockError::Held { by }) if !by.iter().any(|pid| is_alive(*pid))) {
+        outcome = lock_exclusive(&lock, WRITE_PATIENCE);
+    }
+    match outcome {
         Ok(()) => {}
-        Err(LockError::Held { by }) => {
-            let written = || fs::read_to_string(&path).ok()?.trim().parse().ok();
-            let pid = by.first().copied().or_else(written);
-            return Err(RunError::DirectoryInUse { path: layout.root().to_path_buf(), pid });
-        }
+        Err(LockError::Held { by }) => return Err(held(layout, &by)),
         Err(LockError::Io(error)) => return Err(error).context("locking", path),
     }
     let number = format!("{}\n", std::process::id());
@@ -80,6 +91,16 @@ fn lock(layout: &Layout) -> Result<OwnedFd, RunError> {
         file::truncate(&lock, 0).and_then(|()| file::write_all_at(&lock, number.as_bytes(), 0));
     written.context("writing", path)?;
     Ok(lock)
+}
+
+/// Why somebody has the directory still: a process, or what one that is gone has left in flight.
+fn held(layout: &Layout, by: &[u32]) -> RunError {
+    if !by.is_empty() && !by.iter().any(|pid| is_alive(*pid)) {
+        return RunError::StillWriting { path: layout.root().to_path_buf() };
+    }
+    let written = || fs::read_to_string(layout.lock()).ok()?.trim().parse().ok();
+    let pid = by.first().copied().or_else(written);
+    RunError::DirectoryInUse { path: layout.root().to_path_buf(), pid }
 }
 
 /// What this start goes by.
@@ -186,4 +207,31 @@ pub(crate) fn publish_draft(path: &Path, draft: &OwnedFd) -> io::Result<()> {
 /// Makes a file's name durable.
 pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     file::sync_directory(path.parent().unwrap_or(Path::new("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_gone_is_not_named_as_the_holder() {
+        let mut child = std::process::Command::new("true").spawn().expect("spawn");
+        child.wait().expect("ended");
+        let layout = Layout::new(Path::new("/d"));
+        let living = std::process::id();
+        for (by, gone, pid) in [
+            (vec![child.id()], true, None),
+            (vec![living], false, Some(living)),
+            (vec![living, child.id()], false, Some(living)),
+            (vec![], false, None),
+        ] {
+            match held(&layout, &by) {
+                RunError::StillWriting { path } => assert!(gone && path == layout.root(), "{by:?}"),
+                RunError::DirectoryInUse { pid: found, .. } => {
+                    assert_eq!((found, gone), (pid, false))
+                }
+                other => panic!("{other}"),
+            }
+        }
+    }
 }

@@ -58,15 +58,17 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// A disk for the present thread, which sleeps in it.
-    /// Its reads in flight may have so many bytes of buffers.
+    /// A disk for the present thread, which sleeps in it. The directory's lock lasts as long as
+    /// what is written. Its reads in flight may have so many bytes of buffers.
     pub(crate) fn new(
         layout: Layout,
+        lock: &SharedFd,
         cores: &[CoreId],
         mailbox: Arc<Mailbox>,
         reads: usize,
     ) -> io::Result<Disk> {
-        let ring = Ring::new(RING_ENTRIES)?;
+        let mut ring = Ring::new(RING_ENTRIES)?;
+        ring.hold(lock)?;
         ring.limit_workers(WORKERS)?;
         ring.place_workers(cores)?;
         let (journals, completed) = (Vec::new(), VecDeque::new());

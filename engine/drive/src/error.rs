@@ -24,7 +24,7 @@ pub enum RunError {
     },
     /// Writes of a process that is gone are still under way in this file.
     StillWriting {
-        /// The journal or manifest file.
+        /// The journal or manifest file, or the directory when it may be any file.
         path: PathBuf,
     },
     /// The directory belongs to another cluster. Ids as Kafka spells them.

@@ -1,6 +1,6 @@
 //! The operating system's errors as the core tells them apart.
 
-use std::io;
+use std::io::{self, ErrorKind};
 
 use corelog_engine::shard::event::{Failure, Outcome};
 
@@ -13,11 +13,22 @@ const EDQUOT: i32 = 122;
 /// Neither an error nor what was asked for.
 pub(crate) const NOT_WHOLE: Failure = Failure::Io(EIO);
 
+/// A file that was there is gone.
+pub(crate) fn missing() -> io::Error {
+    io::Error::from_raw_os_error(ENOENT)
+}
+
+/// A file is shorter than what was written to it.
+pub(crate) fn short() -> io::Error {
+    ErrorKind::UnexpectedEof.into()
+}
+
 pub(crate) fn failure(error: &io::Error) -> Failure {
     match error.raw_os_error() {
         Some(ENOSPC | EDQUOT) => Failure::Full,
         Some(ENOENT) => Failure::Missing,
         Some(number) => Failure::Io(number),
+        None if error.kind() == ErrorKind::UnexpectedEof => Failure::Short,
         None => NOT_WHOLE,
     }
 }
@@ -44,6 +55,8 @@ mod tests {
         ] {
             assert_eq!(failure(&io::Error::from_raw_os_error(number)), expected);
         }
+        assert_eq!(failure(&missing()), Failure::Missing);
+        assert_eq!(failure(&short()), Failure::Short);
         assert_eq!(failure(&io::ErrorKind::WriteZero.into()), NOT_WHOLE);
     }
 }

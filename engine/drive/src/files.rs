@@ -27,8 +27,9 @@ use crate::error::{IoContext, RunError};
 use crate::failure::outcome;
 use crate::layout::Layout;
 use crate::mesh::{Letter, Mailbox};
+use crate::segment_file;
 use crate::sweep::Sweeper;
-use crate::written::{Names, Written};
+use crate::written::Written;
 
 /// Nobody else has a business with our files; what is locked is about to be unlocked.
 const LOCK_PATIENCE: Patience = Patience { tries: 50, pause: Duration::from_millis(20) };
@@ -184,22 +185,24 @@ impl Worker {
 
     fn write_index(&self, segment: SegmentId, pages: &Pages) -> io::Result<()> {
         let path = self.setup.layout.index(segment);
-        let (file, names) = match file::open(&path, Access::Write, Existence::Present) {
+        let file = match file::open(&path, Access::Write, Existence::Present) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                (file::open(&path, Access::Write, Existence::Either)?, Names::Changed)
+                self.setup.written.note_names();
+                file::open(&path, Access::Write, Existence::Either)?
             }
-            file => (file?, Names::Same),
+            file => file?,
         };
         file::write_all_at(&file, &pages.bytes, pages.at)?;
-        self.setup.written.note_index(segment, Arc::new(file), names);
+        self.setup.written.note_index(segment, Arc::new(file));
         Ok(())
     }
 
     fn truncate(&self, segment: SegmentId, len: u64) -> io::Result<()> {
         let path = self.setup.layout.segment(segment);
         let file = Arc::new(file::open(&path, Access::Write, Existence::Present)?);
+        segment_file::reaches(&file, len)?;
         file::truncate(&file, len)?;
-        self.setup.written.note(segment, file, Names::Same);
+        self.setup.written.note(segment, file);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 
 use corelog_engine::boot::effect::ManifestName;
 use corelog_engine::id::ShardId;
+use corelog_os::SharedFd;
 use corelog_os::cpu::CoreId;
 
 use crate::bulk::{Bulk, BulkSetup};
@@ -28,6 +29,8 @@ const PIPES_OF_SHARD: usize = 2;
 /// What all helpers share.
 pub(crate) struct HelperSetup {
     pub(crate) layout: Layout,
+    /// The directory's.
+    pub(crate) lock: SharedFd,
     pub(crate) sweeper: Arc<Sweeper>,
     /// Where they may run.
     pub(crate) cores: Vec<CoreId>,
@@ -66,6 +69,7 @@ impl Helpers {
         let (bulk, thread) = Bulk::start(BulkSetup {
             shard,
             layout: setup.layout.clone(),
+            lock: setup.lock.clone(),
             cores: setup.cores.clone(),
             clock: setup.clock,
             mailbox: mailbox.clone(),

@@ -31,6 +31,7 @@ mod record;
 mod registry;
 mod replies;
 mod run;
+mod segment_file;
 mod serve;
 mod service;
 mod settings;
@@ -45,6 +46,10 @@ mod tasks;
 mod timers;
 mod work;
 mod written;
+
+#[cfg(test)]
+#[path = "../tests/common/dir.rs"]
+mod testdir;
 
 pub use budget::Charge;
 pub use corelog_os::preflight::Obstacle;

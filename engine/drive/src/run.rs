@@ -102,6 +102,7 @@ pub fn run<S: Service>(
     stop.watch(&mailboxes);
     let common = Common {
         layout: layout.clone(),
+        lock: directory.lock.clone(),
         identity: Arc::new(identity.clone()),
         image,
         clock,
@@ -119,6 +120,7 @@ pub fn run<S: Service>(
     };
     let helper_setup = HelperSetup {
         layout,
+        lock: directory.lock,
         sweeper: Arc::new(sweeper),
         cores,
         clock,

@@ -10,6 +10,7 @@ use corelog_engine::boot::effect::JournalFile;
 use corelog_engine::metadata::Image;
 use corelog_engine::shard::Shard;
 use corelog_engine::shard::setup::ShardSetup;
+use corelog_os::SharedFd;
 use corelog_os::cpu::CoreId;
 
 use crate::abort::AbortOnPanic;
@@ -42,6 +43,8 @@ const LAST_ROUNDS: usize = 1000;
 #[derive(Clone)]
 pub(crate) struct Common {
     pub(crate) layout: Layout,
+    /// The directory's.
+    pub(crate) lock: SharedFd,
     pub(crate) identity: Arc<Identity>,
     pub(crate) image: Arc<Image>,
     pub(crate) clock: Clock,
@@ -126,7 +129,7 @@ fn prepare<S: Service>(
     let Common { layout, identity, image, clock, mailboxes, stop, together, places, .. } = common;
     let mailbox = mailboxes[usize::from(setup.id.0)].clone();
     let reads = common.answers.reads;
-    let disk = Disk::new(layout.clone(), &common.cores, mailbox.clone(), reads);
+    let disk = Disk::new(layout.clone(), &common.lock, &common.cores, mailbox.clone(), reads);
     let mut disk = disk.context("making a ring for", layout.root())?;
     open_journals(&setup, &layout, &mut disk)?;
     let disk = Rc::new(RefCell::new(disk));

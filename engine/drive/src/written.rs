@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::mem;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use corelog_engine::log::SegmentId;
 use corelog_os::{SharedFd, file};
@@ -38,22 +38,35 @@ pub(crate) enum Names {
 }
 
 impl Written {
-    /// The file has changed, and perhaps its name is new.
-    pub(crate) fn note(&self, segment: SegmentId, file: SharedFd, names: Names) {
-        self.note_part((segment, Part::Log), file, names);
+    /// The file has changed.
+    pub(crate) fn note(&self, segment: SegmentId, file: SharedFd) {
+        self.changes().files.insert((segment, Part::Log), file);
     }
 
     /// The same of its index file.
-    pub(crate) fn note_index(&self, segment: SegmentId, file: SharedFd, names: Names) {
-        self.note_part((segment, Part::Index), file, names);
+    pub(crate) fn note_index(&self, segment: SegmentId, file: SharedFd) {
+        self.changes().files.insert((segment, Part::Index), file);
     }
 
-    fn note_part(&self, part: (SegmentId, Part), file: SharedFd, names: Names) {
-        let mut changes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        changes.files.insert(part, file);
-        if names == Names::Changed {
-            changes.names = Names::Changed;
-        }
+    /// Names have changed, whatever becomes of the files that they lead to.
+    pub(crate) fn note_names(&self) {
+        self.changes().names = Names::Changed;
+    }
+
+    /// Whether the next barrier covers this file.
+    #[cfg(test)]
+    pub(crate) fn covers(&self, segment: SegmentId) -> bool {
+        self.changes().files.contains_key(&(segment, Part::Log))
+    }
+
+    /// Whether the next barrier must cover names.
+    #[cfg(test)]
+    pub(crate) fn names(&self) -> Names {
+        self.changes().names
+    }
+
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes everything noted so far durable. A file system tells of failed writes to one file only
@@ -62,7 +75,7 @@ impl Written {
     /// # Errors
     /// What the kernel says. Nothing noted so far is known to be durable then, nor ever will be.
     pub(crate) fn sync(&self, root: &SharedFd) -> io::Result<()> {
-        let changes = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let changes = mem::take(&mut *self.changes());
         let mut files = changes.files.values();
         if changes.names == Names::Changed || files.len() > FEW {
             file::sync_filesystem(root)?;

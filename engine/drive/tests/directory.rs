@@ -7,6 +7,9 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use common::client::{Client, batch, partition};
 use common::dir::TestDir;
@@ -234,4 +237,24 @@ fn an_address_that_is_taken_is_named() {
 fn no_cores_is_no_run() {
     let dir = TestDir::new();
     assert!(matches!(refused(settings(dir.path(), 0)), RunError::NoCores));
+}
+
+#[test]
+fn a_start_waits_for_what_a_dead_process_has_in_flight() {
+    let dir = TestDir::new();
+    Broker::start(settings(dir.path(), 1)).stop();
+    // A process that has ended, and something that still holds its lock, as a ring would.
+    let lock = File::options().write(true).open(dir.path().join("lock")).expect("there");
+    let mut locking = Command::new("flock");
+    locking.args(["-n", "0"]).stdin(lock.try_clone().expect("open"));
+    assert!(locking.status().expect("flock(1)").success());
+    drop(locking);
+    let waited = thread::spawn(move || {
+        thread::sleep(Duration::from_secs(4));
+        drop(lock);
+    });
+    let began = Instant::now();
+    Broker::start(settings(dir.path(), 1)).stop();
+    assert!(began.elapsed() > Duration::from_secs(3), "{:?}", began.elapsed());
+    waited.join().expect("no panic");
 }

@@ -84,6 +84,8 @@ pub enum Failure {
     Full,
     /// The file does not exist.
     Missing,
+    /// The file is shorter than what was written to it.
+    Short,
     /// Not the operating system's: what was asked for is offline by now.
     Offline,
     /// Anything else: the operating system's error number. Never tried again and believed.

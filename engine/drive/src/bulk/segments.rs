@@ -2,8 +2,7 @@
 //! at most one in flight for each segment.
 
 use std::collections::VecDeque;
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::sync::Arc;
 
 use corelog_engine::id::Instant;
@@ -12,7 +11,6 @@ use corelog_engine::shard::effect::WriteSegment;
 use corelog_engine::shard::event::{EffectId, Failure, Outcome};
 use corelog_mem::{BLOCK, SlabSlice};
 use corelog_os::SharedFd;
-use corelog_os::file::{self, Access, Existence};
 use corelog_os::ring::{Op, Ring, WriteBuf};
 
 use super::{Removed, Work};
@@ -21,6 +19,7 @@ use crate::failure::{NOT_WHOLE, failure};
 use crate::fd_cache::FdCache;
 use crate::layout::Layout;
 use crate::mesh::{Letter, Mailbox};
+use crate::segment_file;
 use crate::written::{Names, Written};
 
 /// Descriptors kept open for the next write.
@@ -37,7 +36,6 @@ pub(super) struct Write {
     id: EffectId,
     segment: SegmentId,
     file: SharedFd,
-    names: Names,
     at: u64,
     pieces: VecDeque<SlabSlice>,
     /// Bytes of the pieces that the kernel has now.
@@ -86,15 +84,18 @@ impl Segments {
 
     pub(super) fn start(&mut self, write: WriteSegment, ring: &mut Ring<Work>) {
         let WriteSegment { id, segment, at, bytes } = write;
-        match self.open(segment) {
-            Ok((file, names)) => {
+        match self.open(segment, at) {
+            Ok(file) => {
                 self.in_flight.push(segment);
                 self.started = self.clock.instant();
                 let pieces = bytes.into();
-                let write = Write { id, segment, file, names, at, pieces, submitted: 0 };
+                let write = Write { id, segment, file, at, pieces, submitted: 0 };
                 submit(write, ring);
             }
-            Err(error) => self.report(id, Outcome::Failed(failure(&error))),
+            Err(error) => {
+                self.files.forget(|open| open == segment);
+                self.report(id, Outcome::Failed(failure(&error)));
+            }
         }
     }
 
@@ -108,7 +109,7 @@ impl Segments {
         match result {
             Ok(count) => match write.advance(count as usize) {
                 Ok(()) if write.pieces.is_empty() => {
-                    self.written.note(write.segment, write.file.clone(), write.names);
+                    self.written.note(write.segment, write.file.clone());
                     self.end(&write, Outcome::Done);
                 }
                 Ok(()) => submit(write, ring),
@@ -130,21 +131,17 @@ impl Segments {
         self.mailbox.deliver(Letter::Done(id, outcome));
     }
 
-    fn open(&mut self, segment: SegmentId) -> io::Result<(SharedFd, Names)> {
+    fn open(&mut self, segment: SegmentId, at: u64) -> io::Result<SharedFd> {
         if let Some(file) = self.files.get(segment) {
-            return Ok((file, Names::Same));
+            return segment_file::reaches(&file, at).map(|()| file);
         }
-        let path = self.layout.segment(segment);
-        let (file, names) = match file::open(&path, Access::WriteDirect, Existence::Present) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                fs::create_dir_all(self.layout.partition(segment.partition))?;
-                (file::open(&path, Access::WriteDirect, Existence::Either)?, Names::Changed)
-            }
-            file => (file?, Names::Same),
-        };
-        let file = Arc::new(file);
+        let (file, names) = segment_file::open(&self.layout, segment, at);
+        if names == Names::Changed {
+            self.written.note_names();
+        }
+        let file = Arc::new(file?);
         self.files.insert(segment, file.clone());
-        Ok((file, names))
+        Ok(file)
     }
 }
 
@@ -183,6 +180,10 @@ mod tests {
     use corelog_mem::SlabWriter;
     use corelog_os::event::EventFd;
 
+    use crate::testdir::TestDir;
+
+    const SEGMENT: SegmentId = SegmentId { partition: TopicPartition::METADATA, base: Offset(0) };
+
     fn write_of(blocks: &[usize]) -> Write {
         let pieces = blocks.iter().map(|blocks| {
             let mut slab = SlabWriter::new(blocks * BLOCK);
@@ -191,9 +192,8 @@ mod tests {
         });
         Write {
             id: EffectId(1),
-            segment: SegmentId { partition: TopicPartition::METADATA, base: Offset(0) },
+            segment: SEGMENT,
             file: EventFd::new().expect("eventfd").descriptor(),
-            names: Names::Same,
             at: 0,
             pieces: pieces.collect(),
             submitted: blocks.iter().sum::<usize>() * BLOCK,
@@ -219,5 +219,35 @@ mod tests {
             });
             assert_eq!(left, expected.map(<[usize]>::to_vec), "{count}");
         }
+    }
+    /// Carries out one write of `len` bytes at the segment's start.
+    fn write(segments: &mut Segments, ring: &mut Ring<Work>, len: usize) {
+        let mut slab = SlabWriter::new(BLOCK);
+        slab.append_zeros(BLOCK);
+        let (id, bytes) = (EffectId(1), vec![slab.slice(0..len)]);
+        segments.start(WriteSegment { id, segment: SEGMENT, at: 0, bytes }, ring);
+        while segments.in_flight() > 0 {
+            ring.wait(None).expect("wait");
+            for done in ring.completions().collect::<Vec<_>>() {
+                let Work::Write(write) = done.payload else { panic!("only writes were ordered") };
+                segments.complete(write, done.result, ring);
+            }
+        }
+    }
+
+    #[test]
+    fn a_new_name_is_noted_though_its_first_write_fails() {
+        let dir = TestDir::new();
+        let mailbox = Arc::new(Mailbox::new().expect("eventfd"));
+        let written = Arc::new(Written::default());
+        let layout = Layout::new(dir.path());
+        let mut segments = Segments::new(layout, mailbox, written.clone(), Clock::start());
+        let mut ring = Ring::new(8).expect("a ring");
+        // Not a whole block: the kernel refuses it, in a file that is there by now.
+        write(&mut segments, &mut ring, BLOCK / 3);
+        assert!(!written.covers(SEGMENT));
+        write(&mut segments, &mut ring, BLOCK);
+        assert!(written.covers(SEGMENT));
+        assert_eq!(written.names(), Names::Changed);
     }
 }

@@ -221,6 +221,24 @@ pub fn size(file: impl AsFd) -> io::Result<u64> {
     Ok(rustix::fs::fstat(file)?.st_size.cast_unsigned())
 }
 
+/// What an open file is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Its size in bytes.
+    pub size: u64,
+    /// Whether a name leads to it: else it is gone when it is closed.
+    pub is_linked: bool,
+}
+
+/// What an open file is now, in one call.
+///
+/// # Errors
+/// What the kernel says.
+pub fn status(file: impl AsFd) -> io::Result<Status> {
+    let facts = rustix::fs::fstat(file)?;
+    Ok(Status { size: facts.st_size.cast_unsigned(), is_linked: facts.st_nlink > 0 })
+}
+
 /// Has the kernel read of a file what is asked for, and nothing ahead.
 ///
 /// # Errors
@@ -382,12 +400,14 @@ mod tests {
         assert_eq!(size(&file).expect("size"), 5000);
         sync_data(&file).and_then(|()| sync_filesystem(&file)).expect("sync");
         sync_directory(dir.path()).expect("sync directory");
+        assert_eq!(status(&file).expect("status"), Status { size: 5000, is_linked: true });
         assert!(free_bytes(&file).expect("free") > 0);
         let nothing = allocate(&file, 0, 0).map_err(|e| e.raw_os_error());
         assert_eq!(nothing, Err(Some(libc::EINVAL)));
         let directory = open_directory(dir.path()).expect("directory");
         remove(directory.as_fd(), Path::new("a")).expect("remove");
         assert!(names(dir.path()).expect("names").is_empty());
+        assert_eq!(status(&file).expect("status"), Status { size: 5000, is_linked: false });
     }
 
     #[test]

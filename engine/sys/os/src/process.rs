@@ -96,6 +96,19 @@ pub fn fill_random(bytes: &mut [u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a process is there to run: not one that has ended and only waits to be noticed, nor one
+/// that another container hides.
+#[must_use]
+pub fn is_alive(process: u32) -> bool {
+    let account = fs::read_to_string(format!("/proc/{process}/stat"));
+    account.is_ok_and(|account| !matches!(parse_state(&account), Some('Z' | 'X')))
+}
+
+/// The account reads `812 (a name) S 1 …`; a name may hold anything.
+fn parse_state(account: &str) -> Option<char> {
+    account.rsplit_once(") ")?.1.chars().next()
+}
+
 /// Memory of this process that is in RAM, in bytes.
 ///
 /// # Errors
@@ -148,6 +161,26 @@ mod tests {
         assert_eq!(Limit::OpenFiles.raise().expect("raise"), permitted);
         assert_eq!(Limit::OpenFiles.current(), permitted);
         assert!(Limit::LockedMemory.current().covers(1));
+    }
+
+    #[test]
+    fn the_dead_and_the_undertakers_are_told_from_the_living() {
+        for (account, state) in [
+            ("812 (a name) S 1 812", Some('S')),
+            ("812 (odd) Z ) name) Z 1", Some('Z')),
+            ("", None),
+        ] {
+            assert_eq!(parse_state(account), state, "{account:?}");
+        }
+        assert!(is_alive(std::process::id()));
+        let mut child = std::process::Command::new("true").spawn().expect("spawn");
+        let ended = || !is_alive(child.id());
+        assert!((0..1000).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            ended()
+        }));
+        child.wait().expect("reaped");
+        assert!(!is_alive(child.id()));
     }
 
     #[test]

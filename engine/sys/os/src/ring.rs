@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::marker::PhantomData;
 use std::mem;
-use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
 
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
@@ -189,6 +189,17 @@ impl<T> Ring<T> {
         self.uring.submitter().register_iowq_max_workers(&mut counts)
     }
 
+    /// Keeps an open file open for as long as the kernel works for this ring, also after the process
+    /// has been killed: a lock on it ends only when nothing that was submitted is in flight any more.
+    /// Once for each ring.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn hold(&mut self, file: impl AsFd) -> io::Result<()> {
+        // A ring's table of files belongs to the ring and goes with it, behind its last operation.
+        self.uring.submitter().register_files(&[file.as_fd().as_raw_fd()])
+    }
+
     /// Says on which cores the kernel's worker threads of this thread's rings may run.
     ///
     /// # Errors
@@ -293,6 +304,10 @@ impl<T> Drop for Ring<T> {
                 self.cancel_all();
             }
             self.finished.clear();
+        }
+        if self.table.len() == 0 {
+            // What is held is free at once, and not when the kernel comes round to it.
+            let _ = self.uring.submitter().unregister_files();
         }
         mem::forget(mem::replace(&mut self.table, Table::new()));
     }

@@ -84,10 +84,19 @@ impl Names<'_> {
     fn partition_offline(&self, segment: SegmentId, failure: Failure) -> Refusal {
         let (partition, reason) = (self.partition(segment.partition), reason(failure));
         let segment = segment_name(segment);
+        let remedy = match failure {
+            Failure::Missing | Failure::Short => {
+                "it was removed or cut while the broker ran: stop the broker, put the file back \
+                 and start again; what came after it is in `rescue/` of the data directory"
+            }
+            Failure::Full | Failure::Offline | Failure::Io(_) => {
+                "nothing is lost: what the segment would not take is in `rescue/` of the data \
+                 directory, and a restart puts it back; see `dmesg` and repair the disk before"
+            }
+        };
         Refusal::new(
             format!("partition {partition} is offline: writing segment {segment} failed: {reason}"),
-            "nothing is lost: what the segment would not take is in `rescue/` of the data \
-             directory, and a restart puts it back; see `dmesg` and repair the disk before",
+            remedy,
         )
     }
 
@@ -203,6 +212,7 @@ fn reason(failure: Failure) -> String {
     match failure {
         Failure::Full => "no space left on the device".to_owned(),
         Failure::Missing => "the file is missing".to_owned(),
+        Failure::Short => "the file is shorter than what was written to it".to_owned(),
         Failure::Offline => "it is offline".to_owned(),
         Failure::Io(code) => std::io::Error::from_raw_os_error(code).to_string(),
     }
@@ -245,6 +255,12 @@ mod tests {
                 Weight::Error,
                 "the data directory is offline: syncing all segments failed",
                 "restart",
+            ),
+            (
+                Notice::PartitionOffline(segment(), Failure::Missing),
+                Weight::Error,
+                "00042 failed: the file is missing",
+                "put the file back",
             ),
             (
                 Notice::PartitionOffline(segment(), Failure::Full),

@@ -21,6 +21,7 @@ use crate::SharedFd;
 use crate::aligned::{AlignedBuf, BLOCK};
 use crate::event::EventFd;
 use crate::file::{Access, Existence, OpenHow, open, zero_fill};
+use crate::lock::{LockError, Patience, lock_exclusive};
 use crate::net::{Rest, set_nonblocking};
 use crate::splice::{self, PipePair, Progress};
 use crate::testdir::TestDir;
@@ -486,4 +487,22 @@ fn workers_are_limited_and_placed() {
     ring.place_workers(&crate::cpu::allowed_cores().expect("cores")).expect("placed");
     let impossible = ring.place_workers(&[CoreId(1024)]).map_err(|e| e.kind());
     assert_eq!(impossible, Err(io::ErrorKind::InvalidInput));
+}
+
+#[test]
+fn a_lock_lasts_as_long_as_the_ring_that_holds_it() {
+    let dir = TestDir::new();
+    let ours = open(&dir.file("lock"), Access::Write, Existence::New).expect("open");
+    let theirs = open(&dir.file("lock"), Access::Write, Existence::Present).expect("open");
+    let once = Patience { tries: 1, pause: Duration::ZERO };
+    let patient = Patience { tries: 500, pause: Duration::from_millis(10) };
+    lock_exclusive(&ours, once).expect("free");
+    let mut ring = ring::<()>();
+    ring.hold(&ours).expect("held");
+    ring.hold(&ours).expect_err("once for each ring");
+    drop(ours);
+    assert!(matches!(lock_exclusive(&theirs, once), Err(LockError::Held { .. })));
+    drop(ring);
+    // A process being started by a test beside this one holds copies for a moment.
+    lock_exclusive(&theirs, patient).expect("free");
 }
