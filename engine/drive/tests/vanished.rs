@@ -59,5 +59,13 @@ fn a_segment_that_vanishes_takes_its_partition_offline_and_no_other() {
         let rescued = fs::read_dir(dir.path().join("rescue")).expect("readable").count();
         assert_eq!(rescued, 1, "what the segment did not take");
         broker.stop();
+
+        // What is lost is not passed over in silence by the next start either.
+        let broker = Broker::start(settings(dir.path(), 1));
+        let mut client = Client::connect(broker.address());
+        client.append(hit, &batch(number, LEN)).expect_err("offline");
+        assert_eq!(client.append(spared, &batch(2, LEN)), Ok(1));
+        assert_eq!(size(&written[0]), left, "nothing was written there");
+        broker.stop();
     }
 }
