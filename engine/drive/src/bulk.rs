@@ -359,6 +359,7 @@ mod tests {
                 mailbox: mailbox.clone(),
                 written: Arc::default(),
                 pipes: 1,
+                chunks: 1 << 20,
             })
             .expect("a thread")
         };

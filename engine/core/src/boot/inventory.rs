@@ -348,8 +348,8 @@ mod tests {
         let (journals, manifests) = (Vec::new(), Vec::new());
         let files = BootAnswer::Files { journals, manifests, rescues };
         let mut reading = Reading::new();
-        assert!(matches!(reading.step(Vec::new()), Ok(Progress::More(_))));
-        let Ok(Progress::More(wanted)) = reading.step(vec![BootAnswer::Done, files]) else {
+        assert!(matches!(reading.step(Vec::new(), 0), Ok(Progress::More(_))));
+        let Ok(Progress::More(wanted)) = reading.step(vec![BootAnswer::Done, files], 0) else {
             panic!("it goes on");
         };
         let [BootEffect::ReadEntries(found, 0, len)] = wanted[..] else { panic!("{wanted:?}") };
