@@ -338,20 +338,29 @@ pub(super) fn unknown_log(entries: &[FoundEntry], start: u32) -> LogImage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{PartitionIndex, TopicId};
+    use crate::id::{PartitionIndex, ShardId, TopicId};
+    use crate::journal::commit::{Incarnation, Seq};
+    use crate::manifest::record::{Header, Record, encode};
 
     #[test]
     fn a_rescue_file_is_read_whole_however_long_it_is() {
         let partition = TopicPartition { topic: TopicId([1; 16]), index: PartitionIndex(0) };
         let file = RescueFile { partition, start: 1 };
         let rescues = vec![(file, (4 << 30) + 4096)];
-        let (journals, manifests) = (Vec::new(), Vec::new());
+        let (journals, manifests) =
+            (Vec::new(), vec![ManifestName { start: 1, shard: ShardId(0) }]);
         let files = BootAnswer::Files { journals, manifests, rescues };
+        let header =
+            Header { start: 1, shard: ShardId(0), shards: 1, incarnation: Incarnation([1; 16]) };
+        let manifest = encode(&[Record::Header(header), Record::Needed(Seq(1))]);
         let mut reading = Reading::new();
-        assert!(matches!(reading.step(Vec::new(), 0), Ok(Progress::More(_))));
-        let Ok(Progress::More(wanted)) = reading.step(vec![BootAnswer::Done, files], 0) else {
-            panic!("it goes on");
-        };
+        let mut wanted = Vec::new();
+        for answers in
+            [Vec::new(), vec![BootAnswer::Done, files], vec![BootAnswer::Bytes(manifest)]]
+        {
+            let Ok(Progress::More(more)) = reading.step(answers, 1) else { panic!("it goes on") };
+            wanted = more;
+        }
         let [BootEffect::ReadEntries(found, 0, len)] = wanted[..] else { panic!("{wanted:?}") };
         assert_eq!((found, len), (EntryFile::Rescue(file), (4 << 30) + 4096));
     }
