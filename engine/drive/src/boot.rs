@@ -237,8 +237,8 @@ impl Disk<'_> {
     }
 
     fn write(&self, segment: SegmentId, at: u64, bytes: &[u8]) -> io::Result<()> {
-        // The writes of a batch come in any order, so that any of them may be the one that makes the
-        // file: recovery has looked at what there is. Its barrier covers names.
+        // The writes of a batch come in any order, so that any of them may be the one that makes
+        // the file: recovery has looked at what there is. Its barrier covers names.
         let (file, _) = segment_file::open_or_make(self.layout, segment);
         file::write_all_at(file?, bytes, at)
     }

@@ -51,8 +51,8 @@ pub struct OpenHow {
     pub existence: Existence,
 }
 
-/// The kernel's O_DSYNC. rustix has O_SYNC's bits for its own `DSYNC`, which makes each write a full
-/// fsync: the inode's times go to disk with it.
+/// The kernel's O_DSYNC. rustix has O_SYNC's bits for its own `DSYNC`, which makes each write a
+/// full fsync: the inode's times go to disk with it.
 const DSYNC: OFlags = OFlags::from_bits_retain(libc::O_DSYNC.cast_unsigned());
 
 impl OpenHow {

@@ -189,9 +189,9 @@ impl<T> Ring<T> {
         self.uring.submitter().register_iowq_max_workers(&mut counts)
     }
 
-    /// Keeps an open file open for as long as the kernel works for this ring, also after the process
-    /// has been killed: a lock on it ends only when nothing that was submitted is in flight any more.
-    /// Once for each ring.
+    /// Keeps an open file open for as long as the kernel works for this ring, also after the
+    /// process has been killed: a lock on it ends only when nothing that was submitted is in flight
+    /// any more. Once for each ring.
     ///
     /// # Errors
     /// What the kernel says.
