@@ -96,9 +96,7 @@ pub fn run<S: Service>(
 
     let mut addresses = settings.listen.clone();
     let listeners = net::listen(&mut addresses, shards.len())?;
-    let mailboxes: io::Result<Arc<[_]>> =
-        shards.iter().map(|_| Mailbox::new().map(Arc::new)).collect();
-    let mailboxes = mailboxes.context("making eventfds for", layout.root())?;
+    let mailboxes = mailboxes(shards.len()).context("making eventfds for", layout.root())?;
     stop.watch(&mailboxes);
     let common = Common {
         layout: layout.clone(),
@@ -138,6 +136,10 @@ pub fn run<S: Service>(
     }
     let ready = || ready(&Ready { identity, addresses, report, took: clock.running() });
     run_shards(parts, &settings.cores, &stop, ready, service)
+}
+
+fn mailboxes(shards: usize) -> io::Result<Arc<[Arc<Mailbox>]>> {
+    (0..shards).map(|_| Mailbox::new().map(Arc::new)).collect()
 }
 
 fn cores(settings: &Settings) -> Result<Vec<CoreId>, RunError> {

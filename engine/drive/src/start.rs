@@ -126,13 +126,9 @@ fn prepare<S: Service>(
 ) -> Result<ShardLoop<S>, RunError> {
     let ShardParts { common, setup, ways: Ways { bulk, files, work }, listeners } = parts;
     let budgets = common.budgets();
-    let Common { layout, identity, image, clock, mailboxes, stop, together, places, .. } = common;
+    let disk = Rc::new(RefCell::new(open_disk(&common, &setup)?));
+    let Common { identity, image, clock, mailboxes, stop, together, places, .. } = common;
     let mailbox = mailboxes[usize::from(setup.id.0)].clone();
-    let reads = common.answers.reads;
-    let disk = Disk::new(layout.clone(), &common.lock, &common.cores, mailbox.clone(), reads);
-    let mut disk = disk.context("making a ring for", layout.root())?;
-    open_journals(&setup, &layout, &mut disk)?;
-    let disk = Rc::new(RefCell::new(disk));
     let watch = Rc::new(Watch::new(setup.id, clock));
     let tasks = Rc::new(Tasks::new(mailbox.clone(), watch.clone()));
     let desk = Rc::new(Desk::new(DeskSetup {
@@ -185,11 +181,16 @@ fn prepare<S: Service>(
     })
 }
 
-fn open_journals(setup: &ShardSetup, layout: &Layout, disk: &mut Disk) -> Result<(), RunError> {
+/// The shard's ring, with the journal files that it has.
+fn open_disk(common: &Common, setup: &ShardSetup) -> Result<Disk, RunError> {
+    let Common { layout, lock, cores, mailboxes, .. } = common;
+    let mailbox = mailboxes[usize::from(setup.id.0)].clone();
+    let disk = Disk::new(layout.clone(), lock, cores, mailbox, common.answers.reads);
+    let mut disk = disk.context("making a ring for", layout.root())?;
     for slot in &setup.formatted {
         let journal = JournalFile { shard: setup.id, slot: slot.0 };
         let file = open_journal(layout, journal).context("opening", layout.journal(journal))?;
         disk.set_journal(slot.0, file);
     }
-    Ok(())
+    Ok(disk)
 }

@@ -15,8 +15,8 @@ use crate::journal::commit::{Incarnation, Seq};
 use crate::log::{Boundary, LogVersion, Place, Point, SegmentEnd};
 
 /// The format that this broker writes. Format 1, which it reads too, does not say which other files
-/// there are, and has another kind of progress: without a word of an index file, and with all points
-/// of the active segment.
+/// there are, and has another kind of progress: without a word of an index file, and with all
+/// points of the active segment.
 pub const FORMAT: u32 = 2;
 
 /// The oldest format that this broker reads.

@@ -24,8 +24,8 @@ use crate::shard::request::Reply;
 /// What one turn wants done. Reused between turns: the driver drains the vectors.
 ///
 /// Order of carrying out: `journal`, `segments`, `files`, `reads`, `indexes`, `jobs`,
-/// `messages`, `replies`, `notices`. No effect of one turn depends on another of the same turn; whatever must
-/// come after a completion is only wanted once that completion has been reported.
+/// `messages`, `replies`, `notices`. No effect of one turn depends on another of the same turn;
+/// whatever must come after a completion is only wanted once that completion has been reported.
 #[derive(Debug, Default)]
 pub struct Effects {
     /// Commits to write.

@@ -1,6 +1,6 @@
 //! Heavy work that needs nothing of a shard but what it owns: pure functions, for the driver to run
-//! on a thread that serves nobody. What a client can make longer than some milliseconds is a job, so
-//! that the shard goes on serving others meanwhile.
+//! on a thread that serves nobody. What a client can make longer than some milliseconds is a job,
+//! so that the shard goes on serving others meanwhile.
 
 use std::sync::Arc;
 

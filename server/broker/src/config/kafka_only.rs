@@ -56,7 +56,8 @@ pub(super) const IGNORED: &[Ignored] = &[
         why: "the metadata log keeps itself small",
         names: "metadata.log.dir metadata.log.max.record.bytes.between.snapshots \
                 metadata.log.max.snapshot.interval.ms metadata.log.segment.bytes \
-                metadata.log.segment.min.bytes metadata.log.segment.ms metadata.max.retention.bytes metadata.max.retention.ms \
+                metadata.log.segment.min.bytes metadata.log.segment.ms \
+                metadata.max.retention.bytes metadata.max.retention.ms \
                 metadata.max.idle.interval.ms internal.metadata.log.segment.bytes \
                 internal.metadata.max.batch.size.in.bytes internal.metadata.delete.delay.millis",
     },
@@ -188,7 +189,8 @@ pub(super) const IGNORED: &[Ignored] = &[
     },
     Ignored {
         why: "there are no quotas",
-        names: "quota.producer.default quota.consumer.default quota.window.num quota.window.size.seconds replication.quota.window.num \
+        names: "quota.producer.default quota.consumer.default quota.window.num \
+                quota.window.size.seconds replication.quota.window.num \
                 replication.quota.window.size.seconds \
                 alter.log.dirs.replication.quota.window.num \
                 alter.log.dirs.replication.quota.window.size.seconds controller.quota.window.num \
@@ -208,7 +210,8 @@ pub(super) const IGNORED: &[Ignored] = &[
         names: "zookeeper. broker.id.generation.enable reserved.broker.max.id \
                 inter.broker.protocol.version log.message.format.version \
                 log.message.timestamp.difference.max.ms log.message.downconversion.enable \
-                control.plane.listener.name group.coordinator.new.enable leader.imbalance.per.broker.percentage \
+                control.plane.listener.name group.coordinator.new.enable \
+                leader.imbalance.per.broker.percentage \
                 password.encoder.",
     },
     Ignored {

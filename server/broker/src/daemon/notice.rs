@@ -269,6 +269,16 @@ mod tests {
                  00000000000000000042 failed: no space left",
                 "rescue/",
             ),
+            (Notice::IndexRebuilt(segment()), Weight::Warn, "index of segment 0000", "dmesg"),
+            (Notice::Damaged(segment(), 4096), Weight::Error, "at byte 4096", "CORRUPT_MESSAGE"),
+        ] {
+            check(&notice, weight, what, remedy);
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_with_what_is_free_and_what_takes_it() {
+        for (notice, weight, what, remedy) in [
             (
                 disk_full(Found::Measured),
                 Weight::Error,
@@ -289,13 +299,15 @@ mod tests {
                 "the disk has room again, producers are served: 9216 B are free",
                 "nothing to do",
             ),
-            (Notice::IndexRebuilt(segment()), Weight::Warn, "index of segment 0000", "dmesg"),
-            (Notice::Damaged(segment(), 4096), Weight::Error, "at byte 4096", "CORRUPT_MESSAGE"),
         ] {
-            let (found, words) = words(ShardId(1), &Image::default(), &notice);
-            assert_eq!(found, weight, "{words}");
-            assert!(words.what.contains(what), "{words} lacks {what}");
-            assert!(words.remedy.contains(remedy), "{words} lacks {remedy}");
+            check(&notice, weight, what, remedy);
         }
+    }
+
+    fn check(notice: &Notice, weight: Weight, what: &str, remedy: &str) {
+        let (found, words) = words(ShardId(1), &Image::default(), notice);
+        assert_eq!(found, weight, "{words}");
+        assert!(words.what.contains(what), "{words} lacks {what}");
+        assert!(words.remedy.contains(remedy), "{words} lacks {remedy}");
     }
 }

@@ -38,6 +38,9 @@ use corelog_wire::messages::offset_delete::{
 use corelog_wire::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
+use corelog_wire::messages::offset_for_leader_epoch::{
+    OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
+};
 use corelog_wire::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use corelog_wire::messages::sasl_handshake::SaslHandshakeRequest;
 use corelog_wire::messages::sync_group::SyncGroupRequest;
@@ -138,6 +141,13 @@ fn about_topics(asker: &mut Asker, topic: Uuid) {
             let partitions = [0, 99, -1].map(partition).into();
             let topics = vec![ListOffsetsTopic { name: name.clone(), partitions }];
             asker.ask_all(&ListOffsetsRequest { topics, ..default() });
+        }
+        for leader_epoch in [-1, 0, 1, 99] {
+            let partition =
+                |partition| OffsetForLeaderPartition { partition, leader_epoch, ..default() };
+            let partitions = [0, 99, -1].map(partition).into();
+            let topics = vec![OffsetForLeaderTopic { topic: name.clone(), partitions }];
+            asker.ask_all(&OffsetForLeaderEpochRequest { topics, ..default() });
         }
     }
 }

@@ -62,10 +62,11 @@ note: s.properties:2: num.io.threads: ignored: each core runs one thread, `cores
 ok
 ";
     assert_eq!(check::report(&outcome), expected);
-    let outcome = loaded((Some(("s.properties", "num.io.threads=8\nlog.dirs=\n")), &[], &[]));
+    let outcome = loaded((Some(("s.properties", "num.io.threads=8\nbroker.id=x\n")), &[], &[]));
     let expected = "\
 note: s.properties:1: num.io.threads: ignored: each core runs one thread, `cores` says which
-error: s.properties:2: log.dirs = : must not be empty; allowed is one path, without commas, the default is `./corelog-data`
+error: s.properties:2: broker.id = x: expected a whole number; allowed is at least 0, the default \
+is `1`
 ";
     assert_eq!(check::report(&outcome), expected);
 }
