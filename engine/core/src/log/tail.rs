@@ -9,10 +9,17 @@ use corelog_mem::{BLOCK, SlabSlice, SlabWriter};
 use crate::id::{Instant, Offset, Timestamp};
 use crate::log::place::Place;
 
-/// The sizes of slabs that fill fast, in bytes; others are as large as the next power of two.
-const SIZES: [usize; 3] = [4 << 10, 64 << 10, 1 << 20];
+/// Bytes of the smallest slab; all are powers of two.
+const SMALLEST: usize = BLOCK;
 
-/// A slab that fills within this time is followed by a larger one.
+/// Bytes of the largest slab.
+const LARGEST: usize = 1 << 20;
+
+/// The same when memory is short.
+const LARGEST_WHEN_SHORT: usize = 64 << 10;
+
+/// A slab that fills within this time is followed by one of twice its size: so slabs hold about as
+/// much as comes in this time.
 const BUSY_MS: u64 = 1000;
 
 /// Whether there is memory for slabs that may stay half empty.
@@ -120,20 +127,20 @@ impl Tail {
         self.chunks.push_back(Chunk { start: place, slab, opened: now, closed: false });
     }
 
-    /// Grows with the rate: the next of the sizes when the last slab filled fast, else little more
-    /// than what is wanted.
+    /// Grows with the rate: twice the last one when that has filled fast, else little more than
+    /// what is wanted.
     fn next_size(&self, now: Instant, place: Place, wanted: usize) -> usize {
         let largest = match self.growth {
-            Growth::Free => SIZES[2],
-            Growth::Bounded | Growth::Least => SIZES[1],
+            Growth::Free => LARGEST,
+            Growth::Bounded | Growth::Least => LARGEST_WHEN_SHORT,
         };
-        let fits = wanted.next_power_of_two().clamp(SIZES[0], largest);
+        let fits = wanted.next_power_of_two().clamp(SMALLEST, largest);
         let Some(last) = self.chunks.back().filter(|c| c.start.segment == place.segment) else {
             return fits;
         };
         let busy = self.growth != Growth::Least && now.ms_since(last.opened) < BUSY_MS;
-        let grown = SIZES.into_iter().find(|s| *s > last.slab.capacity()).unwrap_or(SIZES[2]);
-        if busy { grown.min(largest).max(fits) } else { fits }
+        let grown = (last.slab.capacity() * 2).min(largest);
+        if busy { grown.max(fits) } else { fits }
     }
 
     /// The segment of the last slab is finished.
@@ -279,12 +286,18 @@ mod tests {
             at += size as u64;
             tail.chunks.back().map(|c| c.slab.capacity())
         };
-        assert_eq!(push(&mut tail, 0, 4096), Some(SIZES[0]));
-        assert_eq!(push(&mut tail, 10, 4096), Some(SIZES[1]));
-        assert_eq!(push(&mut tail, 20, 60 << 10), Some(SIZES[1]));
-        assert_eq!(push(&mut tail, 30, 4096), Some(SIZES[2]));
-        assert_eq!(push(&mut tail, 40, (1 << 20) - 4096), Some(SIZES[2]));
-        assert_eq!(push(&mut tail, 5_000_000, 10), Some(SIZES[0]));
+        let sizes: Vec<_> =
+            (0..10).filter_map(|turn| push(&mut tail, turn * 10, 4096 << turn)).collect();
+        let expected: Vec<_> = (0..10).map(|turn| (4096 << turn).min(LARGEST)).collect();
+        assert_eq!(sizes, expected, "twice as large each time, to a point");
+        tail.set_growth(Growth::Bounded);
+        assert_eq!(push(&mut tail, 100, 1 << 20), Some(LARGEST_WHEN_SHORT));
+        tail.set_growth(Growth::Least);
+        assert_eq!(push(&mut tail, 110, 5_000), Some(8192));
+        assert_eq!(push(&mut tail, 120, 3_192 + 10), Some(4096), "no more than is wanted");
+        tail.set_growth(Growth::Free);
+        assert_eq!(push(&mut tail, 130, 5_000), Some(8192));
+        assert_eq!(push(&mut tail, 5_000_000, 8192), Some(4096));
     }
 
     #[test]

@@ -466,6 +466,9 @@ impl Shard {
             return;
         }
         if let Some(ticket) = self.flusher.stopping.take() {
+            // Other shards may take longer; what a timer appended meanwhile would be flushed by
+            // nobody.
+            self.groups.end_timers();
             fx.reply(ticket, Reply::Stopped);
         }
     }

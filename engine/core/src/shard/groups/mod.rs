@@ -106,6 +106,11 @@ impl Groups {
         self.loads.len()
     }
 
+    /// The shard has stopped: nothing happens of itself any more.
+    pub(crate) fn end_timers(&mut self) {
+        self.deadlines.clear();
+    }
+
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let timers = self.deadlines.first().map(|(at, _)| *at);
         [timers, self.due].into_iter().flatten().min()
