@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::id::{Instant, Now, ShardId, TopicId};
+use crate::id::{Instant, Now, ShardId, TopicId, TopicPartition};
 use crate::limits::DISK_FULL_TOLD_MS;
 use crate::shard::Shard;
 use crate::shard::effect::{DiskFull, Effects, Notice};
@@ -265,11 +265,13 @@ impl Shard {
         }
     }
 
-    /// Shard 0 asks how large topics are here.
+    /// Shard 0 asks how large topics are here. The metadata are nobody's to delete.
     pub(super) fn on_weigh(&mut self, now: Now, fx: &mut Effects) {
         let mut topics: BTreeMap<TopicId, u64> = BTreeMap::new();
-        for partition in self.partitions.values() {
-            *topics.entry(partition.log.partition().topic).or_default() += partition.log.size();
+        for log in self.partitions.values().map(|partition| &partition.log) {
+            if log.partition() != TopicPartition::METADATA {
+                *topics.entry(log.partition().topic).or_default() += log.size();
+            }
         }
         let named = largest(topics, LARGEST_OF_SHARD);
         self.send(now, ShardId(0), Message::Weighed(named), fx);

@@ -24,7 +24,10 @@ fn full(free: u64, found: Found, largest: &[(u8, u64)]) -> Notice {
 
 #[test]
 fn the_limit_is_the_same_for_every_batch_and_is_told_once() {
-    let mut world = World::new(setup(1, 1));
+    let mut plan = setup(1, 1);
+    let metadata = Adopted { partition: TopicPartition::METADATA, ..plan.partitions[0].clone() };
+    plan.partitions.push(metadata);
+    let mut world = World::new(plan);
     world.step(Event::DiskFree(KEPT_BACK));
     assert_eq!(world.produce(append(0, 1)), Some(Ok(())));
     let size = append(0, 1).batch.len() as u64;
