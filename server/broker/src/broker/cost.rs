@@ -19,6 +19,8 @@ use crate::broker::resource::{BROKER, TOPIC};
 const FIXED: u64 = 1 << 10;
 /// Of a partition in the answer to Metadata, with its replicas.
 const METADATA_PARTITION: u64 = 320;
+/// Of the settings of a topic that was created.
+const CREATED_SETTINGS: u64 = 6 << 10;
 /// Of the settings of a topic, a broker and a group, described.
 const TOPIC_SETTINGS: u64 = 12 << 10;
 const BROKER_SETTINGS: u64 = 96 << 10;
@@ -83,7 +85,7 @@ fn find<'a>(image: &'a Image, id: [u8; 16], name: Option<&str>) -> Option<&'a Ar
 
 /// The settings of every topic, which are told of a new one.
 pub(crate) fn create_topics(_: &Node, request: &CreateTopicsRequest) -> Cost {
-    Cost { request: request.topics.len() as u64 * TOPIC_SETTINGS, state: 0 }
+    Cost { request: request.topics.len() as u64 * CREATED_SETTINGS, state: 0 }
 }
 
 /// All settings of every resource.
@@ -100,7 +102,9 @@ pub(crate) fn describe_configs(_: &Node, request: &DescribeConfigsRequest) -> Co
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::table;
     use corelog_engine::shard::request::{Append, Appended, FetchPart, Fetched, Lookup};
+    use corelog_wire::messages::create_topics::CreatableTopicConfigs;
     use corelog_wire::messages::fetch::{FetchableTopicResponse, PartitionData};
     use corelog_wire::messages::list_offsets::ListOffsetsPartitionResponse;
     use corelog_wire::messages::metadata::MetadataResponsePartition;
@@ -127,6 +131,10 @@ mod tests {
         ] {
             assert!(made as u64 <= of_element(api), "{api}: {made}");
         }
+        // A name and a value take some fifty bytes when they are encoded.
+        let setting = size_of::<CreatableTopicConfigs>() + ALLOCATION + 50;
+        let settings = table::topic().count() * setting;
+        assert!(settings as u64 <= CREATED_SETTINGS, "{settings}");
         let partition = size_of::<MetadataResponsePartition>() + 3 * ALLOCATION;
         assert!(partition as u64 <= METADATA_PARTITION, "{partition}");
     }
