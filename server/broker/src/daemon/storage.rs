@@ -56,7 +56,8 @@ struct Taken {
     cores: u64,
     files: u64,
     file_bytes: u64,
-    reserve: u64,
+    /// The reserve, and what all cores may have in no segment yet.
+    kept_back: u64,
 }
 
 impl Taken {
@@ -64,28 +65,31 @@ impl Taken {
         let (cores, limits) = (settings.cores.len() as u64, &settings.limits);
         let (files, file_bytes) = (u64::from(limits.journal_files), limits.journal_file_bytes);
         let journals = cores.saturating_mul(files).saturating_mul(file_bytes);
-        Taken { journals, cores, files, file_bytes, reserve: limits.disk_reserve }
+        let dirty = cores.saturating_mul(limits.dirty_bytes);
+        let kept_back = limits.disk_reserve.saturating_add(dirty);
+        Taken { journals, cores, files, file_bytes, kept_back }
     }
 }
 
 fn small(directory: &Path, total: u64, taken: &Taken) -> Option<Refusal> {
-    let all = taken.journals.saturating_add(taken.reserve);
+    let all = taken.journals.saturating_add(taken.kept_back);
     if all < total / WORTH_SAYING {
         return None;
     }
-    let Taken { journals, cores, files, file_bytes, reserve } = *taken;
+    let Taken { journals, cores, files, file_bytes, kept_back } = *taken;
     Some(Refusal::new(
         format!(
             "the file system of {} has {} MiB: journals take {} MiB of it ({cores} cores, {files} \
-             files each of {} MiB), {} MiB are kept free, and {} MiB are for records",
+             files each of {} MiB), {} MiB are kept back, and {} MiB are for records",
             directory.display(),
             total >> 20,
             journals >> 20,
             file_bytes >> 20,
-            reserve >> 20,
+            kept_back >> 20,
             total.saturating_sub(all) >> 20
         ),
-        "`journal.file.bytes`, `journal.files`, `cores` and `disk.reserve.bytes` change that",
+        "`cores`, `journal.file.bytes`, `journal.files`, `disk.reserve.bytes` and \
+         `memory.share.dirty` change that",
     ))
 }
 
@@ -121,7 +125,7 @@ mod tests {
             cores: 2,
             files: 4,
             file_bytes: 32 * MIB,
-            reserve: 256 * MIB,
+            kept_back: 256 * MIB,
         };
         let told = |total| small(Path::new("/d"), total, &taken).map(|told| told.what);
         assert_eq!(told(5121 * MIB), None);
@@ -129,7 +133,7 @@ mod tests {
             told(2048 * MIB).as_deref(),
             Some(
                 "the file system of /d has 2048 MiB: journals take 256 MiB of it (2 cores, 4 \
-                 files each of 32 MiB), 256 MiB are kept free, and 1536 MiB are for records"
+                 files each of 32 MiB), 256 MiB are kept back, and 1536 MiB are for records"
             )
         );
         assert!(told(300 * MIB).is_some_and(|text| text.ends_with("and 0 MiB are for records")));
