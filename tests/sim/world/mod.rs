@@ -405,7 +405,7 @@ impl World {
             }
             Notice::DiskFull(_) => self.model.excuses.full,
             Notice::DiskFreed { .. } => true,
-            Notice::IndexRebuilt(_) => true,
+            Notice::IndexRebuilt(..) => true,
             Notice::Damaged(..) => self.model.excuses.lost,
             Notice::Rebalanced(..) => true,
             Notice::GroupsUnreadable(..) => {

@@ -50,7 +50,24 @@ pub struct Decoded {
     pub until: u64,
 }
 
+/// Why an index file does not have a page that it should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// The page was never written, as after a crash: it is not there, zeros, or an earlier one.
+    Unfinished,
+    /// It is not what was written.
+    Damaged,
+}
+
 impl Log {
+    /// Why an index file of a segment has no more than what was decoded.
+    #[must_use]
+    pub fn lack_of_index(&self, base: Offset, file: &[u8], decoded: &Decoded) -> Lack {
+        let span = self.segment(base).map_or(PAGE_SPAN, |segment| segment.index.page_span());
+        let page = usize::try_from(decoded.until / span).unwrap_or(usize::MAX);
+        file.chunks_exact(PAGE_BYTES).nth(page).map_or(Lack::Unfinished, lack)
+    }
+
     /// The pages that its index file does not have yet of a segment that has its bytes up to
     /// `place`; `None` when there are none. Only the last page of a closed segment is no whole one.
     #[must_use]
@@ -136,6 +153,15 @@ fn decode_page(base: Offset, page: &[u8], until: u64, into: &mut Points) -> Opti
     Some(())
 }
 
+/// What is wrong with a page that cannot be used.
+fn lack(page: &[u8]) -> Lack {
+    let mut fields = Fields::new(page);
+    let (magic, checksum) = (fields.u32(), fields.u32());
+    let whole = magic == Some(MAGIC) && checksum == Some(crc32c::crc32c(fields.rest()));
+    let written = page.iter().any(|byte| *byte != 0) && magic != Some(FIRST_MAGIC);
+    if written && !whole { Lack::Damaged } else { Lack::Unfinished }
+}
+
 fn decode_first(file: &[u8], segment_bytes: u64) -> Option<Points> {
     let mut fields = Fields::new(file);
     let (magic, checksum) = (fields.u32()?, fields.u32()?);
@@ -216,6 +242,28 @@ mod tests {
             Decoded::default(),
             "of another segment"
         );
+    }
+
+    #[test]
+    fn what_a_crash_leaves_is_told_from_damage() {
+        let page = &file()[..PAGE_BYTES];
+        let other = pages(Offset(8), &points(), PAGE_SPAN, 0..PAGE_SPAN).bytes;
+        let broken = |at: usize| {
+            let mut page = page.to_vec();
+            page[at] ^= 1;
+            page
+        };
+        let first = [&FIRST_MAGIC.to_le_bytes()[..], &[7; PAGE_BYTES - 4]].concat();
+        for (name, page, expected) in [
+            ("zeros", vec![0; PAGE_BYTES], Lack::Unfinished),
+            ("of another segment", other.to_vec(), Lack::Unfinished),
+            ("of the first format", first, Lack::Unfinished),
+            ("another magic", broken(0), Lack::Damaged),
+            ("another checksum", broken(5), Lack::Damaged),
+            ("another point", broken(100), Lack::Damaged),
+        ] {
+            assert_eq!(lack(&page), expected, "{name}");
+        }
     }
 
     #[test]

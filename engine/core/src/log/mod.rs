@@ -36,7 +36,7 @@ pub use config::{Acknowledge, LogConfig, ProducerMemory};
 pub use epochs::{EpochEnd, Epochs};
 pub use flush::{Finish, SegmentWrite, Sync};
 pub use index::{Index, NotLoaded};
-pub use index_file::{Decoded, PAGE_SPAN, Pages};
+pub use index_file::{Decoded, Lack, PAGE_SPAN, Pages};
 pub use journaling::Journaling;
 pub use manifest::Telling;
 pub use place::{LogVersion, Place, SegmentId};

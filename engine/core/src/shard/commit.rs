@@ -414,9 +414,6 @@ impl Shard {
         if self.commits.lacks_files() {
             self.disk_full();
         }
-        if self.commits.lacks_files() {
-            self.disk_full();
-        }
     }
 
     /// Whether commits are in flight or gathering.

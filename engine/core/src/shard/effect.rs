@@ -13,7 +13,7 @@ use crate::boot::effect::RescueFile;
 use crate::group::history::Rebalance;
 use crate::group::name::GroupId;
 use crate::id::{ShardId, TopicId, TopicPartition};
-use crate::log::{Pages, SegmentId};
+use crate::log::{Lack, Pages, SegmentId};
 use crate::metadata::Image;
 use crate::shard::disk::Shortage;
 use crate::shard::event::{EffectId, Failure, FileName, Ticket};
@@ -169,7 +169,7 @@ pub enum Notice {
         free: u64,
     },
     /// A segment's index file lacked pages that it should have; they have been made anew.
-    IndexRebuilt(SegmentId),
+    IndexRebuilt(SegmentId, Lack),
     /// A stored batch does not match its checksum; readers of its partition get an error there.
     Damaged(SegmentId, u64),
     /// A partition of `__consumer_offsets` cannot be read: its groups are not served until it can,

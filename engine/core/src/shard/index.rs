@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use crate::id::{Now, Offset, Timestamp};
-use crate::log::{Decoded, Place, Points, SegmentId, Window};
+use crate::log::{Decoded, Lack, Place, Points, SegmentId, Window};
 use crate::record::BatchHeader;
 use crate::record::batch::HEADER_LEN;
 use crate::shard::Pending;
@@ -33,6 +33,8 @@ type Key = (Slot, Offset);
 #[derive(Debug)]
 pub(crate) struct Rebuild {
     segment: SegmentId,
+    /// Why.
+    lack: Lack,
     /// Bytes between two points.
     spacing: u64,
     /// Up to here batches have been noted.
@@ -94,11 +96,12 @@ impl Indexes {
 
 impl Rebuild {
     /// Goes on where what is known ends.
-    fn new(segment: SegmentId, known: Decoded, spacing: u64) -> Rebuild {
+    fn new(segment: SegmentId, lack: Lack, known: Decoded, spacing: u64) -> Rebuild {
         let points = known.points;
         let last = points.all().last().copied();
         Rebuild {
             segment,
+            lack,
             spacing,
             at: last.map_or(0, |point| point.at),
             max_timestamp: last.map_or(Timestamp::NONE, |point| point.max_before),
@@ -173,11 +176,16 @@ impl Shard {
         let Some(partition) = self.partitions.get_mut(&slot) else {
             return self.index_done(now, slot, segment, Err(ReadError::UnknownPartition), fx);
         };
+        let unreadable = matches!(bytes, Err(Failure::Io(_)));
         let file = bytes.unwrap_or_default();
         let decoded = partition.log.decode_index(segment.base, &file, until);
         if decoded.until < until {
+            let lack = match unreadable {
+                true => Lack::Damaged,
+                false => partition.log.lack_of_index(segment.base, &file, &decoded),
+            };
             let spacing = partition.log.config().index_spacing;
-            return self.rebuild(slot, Rebuild::new(segment, decoded, spacing), fx);
+            return self.rebuild(slot, Rebuild::new(segment, lack, decoded, spacing), fx);
         }
         self.take_index(now, slot, segment, decoded, fx);
     }
@@ -216,7 +224,7 @@ impl Shard {
         bytes: Result<Bytes, Failure>,
         fx: &mut Effects,
     ) {
-        let segment = rebuild.segment;
+        let (segment, lack) = (rebuild.segment, rebuild.lack);
         let Some(end) = self.indexed(slot, segment) else {
             return self.index_done(now, slot, segment, Err(ReadError::UnknownPartition), fx);
         };
@@ -236,7 +244,7 @@ impl Shard {
         if let Some(pages) = pages {
             let id = self.effect(Pending::Nothing);
             fx.file(id, FileAction::WriteIndex(segment, pages));
-            fx.notice(Notice::IndexRebuilt(segment));
+            fx.notice(Notice::IndexRebuilt(segment, lack));
         }
     }
 

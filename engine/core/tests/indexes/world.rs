@@ -230,7 +230,7 @@ impl World {
             self.seen.looked += (end - start) as u64;
             done.push((read.id, Outcome::Read(Bytes::copy_from_slice(&file[start..end]))));
         }
-        let rebuilt = |notice: &Notice| matches!(notice, Notice::IndexRebuilt(_));
+        let rebuilt = |notice: &Notice| matches!(notice, Notice::IndexRebuilt(..));
         self.seen.rebuilt += self.fx.notices.drain(..).filter(rebuilt).count();
         done
     }

@@ -1,7 +1,7 @@
 //! What the core has to tell the operator, in words. Each line ends with what to do.
 
 use corelog_engine::id::{ShardId, TopicId, TopicPartition};
-use corelog_engine::log::SegmentId;
+use corelog_engine::log::{Lack, SegmentId};
 use corelog_engine::metadata::Image;
 use corelog_engine::shard::disk::{Found, Shortage};
 use corelog_engine::shard::effect::{DiskFull, Notice};
@@ -44,7 +44,12 @@ fn words(shard: ShardId, image: &Image, notice: &Notice) -> (Weight, Refusal) {
         }
         Notice::DiskFull(full) => (Weight::Error, names.disk_full(full)),
         Notice::DiskFreed { free } => (Weight::Info, disk_freed(*free)),
-        Notice::IndexRebuilt(segment) => (Weight::Warn, names.index_rebuilt(*segment)),
+        Notice::IndexRebuilt(segment, Lack::Unfinished) => {
+            (Weight::Info, names.index_completed(*segment))
+        }
+        Notice::IndexRebuilt(segment, Lack::Damaged) => {
+            (Weight::Warn, names.index_rebuilt(*segment))
+        }
         Notice::Damaged(segment, at) => (Weight::Error, names.damaged(*segment, *at)),
         Notice::GroupsUnreadable(partition, why) => {
             (Weight::Error, names.groups_unreadable(*partition, why))
@@ -129,12 +134,22 @@ impl Names<'_> {
         )
     }
 
+    fn index_completed(&self, segment: SegmentId) -> Refusal {
+        let (partition, segment) = (self.partition(segment.partition), segment_name(segment));
+        Refusal::new(
+            format!(
+                "the index of segment {segment} of {partition} was not complete, as after a \
+                 crash, and has been completed"
+            ),
+            "nothing to do",
+        )
+    }
+
     fn index_rebuilt(&self, segment: SegmentId) -> Refusal {
         let (partition, segment) = (self.partition(segment.partition), segment_name(segment));
         Refusal::new(
             format!(
-                "the index of segment {segment} of {partition} was missing or damaged and has \
-                 been rebuilt"
+                "the index of segment {segment} of {partition} was damaged and has been rebuilt"
             ),
             "nothing to do, unless it happens again: then see `dmesg`",
         )
@@ -269,7 +284,18 @@ mod tests {
                  00000000000000000042 failed: no space left",
                 "rescue/",
             ),
-            (Notice::IndexRebuilt(segment()), Weight::Warn, "index of segment 0000", "dmesg"),
+            (
+                Notice::IndexRebuilt(segment(), Lack::Damaged),
+                Weight::Warn,
+                "00042 of AAAAAAAAAAAAAAAAAAAAAA-3 was damaged",
+                "dmesg",
+            ),
+            (
+                Notice::IndexRebuilt(segment(), Lack::Unfinished),
+                Weight::Info,
+                "was not complete",
+                "nothing to do",
+            ),
             (Notice::Damaged(segment(), 4096), Weight::Error, "at byte 4096", "CORRUPT_MESSAGE"),
         ] {
             check(&notice, weight, what, remedy);

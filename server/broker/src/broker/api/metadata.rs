@@ -1,6 +1,6 @@
 //! Metadata: brokers, topics and who leads their partitions; creates topics that clients ask for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use corelog_engine::id::TopicId;
@@ -65,22 +65,24 @@ pub(crate) fn handle(call: &Call, request: MetadataRequest) -> Handled<MetadataR
     let missing = asking.to_create(&node, &image);
     if missing.is_empty() {
         return match asking.is_quick(&image) {
-            true => Handled::Now(asking.answer(&image, &[])),
-            false => Handled::Made(make(&node, &call.header, move || asking.answer(&image, &[]))),
+            true => Handled::Now(asking.answer(&image, &BTreeMap::new())),
+            false => Handled::Made(make(&node, &call.header, move || {
+                asking.answer(&image, &BTreeMap::new())
+            })),
         };
     }
     let command = creation::command(&node, missing, Mode::Apply);
     let pending = node.shard.submit(Request::Metadata(command));
     let header = call.header.clone();
     Handled::Made(Box::pin(async move {
-        let mut failures = Vec::new();
+        let mut failures = BTreeMap::new();
         if let Reply::Metadata(Ok(Outcome::Topics(results))) = pending.await {
             for result in results {
                 let Err(refusal) = result.result else { continue };
                 let told = translate::create(&refusal);
                 // Someone else was faster: the topic is there.
                 if told.code != ErrorCode::TopicAlreadyExists {
-                    failures.push((result.name, told.code));
+                    failures.insert(result.name, told.code);
                 }
             }
         }
@@ -152,7 +154,7 @@ impl Asking {
         image.partition_count() + asked as u64 <= QUICK
     }
 
-    fn answer(&self, image: &Image, failures: &[(Arc<str>, ErrorCode)]) -> MetadataResponse {
+    fn answer(&self, image: &Image, failures: &BTreeMap<Arc<str>, ErrorCode>) -> MetadataResponse {
         let broker = MetadataResponseBroker {
             node_id: self.config.node_id,
             host: Str::from(self.advertised.host.clone()),
@@ -173,7 +175,7 @@ impl Asking {
     fn topics(
         &self,
         image: &Image,
-        failures: &[(Arc<str>, ErrorCode)],
+        failures: &BTreeMap<Arc<str>, ErrorCode>,
     ) -> Vec<MetadataResponseTopic> {
         match self.wanted() {
             Wanted::All => image.topics().map(|topic| self.known(topic)).collect(),
@@ -197,14 +199,13 @@ impl Asking {
         &self,
         image: &Image,
         name: &Str,
-        failures: &[(Arc<str>, ErrorCode)],
+        failures: &BTreeMap<Arc<str>, ErrorCode>,
     ) -> MetadataResponseTopic {
         if let Some(topic) = image.topic(name) {
             return self.known(topic);
         }
-        let failure = failures.iter().find(|(failed, _)| failed[..] == name[..]);
-        let error = match failure {
-            Some((_, error)) => *error,
+        let error = match failures.get(&name[..]) {
+            Some(error) => *error,
             None if name::check(name).is_err() => ErrorCode::InvalidTopicException,
             None => ErrorCode::UnknownTopicOrPartition,
         };
