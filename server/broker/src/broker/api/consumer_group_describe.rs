@@ -18,9 +18,9 @@ use corelog_wire::uuid::Uuid;
 use crate::broker::api::{Call, Handled};
 use crate::broker::{groups, operations, translate};
 
-/// Bytes of a member, and of a topic that it has or wants.
+/// Bytes of a member, and of a topic that it has or wants, without their texts.
 const MEMBER: usize = 768;
-const TOPIC: usize = 384;
+const TOPIC: usize = 128;
 /// Kafka's numbers of member types.
 const CLASSIC: i8 = 0;
 const CONSUMER: i8 = 1;
@@ -70,15 +70,30 @@ pub(crate) fn handle(
 
 /// Bytes that a group takes, encoded and not.
 fn size(group: &DescribedConsumerGroup) -> u64 {
+    let text = |text: &Str| 2 * text.len();
+    let maybe = |maybe: &Option<Str>| maybe.as_ref().map_or(0, text);
     let topics = |assigned: &DescribedAssignment| {
         let topics = assigned.topic_partitions.iter();
-        topics.map(|topic| TOPIC + 8 * topic.partitions.len()).sum::<usize>()
+        let of = |topic: &DescribedPartitions| {
+            TOPIC + text(&topic.topic_name) + 8 * topic.partitions.len()
+        };
+        topics.map(of).sum::<usize>()
     };
-    let of = |member: &DescribedConsumer| {
-        let names = TOPIC * member.subscribed_topic_names.len();
-        MEMBER + names + topics(&member.assignment) + topics(&member.target_assignment)
+    let member = |member: &DescribedConsumer| {
+        let names = member.subscribed_topic_names.iter().map(|name| TOPIC + text(name));
+        let own = [&member.instance_id, &member.rack_id, &member.subscribed_topic_regex];
+        MEMBER
+            + [&member.member_id, &member.client_id, &member.client_host]
+                .map(text)
+                .iter()
+                .sum::<usize>()
+            + own.map(maybe).iter().sum::<usize>()
+            + names.sum::<usize>()
+            + topics(&member.assignment)
+            + topics(&member.target_assignment)
     };
-    group.members.iter().map(of).sum::<usize>() as u64
+    let members: usize = group.members.iter().map(member).sum();
+    (members + maybe(&group.error_message)) as u64
 }
 
 fn described(image: &Image, group: ConsumerDescription, include: bool) -> DescribedConsumerGroup {
@@ -127,5 +142,58 @@ fn refusal(refused: Refused) -> DescribedConsumerGroup {
         error_code: translate::group(refused.error),
         error_message: refused.why.map(|why| Str::from(&*why)),
         ..DescribedConsumerGroup::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_a_group_says_counts() {
+        const LEN: usize = 1_000;
+        let text = || Str::from("x".repeat(LEN));
+        let member = |set: fn(&mut DescribedConsumer, Str)| {
+            let mut member = DescribedConsumer::default();
+            set(&mut member, text());
+            DescribedConsumerGroup { members: vec![member], ..Default::default() }
+        };
+        let assigned = |topic_name| DescribedAssignment {
+            topic_partitions: vec![DescribedPartitions { topic_name, ..Default::default() }],
+        };
+        let partitions = |indexes: usize| DescribedAssignment {
+            topic_partitions: vec![DescribedPartitions {
+                partitions: vec![0; indexes],
+                ..Default::default()
+            }],
+        };
+        let many = DescribedConsumer { assignment: partitions(LEN), ..Default::default() };
+        for group in [
+            member(|member, text| member.member_id = text),
+            member(|member, text| member.instance_id = Some(text)),
+            member(|member, text| member.rack_id = Some(text)),
+            member(|member, text| member.client_id = text),
+            member(|member, text| member.client_host = text),
+            member(|member, text| member.subscribed_topic_names = vec![text]),
+            member(|member, text| member.subscribed_topic_regex = Some(text)),
+            DescribedConsumerGroup {
+                members: vec![DescribedConsumer {
+                    assignment: assigned(text()),
+                    ..Default::default()
+                }],
+                ..Default::default()
+            },
+            DescribedConsumerGroup {
+                members: vec![DescribedConsumer {
+                    target_assignment: assigned(text()),
+                    ..Default::default()
+                }],
+                ..Default::default()
+            },
+            DescribedConsumerGroup { members: vec![many], ..Default::default() },
+            DescribedConsumerGroup { error_message: Some(text()), ..Default::default() },
+        ] {
+            assert!(size(&group) >= 2 * LEN as u64, "{group:?}");
+        }
     }
 }

@@ -17,8 +17,9 @@ use crate::broker::{groups, operations, translate};
 
 /// From this version on a missing group is an error; before, it is dead.
 const NOT_FOUND_FROM: i16 = 6;
-/// Bytes of a member without what it says.
+/// Bytes of a member, and of a rebalance, without what they say.
 const MEMBER: usize = 512;
+const REBALANCE: usize = 128;
 /// What a group is that is not there.
 const DEAD: &str = "Dead";
 
@@ -33,10 +34,10 @@ pub(crate) fn handle(
     Handled::growing(async move |mut told| {
         let mut groups = Vec::with_capacity(request.groups.len());
         for group_id in request.groups {
-            let question = Request::Describe((*group_id).into());
-            let history = with_history
-                .then(|| groups::ask(&node, &group_id, Request::History((*group_id).into())));
-            let answer = match told.may_go_on() {
+            let (question, history) =
+                (Request::Describe((*group_id).into()), Request::History((*group_id).into()));
+            let may_go_on = told.may_go_on();
+            let answer = match may_go_on {
                 true => groups::ask(&node, &group_id, question).await,
                 false => Err(GroupError::LoadInProgress),
             };
@@ -49,12 +50,13 @@ pub(crate) fn handle(
                     ..DescribedGroup::default()
                 },
             };
-            let history = match history {
-                Some(history) => rebalances(history.await),
-                None => Vec::new(),
+            let history = match may_go_on && with_history {
+                true => rebalances(groups::ask(&node, &group_id, history).await),
+                false => Vec::new(),
             };
+            let group = DescribedGroup { group_id, history, ..group };
             told.add(size(&group)).await;
-            groups.push(DescribedGroup { group_id, history, ..group });
+            groups.push(group);
         }
         (DescribeGroupsResponse { groups, ..DescribeGroupsResponse::default() }, told)
     })
@@ -62,10 +64,17 @@ pub(crate) fn handle(
 
 /// Bytes that a group takes, encoded and not.
 fn size(group: &DescribedGroup) -> u64 {
-    let of = |member: &DescribedGroupMember| {
-        MEMBER + 2 * (member.member_metadata.len() + member.member_assignment.len())
+    let member = |member: &DescribedGroupMember| {
+        let instance = member.group_instance_id.as_ref().map_or(0, |instance| instance.len());
+        let client = member.client_id.len() + member.client_host.len();
+        let own = member.member_metadata.len() + member.member_assignment.len();
+        MEMBER + 2 * (member.member_id.len() + instance + client + own)
     };
-    group.members.iter().map(of).sum::<usize>() as u64
+    let members: usize = group.members.iter().map(member).sum();
+    let rebalance = |rebalance: &DescribedRebalance| REBALANCE + 2 * rebalance.cause.len();
+    let history: usize = group.history.iter().map(rebalance).sum();
+    let why = group.error_message.as_ref().map_or(0, |why| why.len());
+    (members + history + 2 * (why + group.protocol_type.len() + group.protocol_data.len())) as u64
 }
 
 fn described(description: Description, authorized_operations: i32) -> DescribedGroup {
@@ -119,5 +128,38 @@ fn missing(
         error_message: why.map(|why| Str::from(&*why)),
         group_state,
         ..DescribedGroup::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    #[test]
+    fn all_that_a_group_says_counts() {
+        const LEN: usize = 1_000;
+        let text = || Str::from("x".repeat(LEN));
+        let bytes = || Bytes::from(vec![0; LEN]);
+        let member = |set: fn(&mut DescribedGroupMember, Str, Bytes)| {
+            let mut member = DescribedGroupMember::default();
+            set(&mut member, text(), bytes());
+            DescribedGroup { members: vec![member], ..DescribedGroup::default() }
+        };
+        let history = vec![DescribedRebalance { cause: text(), ..DescribedRebalance::default() }];
+        for group in [
+            member(|member, text, _| member.member_id = text),
+            member(|member, text, _| member.group_instance_id = Some(text)),
+            member(|member, text, _| member.client_id = text),
+            member(|member, text, _| member.client_host = text),
+            member(|member, _, bytes| member.member_metadata = bytes),
+            member(|member, _, bytes| member.member_assignment = bytes),
+            DescribedGroup { error_message: Some(text()), ..DescribedGroup::default() },
+            DescribedGroup { protocol_type: text(), ..DescribedGroup::default() },
+            DescribedGroup { protocol_data: text(), ..DescribedGroup::default() },
+            DescribedGroup { history, ..DescribedGroup::default() },
+        ] {
+            assert!(size(&group) >= 2 * LEN as u64, "{group:?}");
+        }
     }
 }
