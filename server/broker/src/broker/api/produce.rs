@@ -20,6 +20,11 @@ use crate::broker::check::{Checked, check};
 use crate::broker::topics::{self, KnownTopic};
 use crate::broker::translate::{self, Told};
 
+/// Rejected records of one request that are named; the others are rejected all the same.
+const MAX_REJECTIONS: usize = 1_000;
+/// Bytes of one that is named, encoded and not.
+const REJECTION: usize = 512;
+
 /// Kafka's own tools write internal topics under this client id.
 const ADMIN_CLIENT: &str = "__admin_client";
 
@@ -39,19 +44,23 @@ struct Refused {
 }
 
 /// The answer in the making: where the engine's results go.
+#[derive(Default)]
 struct Draft {
     response: ProduceResponse,
     /// Topic and partition of each append, by their places in the response.
     places: Vec<(usize, usize)>,
+    /// Rejected records that are named.
+    rejections: usize,
 }
 
 pub(crate) async fn handle(
     call: Call,
     request: ProduceRequest,
-    charge: Charge,
+    mut charge: Charge,
 ) -> Result<Response, Close> {
     let acks = acks(request.acks);
     let (mut draft, appends) = draft(&call, &request, acks).await;
+    call.node.shard.grow_work(&mut charge, (draft.rejections * REJECTION) as u64).await;
     if appends.is_empty() {
         return Ok(Box::pin(async move { respond(&call, &draft.response, acks, charge) }));
     }
@@ -94,7 +103,7 @@ fn respond(
 }
 
 async fn draft(call: &Call, request: &ProduceRequest, acks: Option<Acks>) -> (Draft, Vec<Append>) {
-    let mut draft = Draft { response: ProduceResponse::default(), places: Vec::new() };
+    let mut draft = Draft::default();
     let mut appends = Vec::new();
     for data in &request.topic_data {
         call.node.shard.breathe().await;
@@ -112,7 +121,7 @@ async fn draft(call: &Call, request: &ProduceRequest, acks: Option<Acks>) -> (Dr
                     draft.places.push((draft.response.responses.len(), partitions.len()));
                     appends.push(append);
                 }
-                Err(refused) => refused.tell(&mut answer),
+                Err(refused) => draft.refuse(refused, &mut answer),
             }
             partitions.push(answer);
         }
@@ -180,6 +189,13 @@ fn unanswered(index: i32) -> PartitionProduceResponse {
 }
 
 impl Draft {
+    fn refuse(&mut self, mut refused: Refused, answer: &mut PartitionProduceResponse) {
+        refused.records.truncate(MAX_REJECTIONS - self.rejections);
+        refused.records.shrink_to_fit();
+        self.rejections += refused.records.len();
+        refused.tell(answer);
+    }
+
     fn fill(&mut self, results: Vec<Result<Appended, AppendError>>) {
         for ((topic, partition), result) in self.places.iter().zip(results) {
             let topic = &mut self.response.responses[*topic];
@@ -227,5 +243,32 @@ impl From<&Invalid> for Refused {
             batch_index_error_message: Some(Str::from(rejection.rule.to_string())),
         });
         Refused { told: translate::invalid(invalid), records: records.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use corelog_engine::record::validate::{BrokenRule, Rejection};
+
+    #[test]
+    fn no_more_rejected_records_are_named_than_are_charged_for() {
+        let (timestamp, latest) = (Timestamp(i64::MIN), Timestamp(i64::MAX));
+        let rule = BrokenRule::Timestamp { timestamp, earliest: timestamp, latest };
+        let rejection = Rejection { index: u32::MAX, rule };
+        let mut draft = Draft::default();
+        for (rejected, named) in [(600, 600), (600, 400), (1, 0)] {
+            let invalid = Invalid::RejectedTimestamp(vec![rejection; rejected]);
+            let mut answer = unanswered(0);
+            draft.refuse((&invalid).into(), &mut answer);
+            assert_eq!(answer.error_code, ErrorCode::InvalidTimestamp);
+            assert_eq!(answer.record_errors.len(), named);
+            let texts = answer.record_errors.iter();
+            let texts =
+                texts.map(|record| record.batch_index_error_message.as_ref().unwrap().len());
+            let each = size_of::<BatchIndexAndErrorMessage>() + 2 * texts.max().unwrap_or(0);
+            assert!(each <= REJECTION, "{each}");
+        }
+        assert_eq!(draft.rejections, MAX_REJECTIONS);
     }
 }
