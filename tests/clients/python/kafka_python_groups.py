@@ -42,11 +42,19 @@ class Member(ConsumerRebalanceListener):
         except Exception as failure:
             self.failure = failure
             return
+        self.await_lost_join()
         self.records.extend(
             [where.topic, where.partition, message.offset]
             for where, batch in polled.items() for message in batch)
         if not self.closing:
             self.thread.submit(self.poll)  # behind whatever call() wants
+
+    def await_lost_join(self):
+        """kafka-python 3.0.12 forgets a join because of new partitions whose poll ends before it:
+        the assignment has looked at them, so that nothing seems left to join for."""
+        coordinator = self.consumer._coordinator
+        if coordinator.rejoining and not coordinator.need_rejoin():
+            coordinator.request_rejoin()
 
     def call(self, method, *arguments):
         return self.thread.submit(method, *arguments).result()

@@ -58,7 +58,14 @@ class Member:
         self.uncommitted = False
 
     def __repr__(self):
-        return f"{self.name} holds {sorted(self.held)} after {self.events[-4:]}"
+        events = [f"{what} {short(places)}" for what, places in self.events[-6:]]
+        return f"{self.name} holds {short(self.held)} after {', '.join(events)}"
+
+
+def short(places):
+    """Partitions, with the last part of their topics' names, so that a line shows it all."""
+    names = [f"{topic.rsplit('-', 1)[-1]}/{partition}" for topic, partition in sorted(places)]
+    return " ".join(names) or "none"
 
 
 class Group:
@@ -133,7 +140,7 @@ class Group:
     def settle(self, wanted, wait_s=WAIT_S):
         """Until the members share `wanted`: each place held by one, each member with some."""
         self.until(lambda: shared(self.members, wanted),
-                   lambda: f"{sorted(wanted)} shared among the members", wait_s)
+                   lambda: f"{short(wanted)} shared among the members", wait_s)
         self.poll()  # a rebalance that has only begun
         if not shared(self.members, wanted):
             self.settle(wanted, wait_s)
