@@ -411,14 +411,12 @@ impl Shard {
         if free.saturating_sub(kept_back) >= self.limits.journal_file_bytes {
             self.make_journal(fx);
         }
-        if self.commits.lacks_files() {
-            self.disk_full();
-        }
     }
 
-    /// Whether commits are in flight or gathering.
+    /// Whether commits are in flight, or gather and will find a file.
     pub(super) fn commits_open(&self) -> bool {
-        !self.commits.in_flight.is_empty() || !self.commits.queue.is_empty()
+        let gather = !self.commits.queue.is_empty() && !self.commits.lacks_files();
+        gather || !self.commits.in_flight.is_empty()
     }
 
     /// No commit will be waited for any more.

@@ -108,19 +108,12 @@ impl DiskRoom {
         self.writes == Writes::TriedAgain
     }
 
-    /// A segment write was taken.
-    pub(crate) fn took(&mut self, bytes: u64, dirty: u64) {
+    /// A write was taken.
+    fn took(&mut self, bytes: u64) {
         self.free = self.free.saturating_sub(bytes);
         if self.writes == Writes::TriedAgain {
             self.writes = Writes::Taken;
         }
-        self.judge(dirty);
-    }
-
-    /// A write was refused.
-    pub(crate) fn refused(&mut self, dirty: u64) {
-        self.writes = Writes::Full;
-        self.judge(dirty);
     }
 
     /// So much is free now. With hardly any of the reserve left, what failed is not tried again.
@@ -131,11 +124,12 @@ impl DiskRoom {
             Writes::TriedAgain if dirty == 0 => self.writes = Writes::Taken,
             Writes::Taken | Writes::Full | Writes::TriedAgain => {}
         }
-        self.judge(dirty);
     }
 
-    fn judge(&mut self, dirty: u64) {
+    /// A journal that lacks files takes in no more; what is in memory is written all the same.
+    fn judge(&mut self, dirty: u64, lacks_files: bool) {
         let fails = match self.writes {
+            _ if lacks_files => true,
             Writes::Taken => false,
             Writes::TriedAgain => dirty > 0,
             Writes::Full => true,
@@ -201,7 +195,18 @@ impl Shard {
 
     /// A write has found the disk full.
     pub(super) fn disk_full(&mut self) {
-        self.disk.refused(self.flusher.dirty());
+        self.disk.writes = Writes::Full;
+        self.judge_disk();
+    }
+
+    /// The disk has taken so many bytes that it had not before.
+    pub(super) fn disk_took(&mut self, bytes: u64) {
+        self.disk.took(bytes);
+        self.judge_disk();
+    }
+
+    fn judge_disk(&mut self) {
+        self.disk.judge(self.flusher.dirty(), self.commits.lacks_files());
     }
 
     /// The file system's free bytes are known anew.
@@ -212,6 +217,7 @@ impl Shard {
             self.retry_rescues(fx);
             self.retry_formats(bytes, fx);
         }
+        self.judge_disk();
     }
 
     /// Tells shard 0 whether there is room, when that has changed.

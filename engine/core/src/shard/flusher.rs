@@ -366,7 +366,7 @@ impl Shard {
                 partition.log.written();
                 let flushed = before - partition.log.unflushed();
                 self.flusher.cleaned(flushed);
-                self.disk.took(flushed, self.flusher.dirty);
+                self.disk_took(flushed);
                 self.flusher.flushed_since_barrier += flushed;
                 self.flushed(slot, fx);
             }

@@ -132,7 +132,7 @@ impl Shard {
                     self.flusher.releasing.name_rescue(file, bytes.len() as u64);
                 }
                 self.flusher.rescued(partition.log.unflushed());
-                self.disk.took(0, self.flusher.dirty());
+                self.disk_took(0);
                 self.release_rescued(slot);
             }
         }

@@ -133,24 +133,50 @@ fn one_line_for_all_shards_with_the_topics_of_all() {
     assert_eq!(told(&mut world), [Notice::DiskFreed { free: u64::MAX }]);
 }
 
-#[test]
-fn a_journal_without_room_for_a_second_file_is_a_full_disk() {
-    let mut world = World::new(setup(1, 1));
+/// A shard with one journal file, on a disk without room for a second one.
+fn with_one_file() -> World {
     let mut plan = setup(1, 1);
     plan.formatted = vec![FileSlot(0)];
     (plan.limits.disk_reserve, plan.limits.dirty_bytes) = (0, 300_000);
-    world.shard = Shard::new(plan);
-    world.shard.start(&mut world.fx);
-    let formats: Vec<_> = world.fx.files.drain(..).map(|file| file.id).collect();
-    assert_eq!(formats.len(), 1, "one after the other");
-    for id in formats {
-        world.step(Event::Done(id, Outcome::Failed(Failure::Full)));
-    }
+    World::on(Disk::Small, plan)
+}
+
+#[test]
+fn a_journal_without_room_for_a_second_file_is_a_full_disk() {
+    let mut world = with_one_file();
     for free in [1_000, 400_000, (1 << 20) - 1] {
         world.step(Event::DiskFree(free));
         assert_eq!(world.produce(append(0, 1)), Some(Err(AppendError::DiskFull)), "{free}");
         assert_eq!(world.shard.pressure(), Pressure::Open);
     }
+    world.disk = Disk::Works;
     world.step(Event::DiskFree(u64::MAX));
     assert_eq!(world.produce(append(0, 1)), Some(Ok(())));
+}
+
+#[test]
+fn what_is_in_memory_is_flushed_while_the_journal_lacks_files() {
+    let mut world = with_one_file();
+    world.append_for_group(append(0, 100_000));
+    assert!(world.shard.holdings().unflushed > 0);
+    for _ in 0..10 {
+        world.step(Event::DiskFree((1 << 20) - 1));
+        world.pass(1_000);
+        assert_eq!(world.produce(append(0, 1)), REFUSED.map(Err), "there is one file still");
+    }
+    assert_eq!(world.shard.holdings().unflushed, 0);
+    world.step(Event::Stop(Ticket(99)));
+    assert!(world.replies.iter().any(|(ticket, _)| *ticket == Ticket(99)));
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_journal_file_that_has_no_room() {
+    let mut plan = setup(1, 1);
+    plan.formatted.clear();
+    let mut world = World::on(Disk::Small, plan);
+    world.append_for_group(append(0, 100));
+    // It would be tried again, and the disk takes other writes.
+    world.step(Event::DiskFree((1 << 20) - 1));
+    world.step(Event::Stop(Ticket(99)));
+    assert!(world.replies.iter().any(|(ticket, _)| *ticket == Ticket(99)));
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::group::GroupSettings;
+use crate::group::coordinator::BatchNumber;
 use crate::id::{
     Instant, Now, Offset, PartitionIndex, ShardId, Timestamp, TopicId, TopicPartition,
 };
@@ -19,9 +20,10 @@ use crate::journal::ring::Slot as FileSlot;
 use crate::log::{Known, LogConfig, LogImage, LogVersion};
 use crate::record::{BatchBuilder, BatchHeader, Codec, NewRecord};
 use crate::shard::Shard;
-use crate::shard::effect::{Effects, FileEffect, Notice};
+use crate::shard::effect::{Effects, FileAction, FileEffect, Notice};
 use crate::shard::event::{Adopted, EffectId, Event, Failure, Health, Outcome, Ticket};
 use crate::shard::message::{Answer, Call, CallId, Message};
+use crate::shard::partition::Waiter;
 use crate::shard::request::{Append, AppendError, Fetch, FetchPart, Reply, Request};
 use crate::shard::setup::{ShardLimits, ShardSetup};
 
@@ -84,12 +86,15 @@ enum Disk {
     Hangs,
     /// No segment write ends.
     Stuck,
+    /// Has no room for one more journal file.
+    Small,
 }
 
 /// What a shard wants of the disk.
 enum Act {
     Journal,
     Segment(Vec<u8>, crate::log::SegmentId, u64),
+    Format,
     File,
     Read(crate::log::SegmentId, u64, u32),
 }
@@ -112,11 +117,15 @@ struct World {
 
 impl World {
     fn new(setup: ShardSetup) -> World {
+        World::on(Disk::Works, setup)
+    }
+
+    fn on(disk: Disk, setup: ShardSetup) -> World {
         let mut world = World {
             shard: Shard::new(setup),
             fx: Effects::default(),
             now: Now { instant: Instant(1), wall: Timestamp(0) },
-            disk: Disk::Works,
+            disk,
             tickets: 0,
             open: Vec::new(),
             stored: std::collections::BTreeMap::new(),
@@ -163,7 +172,10 @@ impl World {
             let bytes: Vec<u8> = write.bytes.iter().flat_map(|slice| slice.to_vec()).collect();
             self.open.push((write.id, Act::Segment(bytes, write.segment, write.at)));
         }
-        let files = fx.files.drain(..).map(|FileEffect { id, .. }| (id, Act::File));
+        let files = fx.files.drain(..).map(|FileEffect { id, action }| match action {
+            FileAction::FormatJournal(_) => (id, Act::Format),
+            _ => (id, Act::File),
+        });
         self.open.extend(files);
         let reads = fx.reads.drain(..).map(|r| (r.id, Act::Read(r.segment, r.at, r.len)));
         self.open.extend(reads);
@@ -181,6 +193,7 @@ impl World {
                 (Act::Segment(..), Disk::Refuses(failure)) => {
                     ended.push((id, Outcome::Failed(failure)));
                 }
+                (Act::Format, Disk::Small) => ended.push((id, Outcome::Failed(Failure::Full))),
                 (act, _) => ended.push((id, self.carry_out(act))),
             }
         }
@@ -189,7 +202,7 @@ impl World {
 
     fn carry_out(&mut self, act: Act) -> Outcome {
         match act {
-            Act::Journal | Act::File => Outcome::Done,
+            Act::Journal | Act::Format | Act::File => Outcome::Done,
             Act::Segment(bytes, segment, at) => {
                 self.segment_writes += 1;
                 let file = self.stored.entry(segment).or_default();
@@ -232,6 +245,14 @@ impl World {
             Message::Answer(_, Answer::Append(mut parts)) => parts.pop().map(|p| p.map(drop)),
             _ => None,
         })
+    }
+
+    /// Appends what a coordinator wants to remember. It has no group here that waits for it.
+    fn append_for_group(&mut self, append: Append) {
+        let slot = self.shard.slots[&append.partition];
+        let waiter = Waiter::Group { slot, number: BatchNumber(1) };
+        self.shard.append(self.now, append, waiter, &mut self.fx);
+        self.settle();
     }
 
     /// How the one append of a request went, if that is known.
