@@ -60,7 +60,6 @@ enum Making {
 pub(crate) struct Commits {
     ring: Ring,
     file_bytes: u64,
-    files: usize,
     /// Those that the durable manifest names.
     formatted: Vec<FileSlot>,
     making: Making,
@@ -84,7 +83,6 @@ impl Commits {
         Commits {
             ring: Ring::new(file_bytes, setup.formatted.iter().copied()),
             file_bytes,
-            files: usize::from(setup.limits.journal_files),
             formatted: setup.formatted.clone(),
             making: Making::None,
             unmade: (0..setup.limits.journal_files)
@@ -153,9 +151,9 @@ impl Commits {
         &mut self.ring
     }
 
-    /// Whether less than half of the journal is free.
+    /// Whether less than half of the journal is free, of the files that there are.
     pub(crate) fn presses(&self) -> bool {
-        self.ring.free_files() * 2 < self.files
+        self.ring.free_files() * 2 < self.formatted.len().max(RING_FILES)
     }
 
     /// Whether the last free file has been begun; where others are being formatted, whether half of

@@ -2,6 +2,7 @@
 //! about, and that nothing is kept for those who are gone.
 
 mod disk;
+mod journal;
 mod leaks;
 mod memory;
 mod watching;
