@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use corelog_mem::{SlabSlice, SlabWriter};
+use corelog_mem::{SlabSlice, SlabWriter, align_up};
 
 use crate::codec::length_of;
 use crate::id::{Instant, Now};
@@ -167,11 +167,6 @@ impl Commits {
     /// The last commit of the oldest file, when it should come free.
     pub(crate) fn to_release(&self) -> Option<Seq> {
         self.presses().then(|| self.ring.oldest()).flatten()
-    }
-
-    /// Whether a commit of `bytes` would find space beside those that gather.
-    pub(crate) fn has_space_for(&self, bytes: u64) -> bool {
-        self.formatted.is_empty() || self.ring.space() >= bytes + self.file_bytes / 4
     }
 
     /// This life of the journal.
@@ -409,6 +404,16 @@ impl Shard {
         if free.saturating_sub(kept_back) >= self.limits.journal_file_bytes {
             self.make_journal(fx);
         }
+    }
+
+    /// Whether a batch of `bytes` would find space in the journal beside those that gather. Before
+    /// there is a file, as many gather as may be dirty.
+    pub(super) fn has_journal_for(&self, bytes: u64) -> bool {
+        if self.commits.formatted.is_empty() {
+            return self.has_room_for(bytes);
+        }
+        let entry = buffer_for(align_up(bytes as usize)) as u64;
+        self.commits.ring.space() >= entry + self.commits.file_bytes / 4
     }
 
     /// Whether commits are in flight, or gather and will find a file.

@@ -266,7 +266,7 @@ impl Shard {
         self.flusher.missed > 0 && !self.has_room_for(self.flusher.missed)
     }
 
-    fn has_room_for(&self, bytes: u64) -> bool {
+    pub(super) fn has_room_for(&self, bytes: u64) -> bool {
         let Flusher { dirty, parked, .. } = self.flusher;
         dirty + parked + bytes <= self.limits.dirty_bytes
     }

@@ -1,9 +1,7 @@
 //! As owner: calls come in, appends are admitted, answers go out when every part is decided.
 
-use corelog_mem::align_up;
-
 use crate::id::{Now, Offset, ShardId, Timestamp};
-use crate::journal::commit::{buffer_for, largest_entry};
+use crate::journal::commit::largest_entry;
 use crate::log::PreparedAppend;
 use crate::producer::Verdict;
 use crate::shard::effect::Effects;
@@ -108,8 +106,7 @@ impl Shard {
         if self.directory.is_offline() {
             return Err(AppendError::Offline);
         }
-        let entry = buffer_for(align_up(bytes as usize)) as u64;
-        let full = !self.commits.has_space_for(entry);
+        let full = !self.has_journal_for(bytes);
         match waiter {
             Waiter::Controller => return Ok(()),
             // Those who drain a full disk commit what they have read.
@@ -120,7 +117,7 @@ impl Shard {
         if self.lacks_disk() {
             return Err(AppendError::DiskFull);
         }
-        if full || !self.find_room_for(bytes) { Err(AppendError::Busy) } else { Ok(()) }
+        if !self.find_room_for(bytes) || full { Err(AppendError::Busy) } else { Ok(()) }
     }
 
     fn append_to(

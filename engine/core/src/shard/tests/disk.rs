@@ -170,6 +170,21 @@ fn what_is_in_memory_is_flushed_while_the_journal_lacks_files() {
 }
 
 #[test]
+fn what_groups_remember_is_bounded_while_there_is_no_journal_file() {
+    let mut plan = setup(1, 1);
+    plan.formatted.clear();
+    let limit = plan.limits.dirty_bytes;
+    let mut world = World::on(Disk::Small, plan);
+    (0..100).for_each(|_| world.append_for_group(append(0, 50_000)));
+    let unflushed = world.shard.holdings().unflushed;
+    assert!((limit / 4 * 3..=limit).contains(&unflushed), "{unflushed} of {limit} bytes");
+    world.disk = Disk::Works;
+    world.step(Event::DiskFree(u64::MAX));
+    world.pass(10_000);
+    assert_eq!(world.shard.holdings().unflushed, 0);
+}
+
+#[test]
 fn a_stop_does_not_wait_for_a_journal_file_that_has_no_room() {
     let mut plan = setup(1, 1);
     plan.formatted.clear();
