@@ -13,7 +13,7 @@ use crate::shard::Pending;
 use crate::shard::Shard;
 use crate::shard::effect::{Effects, FileAction, Notice, ReadIndex};
 use crate::shard::event::Failure;
-use crate::shard::partition::Slot;
+use crate::shard::partition::{Partition, Slot};
 use crate::shard::read::{Interrupted, Look, Purpose};
 use crate::shard::request::ReadError;
 
@@ -173,8 +173,10 @@ impl Shard {
         bytes: Result<Bytes, Failure>,
         fx: &mut Effects,
     ) {
-        let Some(partition) = self.partitions.get_mut(&slot) else {
-            return self.index_done(now, slot, segment, Err(ReadError::UnknownPartition), fx);
+        let partition = self.partitions.get_mut(&slot);
+        let has_segment = |p: &&mut Partition| p.log.indexed(segment.base).is_some();
+        let Some(partition) = partition.filter(has_segment) else {
+            return self.index_done(now, slot, segment, Ok(()), fx);
         };
         let unreadable = matches!(bytes, Err(Failure::Io(_)));
         let file = bytes.unwrap_or_default();
@@ -226,7 +228,7 @@ impl Shard {
     ) {
         let (segment, lack) = (rebuild.segment, rebuild.lack);
         let Some(end) = self.indexed(slot, segment) else {
-            return self.index_done(now, slot, segment, Err(ReadError::UnknownPartition), fx);
+            return self.index_done(now, slot, segment, Ok(()), fx);
         };
         let Ok(bytes) = bytes else {
             return self.index_done(now, slot, segment, Err(ReadError::Offline), fx);
@@ -261,7 +263,8 @@ impl Shard {
         }
     }
 
-    /// An index is there, or cannot be: who waits for it goes on.
+    /// An index is there, or cannot be: who waits for it goes on. If its segment is gone by now,
+    /// without it.
     fn index_done(
         &mut self,
         now: Now,

@@ -1,7 +1,12 @@
 //! Readers that watch, and looks at what time has made due: each ends as it should.
 
 use super::*;
+use crate::log::SegmentId;
 use crate::place::owner;
+use crate::shard::job::Goal;
+use crate::shard::partition::OwnerCall;
+use crate::shard::read::Interrupted;
+use crate::shard::search::Search;
 
 /// When a fetch is cancelled.
 #[derive(Clone, Copy, Debug)]
@@ -118,4 +123,25 @@ fn what_is_quiet_is_flushed_however_late_its_commit_comes() {
         assert_eq!(shard.segment_writes, 1, "ready after {ready_ms} ms");
         assert_eq!(shard.shard.next_deadline(), None, "and then there is nothing to look for");
     }
+}
+
+#[test]
+fn whoever_waits_for_the_index_of_a_segment_that_is_gone_goes_on_without_it() {
+    let mut world = World::new(setup(1, 1));
+    let slot = world.shard.slots[&partition(0)];
+    let call = OwnerCall { from: ShardId(0), id: CallId(1) };
+    let search = Search { slot, call, part: 0, goal: Goal::At(Timestamp(0)) };
+    // More than are read at once.
+    let segments = 1..=10;
+    for base in segments.clone().map(Offset) {
+        let segment = SegmentId { partition: partition(0), base };
+        world.shard.load_index(slot, segment, Interrupted::Search(search), &mut world.fx);
+    }
+    let mut reads = 0;
+    while let Some(read) = world.fx.indexes.pop() {
+        reads += 1;
+        assert!(reads <= segments.clone().count(), "{:?} is read again", read.segment);
+        world.step(Event::Done(read.id, Outcome::Failed(Failure::Missing)));
+    }
+    assert_eq!((reads, world.shard.holdings().effects), (segments.count(), 0));
 }
