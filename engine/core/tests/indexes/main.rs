@@ -8,10 +8,11 @@ use corelog_engine::limits::ManifestLimits;
 use corelog_engine::log::{LogConfig, LogImage, PAGE_SPAN, Point};
 use corelog_engine::manifest::record::{Record, decode};
 use corelog_engine::manifest::state::ManifestState;
+use corelog_engine::metadata::delta::Fate;
 use corelog_engine::shard::effect::FileAction;
 use corelog_engine::shard::event::Failure;
 
-use world::{Disk, RECORD, SPACING, World, config, empty_logs, first_segment, setup};
+use world::{Disk, RECORD, SPACING, World, change, config, empty_logs, first_segment, setup};
 
 const SMALL: ManifestLimits = ManifestLimits { least_bytes: 2048, part_logs: 3, part_bytes: 1000 };
 
@@ -210,6 +211,43 @@ fn what_a_manifest_said_stands_until_the_next_is_whole() {
         for (index, last) in (0..).zip(last) {
             assert_eq!(world.produce(index, 10), Offset(last + 1), "part {part} {index}");
         }
+    }
+}
+
+/// Partitions come and go between the parts of a manifest that is made anew.
+#[test]
+fn what_is_removed_between_two_parts_does_not_come_back_and_nothing_else_is_missing() {
+    for (part, gone) in (1..4).flat_map(|part| (0..10).map(move |gone| (part, gone))) {
+        let mut world = filled(10);
+        (1..10).for_each(|index| _ = world.produce(index, 10));
+        world.at_part = Some((
+            part as usize,
+            vec![change(gone, Fate::Removed), change(10, Fate::Created(Default::default()))],
+        ));
+        let before = world.seen.replaced;
+        while world.seen.replaced == before {
+            (0..10).for_each(|index| _ = world.produce(index, 10));
+            world.stop();
+        }
+        assert!(world.at_part.is_none(), "{part}: there are more parts");
+        let told = |world: &World| {
+            let state = ManifestState::replay(decode(&world.disk.manifest).expect("records"));
+            let partitions = state.expect("a whole manifest").partitions.into_iter();
+            partitions.map(|(of, log)| (of.index.0, log.end.offset)).collect::<Vec<_>>()
+        };
+        let was_told = |index: u32| index < part * 3;
+        let first: Vec<_> = told(&world).into_iter().map(|(index, _)| index).collect();
+        let expected: Vec<_> = (0..11).filter(|index| *index != gone || was_told(gone)).collect();
+        assert_eq!(first, expected, "{gone} is removed after part {part}");
+        // More than the journal holds: nothing of what is gone holds it back.
+        let rest = || (0..11).filter(|index| *index != gone);
+        for _ in 0..110 {
+            rest().for_each(|index| _ = world.produce(index, RECORD));
+        }
+        let ends: Vec<_> = rest().map(|index| (index, world.produce(index, 10).plus(1))).collect();
+        world.stop();
+        let later: Vec<_> = told(&world).into_iter().filter(|(index, _)| *index != gone).collect();
+        assert_eq!(later, ends, "{gone} is removed after part {part}");
     }
 }
 

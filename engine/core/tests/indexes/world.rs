@@ -14,10 +14,13 @@ use corelog_engine::limits::ManifestLimits;
 use corelog_engine::log::{Known, LogConfig, LogImage, LogVersion, SegmentId};
 use corelog_engine::manifest::record::{Header, Record, decode, encode};
 use corelog_engine::manifest::state::{ManifestState, snapshot};
+use corelog_engine::metadata::Delta;
+use corelog_engine::metadata::delta::{Change, Fate};
 use corelog_engine::record::{BatchBuilder, BatchHeader, Codec, NewRecord};
 use corelog_engine::shard::Shard;
 use corelog_engine::shard::effect::{Effects, FileAction, Notice};
 use corelog_engine::shard::event::{Adopted, EffectId, Event, Failure, Health, Outcome, Ticket};
+use corelog_engine::shard::message::Message;
 use corelog_engine::shard::request::{
     Append, AppendError, Fetch, FetchPart, Lookup, Piece, Reply, Request, Target,
 };
@@ -57,6 +60,13 @@ pub(crate) struct World {
     pub(crate) seen: Seen,
     /// How an act on files fails, if the test wants it to.
     pub(crate) judge: Judge,
+    /// What becomes of partitions once so many parts of a manifest are written that is made anew.
+    pub(crate) at_part: Option<(usize, Vec<Change>)>,
+}
+
+/// What becomes of one partition.
+pub(crate) fn change(index: u32, fate: Fate) -> Change {
+    Change { topic: partition(index).topic, partitions: index..index + 1, fate }
 }
 
 pub(crate) fn partition(index: u32) -> TopicPartition {
@@ -146,6 +156,7 @@ impl World {
             disk,
             seen: Seen::default(),
             judge: Box::new(|_| None),
+            at_part: None,
         };
         world.shard.start(&mut world.fx);
         world.settle();
@@ -188,6 +199,10 @@ impl World {
             let done = self.carry_out();
             if done.is_empty() {
                 return;
+            }
+            let written = if self.disk.draft.is_empty() { 0 } else { self.seen.parts.len() };
+            if let Some((_, changes)) = self.at_part.take_if(|(part, _)| *part == written) {
+                self.publish(changes);
             }
             for (id, outcome) in done {
                 self.step(Event::Done(id, outcome));
@@ -280,6 +295,11 @@ impl World {
         let mut replies = std::mem::take(&mut self.fx.replies);
         let at = replies.iter().position(|(of, _)| *of == ticket).expect("answered");
         replies.swap_remove(at).1
+    }
+
+    fn publish(&mut self, changes: Vec<Change>) {
+        let delta = Delta { version: 1, image: Arc::default(), changes };
+        self.step(Event::Message(ShardId(0), Message::Publish(Arc::new(delta))));
     }
 
     /// Appends a batch of one record of so many bytes.
