@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 
 use corelog_engine::shard::event::{Failure, Outcome};
+use corelog_os::file::SyncFailed;
 
 /// EIO, for what the kernel reports as success though it is none: a write that is not whole.
 const EIO: i32 = 5;
@@ -24,6 +25,9 @@ pub(crate) fn short() -> io::Error {
 }
 
 pub(crate) fn failure(error: &io::Error) -> Failure {
+    if let Some(SyncFailed(number)) = SyncFailed::of(error) {
+        return Failure::Io(number);
+    }
     match error.raw_os_error() {
         Some(ENOSPC | EDQUOT) => Failure::Full,
         Some(ENOENT) => Failure::Missing,
@@ -55,6 +59,8 @@ mod tests {
         ] {
             assert_eq!(failure(&io::Error::from_raw_os_error(number)), expected);
         }
+        // What a sync could not write for lack of room is lost like anything else.
+        assert_eq!(failure(&SyncFailed(ENOSPC).into()), Failure::Io(ENOSPC));
         assert_eq!(failure(&missing()), Failure::Missing);
         assert_eq!(failure(&short()), Failure::Short);
         assert_eq!(failure(&io::ErrorKind::WriteZero.into()), NOT_WHOLE);

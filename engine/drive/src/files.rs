@@ -253,3 +253,26 @@ impl Manifest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use corelog_engine::shard::event::Failure;
+    use corelog_os::file::SyncFailed;
+
+    use super::*;
+    use crate::failure::failure;
+
+    #[test]
+    fn only_a_write_finds_the_disk_full() {
+        const EINVAL: i32 = 22;
+        // One takes no byte, the other takes any and cannot be synced.
+        let rows = [("/dev/full", Failure::Full), ("/dev/null", Failure::Io(EINVAL))];
+        for (path, expected) in rows {
+            let file = file::open(Path::new(path), Access::Write, Existence::Present);
+            let mut manifest = Manifest { file: file.expect("open"), end: 0 };
+            let error = manifest.append(b"record").expect_err(path);
+            assert_eq!((failure(&error), manifest.end), (expected, 0), "{path}");
+            assert_eq!(SyncFailed::of(&error).is_some(), expected != Failure::Full, "{path}");
+        }
+    }
+}

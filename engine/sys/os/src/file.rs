@@ -4,6 +4,7 @@
 //! serving, the same is asked of a [`Ring`](crate::ring::Ring) or on a helper thread.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -156,12 +157,44 @@ pub fn zero_fill(file: impl AsFd, len: u64, pause: Duration) -> io::Result<()> {
     sync_all(file)
 }
 
+/// Why a sync failed: the kernel's number. An error of its own, since what could not be written may
+/// be forgotten: unlike a write, a sync is never to be tried again and believed, even if the disk
+/// was only full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncFailed(pub i32);
+
+impl SyncFailed {
+    /// The same, if this is the error of a sync.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Option<SyncFailed> {
+        error.get_ref()?.downcast_ref().copied()
+    }
+}
+
+impl From<SyncFailed> for io::Error {
+    fn from(failed: SyncFailed) -> io::Error {
+        io::Error::new(io::Error::from_raw_os_error(failed.0).kind(), failed)
+    }
+}
+
+impl fmt::Display for SyncFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        io::Error::from_raw_os_error(self.0).fmt(f)
+    }
+}
+
+impl std::error::Error for SyncFailed {}
+
+fn synced(result: rustix::io::Result<()>) -> io::Result<()> {
+    result.map_err(|error| SyncFailed(error.raw_os_error()).into())
+}
+
 /// Makes bytes durable, and the size they need.
 ///
 /// # Errors
-/// What the kernel says. A failed sync is never to be tried again and believed.
+/// [`SyncFailed`].
 pub fn sync_data(file: impl AsFd) -> io::Result<()> {
-    Ok(rustix::fs::fdatasync(file)?)
+    synced(rustix::fs::fdatasync(file))
 }
 
 /// Makes bytes and metadata durable.
@@ -169,7 +202,7 @@ pub fn sync_data(file: impl AsFd) -> io::Result<()> {
 /// # Errors
 /// As [`sync_data`].
 pub fn sync_all(file: impl AsFd) -> io::Result<()> {
-    Ok(rustix::fs::fsync(file)?)
+    synced(rustix::fs::fsync(file))
 }
 
 /// Makes everything written to the descriptor's file system durable, in one go.
@@ -177,7 +210,7 @@ pub fn sync_all(file: impl AsFd) -> io::Result<()> {
 /// # Errors
 /// As [`sync_data`].
 pub fn sync_filesystem(file: impl AsFd) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(file)?)
+    synced(rustix::fs::syncfs(file))
 }
 
 /// Makes a directory's entries durable: files created, renamed and removed in it.
@@ -304,6 +337,22 @@ mod tests {
 
     /// O_LARGEFILE of asm-generic/fcntl.h; other architectures have other bits.
     const LARGE_FILE: i32 = if cfg!(target_arch = "aarch64") { 0o400_000 } else { 0o100_000 };
+
+    #[test]
+    fn the_error_of_a_sync_is_told_from_that_of_a_write() {
+        let open = |path: &str| open(Path::new(path), Access::Write, Existence::Present);
+        let full = write_all_at(open("/dev/full").expect("open"), b"x", 0).expect_err("full");
+        assert_eq!((full.kind(), SyncFailed::of(&full)), (io::ErrorKind::StorageFull, None));
+        let null = open("/dev/null").expect("open");
+        let invalid = SyncFailed(Errno::INVAL.raw_os_error());
+        for failed in [sync_data(&null), sync_all(&null)] {
+            assert_eq!(SyncFailed::of(&failed.expect_err("no file")), Some(invalid));
+        }
+        let full = synced(Err(Errno::NOSPC)).expect_err("full");
+        assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(SyncFailed::of(&full), Some(SyncFailed(Errno::NOSPC.raw_os_error())));
+        assert_eq!(full.to_string(), io::Error::from(Errno::NOSPC).to_string());
+    }
 
     #[test]
     fn existence_decides_what_an_open_finds() {
