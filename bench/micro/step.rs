@@ -4,25 +4,17 @@
 //! Whatever else a shard wants done is done at once, so segment writes, barriers and manifests are
 //! counted as often as they come when nothing ever waits for the disk.
 
-use std::sync::Arc;
-
-use corelog_engine::group::GroupSettings;
-use corelog_engine::id::{Now, PartitionIndex, ShardId, Timestamp, TopicId, TopicPartition};
-use corelog_engine::journal::commit::Incarnation;
-use corelog_engine::journal::ring::Slot;
-use corelog_engine::limits::ManifestLimits;
-use corelog_engine::log::{Known, LogConfig, LogImage, LogVersion};
+use corelog_engine::id::{Now, PartitionIndex, Timestamp, TopicId, TopicPartition};
 use corelog_engine::record::{BatchBuilder, BatchHeader, Codec, NewRecord};
 use corelog_engine::shard::Shard;
 use corelog_engine::shard::effect::Effects;
-use corelog_engine::shard::event::{Adopted, EffectId, Event, Health, Outcome, Ticket};
+use corelog_engine::shard::event::{EffectId, Event, Outcome, Ticket};
 use corelog_engine::shard::request::{Append, Reply, Request};
 use corelog_engine::shard::setup::{ShardLimits, ShardSetup};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 
 /// Between two steps, as the shard's clock has it.
 const STEP_US: u64 = 100;
-const JOURNAL_FILES: u16 = 4;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
@@ -120,35 +112,12 @@ fn is_appended(reply: &Reply) -> bool {
 
 /// The only shard there is, with limits as the broker's defaults make them.
 fn setup(partitions: u32) -> ShardSetup {
-    let config = Arc::new(LogConfig::default());
-    let adopted = |index| Adopted {
-        partition: partition(index),
-        log: LogImage::empty(LogVersion { start: 1, change: 0 }),
-        config: config.clone(),
-        health: Health::Online,
-        known: Known::No,
+    let limits = ShardLimits {
+        journal_file_bytes: 32 << 20,
+        dirty_bytes: 76 << 20,
+        tail_bytes: 204 << 20,
+        index_bytes: 25 << 20,
+        ..ShardLimits::small()
     };
-    ShardSetup {
-        id: ShardId(0),
-        shards: 1,
-        start: 1,
-        incarnation: Incarnation([1; 16]),
-        formatted: (0..JOURNAL_FILES).map(Slot).collect(),
-        rescues: std::collections::BTreeMap::new(),
-        manifest_bytes: 0,
-        limits: ShardLimits {
-            journal_file_bytes: 32 << 20,
-            journal_files: JOURNAL_FILES,
-            commits_in_flight: 3,
-            dirty_bytes: 76 << 20,
-            tail_bytes: 204 << 20,
-            index_bytes: 25 << 20,
-            manifest: ManifestLimits::default(),
-            disk_reserve: 0,
-            groups: GroupSettings::default(),
-        },
-        defaults: config.clone(),
-        partitions: (0..partitions).map(adopted).collect(),
-        controller: None,
-    }
+    ShardSetup { limits, ..ShardSetup::small((0..partitions).map(partition)) }
 }

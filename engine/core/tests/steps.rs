@@ -2,14 +2,9 @@
 //! or worked out elsewhere. What is counted is what a step wants done, not how long it takes.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use bytes::Bytes;
-use corelog_engine::group::GroupSettings;
 use corelog_engine::id::*;
-use corelog_engine::journal::commit::Incarnation;
-use corelog_engine::journal::ring::Slot;
-use corelog_engine::log::{Known, LogConfig, LogImage, LogVersion};
 use corelog_engine::metadata::command::*;
 use corelog_engine::metadata::controller::Broker;
 use corelog_engine::metadata::record::{BrokerId, DirectoryId};
@@ -17,7 +12,7 @@ use corelog_engine::metadata::{Command, Controller, Image, Outcome as Decided};
 use corelog_engine::record::{BatchBuilder, BatchHeader, Codec, NewRecord};
 use corelog_engine::shard::Shard;
 use corelog_engine::shard::effect::{Effects, FileAction};
-use corelog_engine::shard::event::{Adopted, EffectId, Event, Health, Outcome, Ticket};
+use corelog_engine::shard::event::{EffectId, Event, Outcome, Ticket};
 use corelog_engine::shard::job::{Job, RunJob};
 use corelog_engine::shard::request::{
     Append, Fetch, FetchPart, Found, Lookup, ReadError, Reply, Request, Target,
@@ -32,40 +27,16 @@ fn partition(index: u32) -> TopicPartition {
 }
 
 fn setup(partitions: u32) -> ShardSetup {
-    let config = Arc::new(LogConfig::default());
-    let adopted = |partition| Adopted {
-        partition,
-        log: LogImage::empty(LogVersion { start: 1, change: 0 }),
-        config: config.clone(),
-        health: Health::Online,
-        known: Known::No,
-    };
-    let mut all: Vec<Adopted> = (0..partitions).map(|i| adopted(partition(i))).collect();
-    all.push(adopted(TopicPartition::METADATA));
+    let all = (0..partitions).map(partition).chain([TopicPartition::METADATA]);
     let broker = Broker { id: BrokerId(1), directory: DirectoryId([3; 16]) };
-    ShardSetup {
-        id: ShardId(0),
-        shards: 1,
-        start: 1,
-        incarnation: Incarnation([1; 16]),
-        formatted: (0..4).map(Slot).collect(),
-        rescues: Default::default(),
-        manifest_bytes: 0,
-        limits: ShardLimits {
-            journal_file_bytes: 32 << 20,
-            journal_files: 4,
-            commits_in_flight: 3,
-            dirty_bytes: 64 << 20,
-            tail_bytes: 256 << 20,
-            index_bytes: 32 << 20,
-            manifest: Default::default(),
-            disk_reserve: 0,
-            groups: GroupSettings::default(),
-        },
-        defaults: config.clone(),
-        partitions: all,
-        controller: Some(Controller::new(broker, Image::default())),
-    }
+    let controller = Some(Controller::new(broker, Image::default()));
+    let limits = ShardLimits {
+        journal_file_bytes: 32 << 20,
+        dirty_bytes: 64 << 20,
+        tail_bytes: 256 << 20,
+        ..ShardLimits::small()
+    };
+    ShardSetup { limits, controller, ..ShardSetup::small(all) }
 }
 
 /// A shard and its surroundings: what it wants done is done in its next turn, jobs one by one.

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::id::{Instant, Now, ShardId, TopicPartition};
-use crate::log::{Known, LogConfig, LogImage};
+use crate::log::LogConfig;
 use crate::metadata::Delta;
 use crate::metadata::delta::Fate;
 use crate::place::owner;
 use crate::shard::effect::{Effects, FileAction};
-use crate::shard::event::{Adopted, Health};
+use crate::shard::event::Adopted;
 use crate::shard::message::Message;
 use crate::shard::request::AppendError;
 use crate::shard::{Pending, Shard};
@@ -108,9 +108,7 @@ impl Shard {
             self.applying.at.config.get_or_insert_with(|| Arc::new(defaults.with(configs)));
         let config = config.clone();
         if matches!(fate, Fate::Created(_)) {
-            let log = LogImage::empty(self.version);
-            let (health, known) = (Health::Online, Known::No);
-            return self.adopt(Adopted { partition, log, config, health, known });
+            return self.adopt(Adopted::created(partition, self.version.start, config));
         }
         if let Some((_, partition)) = self.partition(partition) {
             partition.log.set_config(config);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::id::{ShardId, TopicPartition};
-use crate::log::{Known, LogConfig, LogImage, SegmentId};
+use crate::log::{Known, LogConfig, LogImage, LogVersion, SegmentId};
 use crate::shard::job::Finished;
 use crate::shard::message::Message;
 use crate::shard::request::Request;
@@ -54,6 +54,15 @@ pub struct Adopted {
     pub health: Health,
     /// What this shard's manifest has of it.
     pub known: Known,
+}
+
+impl Adopted {
+    /// One that has just been created.
+    #[must_use]
+    pub fn created(partition: TopicPartition, start: u32, config: Arc<LogConfig>) -> Adopted {
+        let log = LogImage::empty(LogVersion { start, change: 0 });
+        Adopted { partition, log, config, health: Health::Online, known: Known::No }
+    }
 }
 
 /// Whether a partition can be written and read.

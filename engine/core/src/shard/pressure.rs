@@ -41,55 +41,21 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::Arc;
-
     use super::*;
-    use crate::group::GroupSettings;
     use crate::id::{Instant, Now, Offset, PartitionIndex, Timestamp, TopicId, TopicPartition};
-    use crate::journal::commit::Incarnation;
-    use crate::log::{Known, LogConfig, LogImage, LogVersion};
     use crate::record::{BatchBuilder, BatchHeader, Codec, NewRecord};
-    use crate::shard::event::{Adopted, Event, Health};
+    use crate::shard::event::Event;
     use crate::shard::message::{Call, CallId};
     use crate::shard::request::Append;
-    use crate::shard::setup::{ShardLimits, ShardSetup};
+    use crate::shard::setup::ShardSetup;
 
     const PARTITION: TopicPartition =
         TopicPartition { topic: TopicId([7; 16]), index: PartitionIndex(0) };
 
     fn shard(id: u16) -> Shard {
-        let version = LogVersion { start: 1, change: 0 };
-        let adopted = Adopted {
-            partition: PARTITION,
-            log: LogImage::empty(version),
-            config: Arc::new(LogConfig::default()),
-            health: Health::Online,
-            known: Known::No,
-        };
-        Shard::new(ShardSetup {
-            id: ShardId(id),
-            shards: 3,
-            start: 1,
-            incarnation: Incarnation([1; 16]),
-            formatted: Vec::new(),
-            rescues: BTreeMap::new(),
-            manifest_bytes: 0,
-            limits: ShardLimits {
-                journal_file_bytes: 1 << 20,
-                journal_files: 2,
-                commits_in_flight: 2,
-                dirty_bytes: 16 << 10,
-                tail_bytes: 1 << 20,
-                index_bytes: 0,
-                manifest: crate::limits::ManifestLimits::default(),
-                disk_reserve: 0,
-                groups: GroupSettings::default(),
-            },
-            defaults: Arc::new(LogConfig::default()),
-            partitions: vec![adopted],
-            controller: None,
-        })
+        let mut setup = ShardSetup { id: ShardId(id), shards: 3, ..ShardSetup::small([PARTITION]) };
+        setup.limits.dirty_bytes = 16 << 10;
+        Shard::new(setup)
     }
 
     fn append(bytes: usize) -> Append {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::boot::effect::RescueFile;
 use crate::group::GroupSettings;
-use crate::id::{LeaderEpoch, ShardId};
+use crate::id::{LeaderEpoch, ShardId, TopicPartition};
 use crate::journal::commit::Incarnation;
 use crate::journal::ring::Slot;
 use crate::limits::ManifestLimits;
@@ -61,6 +61,50 @@ pub struct ShardSetup {
     pub partitions: Vec<Adopted>,
     /// On shard 0: the metadata, replayed.
     pub controller: Option<Controller>,
+}
+
+impl ShardLimits {
+    /// Little memory and small journal files. For tests and benchmarks, which change of it what
+    /// they want otherwise.
+    #[must_use]
+    pub fn small() -> ShardLimits {
+        ShardLimits {
+            journal_file_bytes: 1 << 20,
+            journal_files: 4,
+            commits_in_flight: 3,
+            dirty_bytes: 1 << 20,
+            tail_bytes: 1 << 20,
+            index_bytes: 1 << 20,
+            manifest: ManifestLimits::default(),
+            disk_reserve: 1 << 20,
+            groups: GroupSettings::default(),
+        }
+    }
+}
+
+impl ShardSetup {
+    /// The only shard of a first start, with [small limits](ShardLimits::small), its journal files
+    /// and these partitions, which are new. For tests and benchmarks too.
+    #[must_use]
+    pub fn small(partitions: impl IntoIterator<Item = TopicPartition>) -> ShardSetup {
+        let (start, defaults) = (1, Arc::new(LogConfig::default()));
+        let created = |partition| Adopted::created(partition, start, defaults.clone());
+        let partitions = partitions.into_iter().map(created).collect();
+        let limits = ShardLimits::small();
+        ShardSetup {
+            id: ShardId(0),
+            shards: 1,
+            start,
+            incarnation: Incarnation([1; 16]),
+            formatted: (0..limits.journal_files).map(Slot).collect(),
+            rescues: BTreeMap::new(),
+            manifest_bytes: 0,
+            limits,
+            defaults,
+            partitions,
+            controller: None,
+        }
+    }
 }
 
 /// What appends of a start are stamped with: a leader epoch that rises at every start.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use corelog_engine::boot::effect::{BootStep, JournalFile, ManifestName};
 use corelog_engine::boot::{Boot, BootPlan, BootRefusal, BootReport};
-use corelog_engine::group::{GroupSettings, request as group};
+use corelog_engine::group::request as group;
 use corelog_engine::id::{
     Now, Offset, PartitionIndex, ShardId, Timestamp, TopicId, TopicPartition,
 };
@@ -59,13 +59,8 @@ fn limits() -> ShardLimits {
     ShardLimits {
         journal_file_bytes: JOURNAL_BYTES,
         journal_files: 3,
-        commits_in_flight: 3,
-        dirty_bytes: 1 << 20,
-        tail_bytes: 1 << 20,
-        index_bytes: 1 << 20,
-        manifest: Default::default(),
         disk_reserve: 0,
-        groups: GroupSettings::default(),
+        ..ShardLimits::small()
     }
 }
 

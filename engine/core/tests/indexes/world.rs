@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use corelog_engine::group::GroupSettings;
 use corelog_engine::id::{
     Now, Offset, PartitionIndex, ShardId, Timestamp, TopicId, TopicPartition,
 };
-use corelog_engine::journal::commit::{Incarnation, Seq};
-use corelog_engine::journal::ring::Slot;
+use corelog_engine::journal::commit::Seq;
 use corelog_engine::limits::ManifestLimits;
 use corelog_engine::log::{Known, LogConfig, LogImage, LogVersion, SegmentId};
 use corelog_engine::manifest::record::{Header, Record, decode, encode};
@@ -103,29 +101,9 @@ pub(crate) fn setup(
             known: if fresh { Known::No } else { Known::Yes },
         }
     };
-    ShardSetup {
-        id: ShardId(0),
-        shards: 1,
-        start: 1,
-        incarnation: Incarnation([1; 16]),
-        formatted: (0..4).map(Slot).collect(),
-        rescues: Default::default(),
-        manifest_bytes: 0,
-        limits: ShardLimits {
-            journal_file_bytes: 1 << 20,
-            journal_files: 4,
-            commits_in_flight: 3,
-            dirty_bytes: 1 << 20,
-            tail_bytes: 2 << 20,
-            index_bytes: 1 << 20,
-            disk_reserve: 0,
-            groups: GroupSettings::default(),
-            manifest,
-        },
-        defaults: config.clone(),
-        partitions: (0..).zip(logs).map(adopted).collect(),
-        controller: None,
-    }
+    let limits = ShardLimits { tail_bytes: 2 << 20, manifest, ..ShardLimits::small() };
+    let partitions = (0..).zip(logs).map(adopted).collect();
+    ShardSetup { limits, defaults: config.clone(), partitions, ..ShardSetup::small([]) }
 }
 
 pub(crate) fn empty_logs(count: u32) -> Vec<LogImage> {

@@ -14,8 +14,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use corelog_drive::{Ready, RunError, Settings, Stop, run};
-use corelog_engine::group::GroupSettings;
-use corelog_engine::limits::ManifestLimits;
 use corelog_engine::log::LogConfig;
 use corelog_engine::shard::setup::ShardLimits;
 
@@ -31,15 +29,12 @@ pub(crate) fn settings(dir: &Path, shards: usize) -> Settings {
         cluster_id: None,
         node_id: 1,
         limits: ShardLimits {
-            groups: GroupSettings::default(),
             journal_file_bytes: 8 << 20,
-            journal_files: 4,
-            commits_in_flight: 3,
             dirty_bytes: 16 << 20,
             tail_bytes: 4 << 20,
             index_bytes: 4 << 10,
-            manifest: ManifestLimits::default(),
             disk_reserve: 64 << 20,
+            ..ShardLimits::small()
         },
         request_bytes: 32 << 20,
         work_bytes: 8 << 20,

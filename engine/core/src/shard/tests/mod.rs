@@ -7,26 +7,21 @@ mod leaks;
 mod memory;
 mod watching;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
-use crate::group::GroupSettings;
 use crate::group::coordinator::BatchNumber;
 use crate::id::{
     Instant, Now, Offset, PartitionIndex, ShardId, Timestamp, TopicId, TopicPartition,
 };
-use crate::journal::commit::Incarnation;
 use crate::journal::ring::Slot as FileSlot;
-use crate::log::{Known, LogConfig, LogImage, LogVersion};
 use crate::record::{BatchBuilder, BatchHeader, Codec, NewRecord};
 use crate::shard::Shard;
 use crate::shard::effect::{Effects, FileAction, FileEffect, Notice};
-use crate::shard::event::{Adopted, EffectId, Event, Failure, Health, Outcome, Ticket};
+use crate::shard::event::{Adopted, EffectId, Event, Failure, Outcome, Ticket};
 use crate::shard::message::{Answer, Call, CallId, Message};
 use crate::shard::partition::Waiter;
 use crate::shard::request::{Append, AppendError, Fetch, FetchPart, Reply, Request};
-use crate::shard::setup::{ShardLimits, ShardSetup};
+use crate::shard::setup::ShardSetup;
 
 /// A partition of the one topic.
 fn partition(index: u32) -> TopicPartition {
@@ -44,37 +39,7 @@ fn append(index: u32, value: usize) -> Append {
 
 /// The first of so many shards, with so many partitions that all are its own.
 fn setup(shards: u16, partitions: u32) -> ShardSetup {
-    let config = Arc::new(LogConfig::default());
-    let adopted = |index| Adopted {
-        partition: partition(index),
-        log: LogImage::empty(LogVersion { start: 1, change: 0 }),
-        config: config.clone(),
-        health: Health::Online,
-        known: Known::No,
-    };
-    ShardSetup {
-        id: ShardId(0),
-        shards,
-        start: 1,
-        incarnation: Incarnation([1; 16]),
-        formatted: (0..4).map(FileSlot).collect(),
-        rescues: Default::default(),
-        manifest_bytes: 0,
-        limits: ShardLimits {
-            journal_file_bytes: 1 << 20,
-            journal_files: 4,
-            commits_in_flight: 2,
-            dirty_bytes: 1 << 20,
-            tail_bytes: 1 << 20,
-            index_bytes: 1 << 20,
-            manifest: Default::default(),
-            disk_reserve: 1 << 20,
-            groups: GroupSettings::default(),
-        },
-        defaults: config.clone(),
-        partitions: (0..partitions).map(adopted).collect(),
-        controller: None,
-    }
+    ShardSetup { shards, ..ShardSetup::small((0..partitions).map(partition)) }
 }
 
 /// How the disk does.
