@@ -34,6 +34,9 @@ pub(crate) struct Search {
     pub(crate) goal: Goal,
 }
 
+/// The record that a search has found, if there is one.
+type SearchResult = Result<Option<(Offset, Timestamp)>, ReadError>;
+
 /// Where a search goes on.
 #[derive(Clone, Copy, Debug)]
 enum Next {
@@ -198,13 +201,12 @@ impl Shard {
             }
             Step::Candidate(place, header, batch) => (place, header, batch),
         };
+        let behind = place.plus(header.total_len() as u64);
         let find = Find { header, batch, goal: search.goal };
         if is_quick(&find) {
-            let found = find.run();
-            return self.take_match(now, search, place.plus(header.total_len() as u64), found, fx);
-        }
-        if *self.searches.with_jobs.get_or_insert(search.key()) == search.key() {
-            let behind = place.plus(header.total_len() as u64);
+            let Some(result) = result_of(find.run()) else { return Some((behind, WINDOW)) };
+            self.search_done(now, search, result, fx);
+        } else if *self.searches.with_jobs.get_or_insert(search.key()) == search.key() {
             let id = self.effect(Pending::Find(search, behind));
             fx.jobs.push(RunJob { id, job: Job::Find(find) });
         } else {
@@ -223,27 +225,10 @@ impl Shard {
         found: Match,
         fx: &mut Effects,
     ) {
-        if let Some((place, len)) = self.take_match(now, search, behind, found, fx) {
-            self.searches.wait(now, search, Next::At(place, len));
+        match result_of(found) {
+            Some(result) => self.search_done(now, search, result, fx),
+            None => self.searches.wait(now, search, Next::At(behind, WINDOW)),
         }
-    }
-
-    /// What a batch had; where the search goes on if that was nothing.
-    fn take_match(
-        &mut self,
-        now: Now,
-        search: Search,
-        behind: Place,
-        found: Match,
-        fx: &mut Effects,
-    ) -> Option<(Place, u32)> {
-        let result = match found {
-            Match::Nothing => return Some((behind, WINDOW)),
-            Match::Record(offset, timestamp) => Ok(Some((offset, timestamp))),
-            Match::Damaged => Err(ReadError::Damaged),
-        };
-        self.search_done(now, search, result, fx);
-        None
     }
 
     /// Stored batches have come for a search.
@@ -276,13 +261,7 @@ impl Shard {
         }
     }
 
-    fn search_done(
-        &mut self,
-        now: Now,
-        search: Search,
-        result: Result<Option<(Offset, Timestamp)>, ReadError>,
-        fx: &mut Effects,
-    ) {
+    fn search_done(&mut self, now: Now, search: Search, result: SearchResult, fx: &mut Effects) {
         let epoch = match self.partitions.get(&search.slot) {
             Some(partition) => epoch_of(&partition.log, &result),
             None => self.epoch,
@@ -293,8 +272,17 @@ impl Shard {
     }
 }
 
+/// What a search comes to with what a batch had; `None` if it goes on behind it.
+fn result_of(found: Match) -> Option<SearchResult> {
+    match found {
+        Match::Nothing => None,
+        Match::Record(offset, timestamp) => Some(Ok(Some((offset, timestamp)))),
+        Match::Damaged => Some(Err(ReadError::Damaged)),
+    }
+}
+
 /// The leader epoch of the record found.
-fn epoch_of(log: &Log, result: &Result<Option<(Offset, Timestamp)>, ReadError>) -> LeaderEpoch {
+fn epoch_of(log: &Log, result: &SearchResult) -> LeaderEpoch {
     let offset = result.as_ref().ok().and_then(|found| found.map(|(offset, _)| offset));
     offset.map_or(log.leader_epoch(), |offset| log.epoch_of(offset))
 }
