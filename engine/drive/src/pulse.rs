@@ -92,6 +92,14 @@ pub(crate) struct Rooms {
     pub(crate) answers: Room,
 }
 
+impl Rooms {
+    /// By what there is in each class of memory. An answer holds of all: of work or of records, and
+    /// of frames, as what was asked behind it waits as frames until it has left.
+    pub(crate) fn of(frames: Room, work: Room, records: Room) -> Rooms {
+        Rooms { frames, answers: frames.min(work).min(records) }
+    }
+}
+
 /// What a connection's sending half does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sending {
@@ -307,18 +315,23 @@ mod tests {
 
     #[test]
     fn a_peer_is_waited_for_less_when_others_wait() {
-        let (no_frames, no_answers) =
-            (Rooms { frames: Room::Short, ..AMPLE }, Rooms { answers: Room::Short, ..AMPLE });
-        let (amid, start) = pulse(Receiving::AmidFrame, Sending::Nothing, 0);
-        let overdue = |pulse: &Pulse, after_ms, rooms| {
-            pulse.overdue(start.plus_ms(after_ms), 600_000, rooms).is_some()
-        };
-        assert!(overdue(&amid, 1_100, no_frames));
-        assert!(!overdue(&amid, 900, no_frames) && !overdue(&amid, 1_100, no_answers));
-        let (sending, _) = pulse(Receiving::Nothing, Sending::Bytes, 1);
-        sending.outward.begin(start);
-        assert!(overdue(&sending, 1_100, no_answers));
-        assert!(!overdue(&sending, 900, no_answers) && !overdue(&sending, 1_100, no_frames));
+        let (short, ample) = (Room::Short, Room::Ample);
+        for (name, rooms, amid_frame, sending) in [
+            ("nobody waits", Rooms::of(ample, ample, ample), false, false),
+            ("for frames", Rooms::of(short, ample, ample), true, true),
+            ("for work", Rooms::of(ample, short, ample), false, true),
+            ("for records", Rooms::of(ample, ample, short), false, true),
+        ] {
+            for (receiving, sends, expected) in [
+                (Receiving::AmidFrame, Sending::Nothing, amid_frame),
+                (Receiving::Nothing, Sending::Bytes, sending),
+            ] {
+                let (pulse, start) = pulse(receiving, sends, 1);
+                let overdue = |ms| pulse.overdue(start.plus_ms(ms), 600_000, rooms).is_some();
+                assert!(!overdue(900), "{name}: {receiving:?}, {sends:?}");
+                assert_eq!(overdue(1_100), expected, "{name}: {receiving:?}, {sends:?}");
+            }
+        }
     }
 
     #[test]

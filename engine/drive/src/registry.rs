@@ -150,14 +150,13 @@ impl Registry {
     fn rooms(&self) -> Rooms {
         let room = |budget: &Budget| if budget.was_short() { Room::Short } else { Room::Ample };
         let Budgets { frames, work, records, shortages } = &self.budgets;
-        let (frames, work) = (room(frames), room(work));
+        let (frames, work, records) = (room(frames), room(work), room(records));
         if frames.min(work) == Room::Short {
             // Those that only wait come to an end, and with them what waits behind them.
             shortages.update(|count| count + 1);
             self.for_each(Pulse::wake);
         }
-        // An answer holds of both.
-        Rooms { frames, answers: work.min(room(records)) }
+        Rooms::of(frames, work, records)
     }
 
     fn for_each(&self, mut act: impl FnMut(&Pulse)) {
