@@ -2,8 +2,7 @@
 //! hands frames to the session and queues what is to be answered; the sending half answers from the
 //! front of the queue. Whichever ends first ends the connection, and everything in flight with it.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
@@ -11,26 +10,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use corelog_engine::shard::request::Piece;
 use corelog_os::ring::Readiness;
 use futures_lite::future;
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
-use crate::budget::{Budget, Charge};
+use crate::budget::Budget;
+use crate::line::Line;
 use crate::oneshot;
 use crate::pulse::{Pulse, Receiving};
 use crate::receive::{BadSize, Place, Receiver};
 use crate::serve::{End, Server};
-use crate::service::{Answer, Close, Response, Session, Turn};
-use crate::signal::Signal;
-
-/// Requests of one connection that may be unanswered at a time.
-const IN_FLIGHT: usize = 64;
-
-/// Memory bytes of responses that are sent together.
-const COALESCED: u64 = 256 << 10;
+use crate::service::{Close, Session, Turn};
 
 /// Missing bytes of a frame that are received to where they belong, rather than through the
 /// shard's scratch memory.
@@ -74,132 +66,16 @@ impl<S: Session> Connection<S> {
     }
 }
 
-/// Responses that are to be sent, in order.
-struct Line {
-    responses: RefCell<VecDeque<(Turn, Response)>>,
-    /// Those of requests that have a turn of their own.
-    own: Cell<usize>,
-    /// Those, and the ones being sent.
-    in_flight: Cell<usize>,
-    /// Raised when a response is ready, or sent.
-    sent: Signal,
-    /// Raised when the first response is queued.
-    queued: Signal,
-    pulse: Rc<Pulse>,
-}
-
-impl Line {
-    fn new(pulse: Rc<Pulse>) -> Line {
-        let (responses, own, in_flight) = (RefCell::default(), Cell::new(0), Cell::new(0));
-        let (sent, queued) = (Signal::default(), Signal::default());
-        Line { responses, own, in_flight, sent, queued, pulse }
-    }
-
-    fn push(&self, turn: Turn, response: Response) {
-        self.responses.borrow_mut().push_back((turn, response));
-        self.own.update(|own| own + usize::from(turn == Turn::Own));
-        self.set_in_flight(self.in_flight.get() + 1);
-        self.queued.raise();
-    }
-
-    fn set_in_flight(&self, requests: usize) {
-        self.in_flight.set(requests);
-        self.pulse.set_in_flight(requests);
-    }
-
-    fn sent(&self, responses: usize) {
-        self.set_in_flight(self.in_flight.get() - responses);
-        self.sent.raise();
-    }
-
-    /// Waits until so few requests are in flight.
-    async fn until_below(&self, requests: usize) {
-        self.sent.until(|| self.in_flight.get() < requests).await;
-    }
-
-    /// Waits until a request may be taken.
-    async fn until_turn(&self, turn: Turn) {
-        self.until_below(IN_FLIGHT).await;
-        if turn == Turn::Shared {
-            self.until_none_own().await;
-        }
-    }
-
-    /// Waits until none of those that are unanswered has a turn of its own.
-    async fn until_none_own(&self) {
-        self.sent.until(|| self.own.get() == 0).await;
-    }
-
-    /// The first response, if it is ready; it leaves the queue then.
-    fn poll_first(&self, cx: &mut Context<'_>) -> Poll<Result<Answer, Close>> {
-        let Some((turn, mut first)) = self.responses.borrow_mut().pop_front() else {
-            return Poll::Pending;
-        };
-        let polled = first.as_mut().poll(cx);
-        if polled.is_pending() {
-            self.responses.borrow_mut().push_front((turn, first));
-        } else if turn == Turn::Own {
-            self.own.update(|own| own - 1);
-            self.sent.raise();
-        }
-        polled
-    }
-
-    async fn first(&self) -> Result<Answer, Close> {
-        self.queued.until(|| !self.responses.borrow().is_empty()).await;
-        poll_fn(|cx| self.poll_first(cx)).await
-    }
-
-    /// The first response if it is ready now.
-    async fn first_if_ready(&self) -> Option<Result<Answer, Close>> {
-        poll_fn(|cx| match self.poll_first(cx) {
-            Poll::Ready(response) => Poll::Ready(Some(response)),
-            Poll::Pending => Poll::Ready(None),
-        })
-        .await
-    }
-}
-
 /// The sending half. Responses that are ready together leave together; the next are begun only when
 /// those have left.
 async fn answer_all(line: &Line, server: &Server) -> Result<(), End> {
-    let mut charges = Vec::<Charge>::new();
     loop {
-        let Answer { mut pieces, charge } = line.first().await?;
-        charges.extend(charge);
-        let mut responses = 1;
-        let mut bytes = weight(&pieces);
-        let mut ended = Ok(());
-        while bytes < COALESCED && !server.tasks.is_late() {
-            match line.first_if_ready().await {
-                Some(Ok(more)) => {
-                    bytes += weight(&more.pieces);
-                    pieces.extend(more.pieces);
-                    charges.extend(more.charge);
-                    responses += 1;
-                }
-                // Those before it are answered first.
-                Some(Err(close)) => {
-                    ended = Err(close);
-                    break;
-                }
-                None => break,
-            }
-        }
-        server.send(pieces).await?;
-        charges.clear();
-        line.sent(responses);
-        ended?;
+        let together = line.gather(|| server.tasks.is_late()).await?;
+        server.send(together.pieces).await?;
+        drop(together.charges);
+        line.sent(together.responses);
+        together.ended?;
     }
-}
-
-/// Bytes that count towards [`COALESCED`]. A file range is worth a send of its own.
-fn weight(pieces: &[Piece]) -> u64 {
-    let weight = |piece: &Piece| match piece {
-        Piece::Memory(bytes) => bytes.len() as u64,
-        Piece::File { .. } => COALESCED,
-    };
-    pieces.iter().map(weight).sum()
 }
 
 /// The receiving half.
@@ -280,16 +156,16 @@ impl Inward<'_> {
     async fn until_wanted(&mut self, server: &Server) {
         let line = self.line;
         let has_more = self.frames.is_amid_frame() || self.frames.is_out_of_budget();
-        if has_more || line.in_flight.get() > 1 {
+        if has_more || line.in_flight() > 1 {
             self.wait_for(line.until_none_own(), server).await;
         }
-        self.frames.set_place(if line.own.get() > 0 { Place::Behind } else { Place::First });
+        self.frames.set_place(if line.has_own() { Place::Behind } else { Place::First });
     }
 
     /// Waits for requests to be answered. Nothing is received meanwhile, so that a peer which hangs
     /// up has to be noticed in another way: what has a turn of its own may take minutes.
     async fn wait_for(&mut self, answered: impl Future<Output = ()>, server: &Server) {
-        if self.line.own.get() == 0 {
+        if !self.line.has_own() {
             return answered.await;
         }
         self.pulse.set_receiving(Receiving::Paused);

@@ -20,6 +20,7 @@ mod files;
 mod handle;
 mod helpers;
 mod layout;
+mod line;
 mod mesh;
 mod meta;
 mod net;
