@@ -101,14 +101,14 @@ impl Line {
     }
 
     /// The first responses, as soon as there is one: those that are ready with it, unless they are
-    /// many or it gets late.
+    /// many, or it gets late, or one has a turn of its own, which is when those before it have left.
     pub(crate) async fn gather(&self, is_late: impl Fn() -> bool) -> Result<Together, Close> {
         let Answer { mut pieces, charge } = self.first().await?;
         let mut charges = Vec::from_iter(charge);
         let (mut responses, mut ended) = (1, Ok(()));
         let mut bytes = weight(&pieces);
         while bytes < COALESCED && !is_late() {
-            match self.first_if_ready().await {
+            match self.shared_if_ready().await {
                 Some(Ok(more)) => {
                     bytes += weight(&more.pieces);
                     pieces.extend(more.pieces);
@@ -143,8 +143,11 @@ impl Line {
         poll_fn(|cx| self.poll_first(cx)).await
     }
 
-    /// The first response if it is ready now.
-    async fn first_if_ready(&self) -> Option<Result<Answer, Close>> {
+    /// The first response if it is ready now; one with a turn of its own is not begun.
+    async fn shared_if_ready(&self) -> Option<Result<Answer, Close>> {
+        if self.responses.borrow().front().is_none_or(|(turn, _)| *turn == Turn::Own) {
+            return None;
+        }
         poll_fn(|cx| match self.poll_first(cx) {
             Poll::Ready(response) => Poll::Ready(Some(response)),
             Poll::Pending => Poll::Ready(None),
@@ -202,5 +205,26 @@ mod tests {
         line.sent(together.responses);
         assert!(!line.has_own() && is_over(line.until_turn(Turn::Shared)), "it has left");
         assert_eq!(line.in_flight(), 0);
+    }
+
+    #[test]
+    fn a_turn_of_its_own_begins_when_those_before_it_have_left() {
+        use Turn::{Own, Shared};
+        for (turns, together) in [
+            (&[Shared, Shared, Shared][..], &[3][..]),
+            (&[Shared, Shared, Own], &[2, 1]),
+            (&[Own, Own, Own], &[1, 1, 1]),
+        ] {
+            let (line, begun) = (line(), Rc::default());
+            turns.iter().for_each(|turn| line.push(*turn, ready(&begun)));
+            let mut left = 0;
+            for expected in together {
+                let gathered = block_on(line.gather(|| false)).expect("responses");
+                left += expected;
+                assert_eq!((gathered.responses, begun.get()), (*expected, left), "{turns:?}");
+                line.sent(gathered.responses);
+            }
+            assert_eq!(line.in_flight(), 0, "{turns:?}");
+        }
     }
 }
