@@ -55,8 +55,13 @@ impl Budget {
 
     /// A charge of nothing, to grow, for something of `size` bytes.
     pub(crate) fn charge(self: &Arc<Self>, size: u64) -> Charge {
+        Charge { budget: self.clone(), limit: self.limit_for(size), bytes: 0, exempt: false }
+    }
+
+    /// Bytes that may be used with something of `size` bytes.
+    fn limit_for(&self, size: u64) -> u64 {
         let reserved = if size > LARGE { self.limit / FOR_SMALL } else { 0 };
-        Charge { budget: self.clone(), limit: self.limit - reserved, bytes: 0, exempt: false }
+        self.limit - reserved
     }
 
     /// Whether somebody waits for others to finish.
@@ -147,8 +152,10 @@ impl Charge {
     pub fn settle(&mut self, bytes: u64) {
         let budget = &self.budget;
         if self.exempt {
-            // It goes on exceeding the budget until what is left of it fits.
-            if budget.used.load(Ordering::SeqCst) - self.bytes + bytes > self.limit {
+            // It goes on exceeding the budget until what is left of it fits, or is no more than is
+            // counted.
+            let used = budget.used.load(Ordering::SeqCst) - self.bytes + bytes;
+            if bytes > self.bytes && used > budget.limit_for(bytes) {
                 return;
             }
             budget.used.fetch_add(bytes, Ordering::SeqCst);
@@ -244,6 +251,50 @@ mod tests {
         assert!(!two.exempt && used(&budget) == 100, "now it does");
         drop((one, two, three));
         assert_eq!(used(&budget), 0);
+    }
+
+    #[test]
+    fn a_charge_exceeds_the_budget_only_while_what_is_left_of_it_does() {
+        // What others use, what is counted of it, what is left of it; whether it goes on then.
+        for (others, counted, left, goes_on) in [
+            (90, 10, 5_000, true),
+            (90, 10, 11, true),
+            (90, 10, 10, false),
+            (90, 10, 0, false),
+            (80, 10, 20, false),
+            (80, 10, 21, true),
+            // Others are more than was thought: what is counted is all that there is.
+            (200, 10, 11, true),
+            (200, 10, 10, false),
+            (200, 10, 9, false),
+            (200, 0, 0, false),
+        ] {
+            let name = format!("{others} {counted} {left}");
+            let budget = Budget::new(100);
+            let (mut other, mut one) = (budget.charge(0), budget.charge(0));
+            assert!(one.grow(counted));
+            other.settle(others);
+            assert!(one.grow(10_000) && one.exempt, "{name}");
+            one.settle(left);
+            assert_eq!(one.exempt, goes_on, "{name}");
+            assert_eq!(one.bytes(), if goes_on { counted } else { left }, "{name}");
+            assert_eq!(used(&budget), others + one.bytes(), "{name}");
+            let mut next = budget.charge(0);
+            assert_eq!(next.grow(10_000), !goes_on, "{name}: the right is another's");
+            drop((other, one, next));
+            assert_eq!(used(&budget), 0, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_large_charge_is_a_small_one() {
+        let budget = Budget::new(8 * LARGE);
+        let (mut other, mut large) = (budget.charge(0), budget.charge(LARGE + 1));
+        assert!(other.grow(7 * LARGE) && large.grow(LARGE + 1) && large.exempt);
+        large.settle(LARGE + 1);
+        assert!(large.exempt, "there is room for small ones only");
+        large.settle(LARGE);
+        assert!(!large.exempt && used(&budget) == 8 * LARGE);
     }
 
     #[test]
