@@ -5,12 +5,14 @@
 //! wait for each other for ever, one charge at a time may exceed the budget; and large ones leave a
 //! part of it to small ones.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::mem;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 /// Bytes from which on a charge is large.
 const LARGE: u64 = 64 << 10;
@@ -28,7 +30,23 @@ pub(crate) struct Budget {
     short: AtomicBool,
     /// Whether somebody has waited since that was last asked.
     was_short: AtomicBool,
-    waiting: Mutex<Vec<Waker>>,
+    waiting: Mutex<Waiting>,
+}
+
+/// Those who wait, in the order in which they began to.
+#[derive(Default)]
+struct Waiting {
+    next: u64,
+    wakers: BTreeMap<u64, Waker>,
+}
+
+/// Resolves when something has been given back; see [`Budget::released`].
+pub(crate) struct Released {
+    budget: Arc<Budget>,
+    /// Bytes that were used when it was refused.
+    before: u64,
+    /// Its place among those who wait, once it does.
+    place: Option<u64>,
 }
 
 /// Memory that is counted; given back when dropped. A request's goes with it, from what decoding
@@ -74,26 +92,14 @@ impl Budget {
         self.was_short.swap(false, Ordering::SeqCst) | self.is_short()
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<Waker>> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Resolves when something has been given back after the last refusal.
-    pub(crate) fn released(self: &Arc<Self>) -> impl Future<Output = ()> + use<> {
-        let (budget, before) = (self.clone(), self.used.load(Ordering::Relaxed));
-        poll_fn(move |cx| {
-            let mut waiting = budget.waiting();
-            let was_short = budget.short.swap(true, Ordering::SeqCst);
-            // Looked at after that: a release from now on takes the lock and wakes.
-            let exempt = budget.exempted.load(Ordering::SeqCst);
-            if budget.used.load(Ordering::SeqCst) < before || !exempt {
-                budget.short.store(was_short, Ordering::SeqCst);
-                return Poll::Ready(());
-            }
-            budget.was_short.store(true, Ordering::SeqCst);
-            waiting.push(cx.waker().clone());
-            Poll::Pending
-        })
+    pub(crate) fn released(self: &Arc<Self>) -> Released {
+        let before = self.used.load(Ordering::Relaxed);
+        Released { budget: self.clone(), before, place: None }
     }
 
     fn give_back(&self, bytes: u64, exempt: bool) {
@@ -104,9 +110,59 @@ impl Budget {
         if self.is_short() {
             let mut waiting = self.waiting();
             self.short.store(false, Ordering::SeqCst);
-            let waiting = mem::take(&mut *waiting);
-            waiting.into_iter().for_each(Waker::wake);
+            let wakers = mem::take(&mut waiting.wakers);
+            drop(waiting);
+            wakers.into_values().for_each(Waker::wake);
         }
+    }
+}
+
+impl Waiting {
+    /// Has a waiter woken by this waker; the one it had before.
+    fn insert(&mut self, place: &mut Option<u64>, waker: &Waker) -> Option<Waker> {
+        let place = *place.get_or_insert_with(|| {
+            self.next += 1;
+            self.next
+        });
+        match self.wakers.get(&place) {
+            Some(known) if known.will_wake(waker) => None,
+            _ => self.wakers.insert(place, waker.clone()),
+        }
+    }
+}
+
+impl Future for Released {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Released { budget, before, place } = self.get_mut();
+        let mut waiting = budget.waiting();
+        let was_short = budget.short.swap(true, Ordering::SeqCst);
+        // Looked at after that: a release from now on takes the lock and wakes.
+        let exempt = budget.exempted.load(Ordering::SeqCst);
+        if budget.used.load(Ordering::SeqCst) < *before || !exempt {
+            budget.short.store(was_short, Ordering::SeqCst);
+            return Poll::Ready(());
+        }
+        budget.was_short.store(true, Ordering::SeqCst);
+        let replaced = waiting.insert(place, cx.waker());
+        drop(waiting);
+        // What a waker lets go of may give something back.
+        drop(replaced);
+        Poll::Pending
+    }
+}
+
+impl Drop for Released {
+    fn drop(&mut self) {
+        let Some(place) = self.place else { return };
+        let mut waiting = self.budget.waiting();
+        let removed = waiting.wakers.remove(&place);
+        if waiting.wakers.is_empty() {
+            self.budget.short.store(false, Ordering::SeqCst);
+        }
+        drop(waiting);
+        drop(removed);
     }
 }
 
@@ -230,6 +286,34 @@ mod tests {
         block_on(released);
         other.join().expect("no panic");
         assert!(three.grow(10) && !three.exempt, "whatever the exempt one holds");
+        drop(two);
+    }
+
+    #[test]
+    fn whoever_waits_has_one_place_and_leaves_it_with_its_wait() {
+        let budget = Budget::new(10);
+        let (mut one, mut two) = (budget.charge(0), budget.charge(0));
+        assert!(one.grow(10) && two.grow(10));
+        let waiting = || budget.waiting().wakers.len();
+        let mut tasks = [budget.released(), budget.released(), budget.released()];
+        for task in &mut tasks {
+            for _ in 0..100 {
+                assert!(block_on(poll_once(&mut *task)).is_none());
+            }
+        }
+        assert_eq!(waiting(), 3);
+        let [first, second, mut third] = tasks;
+        drop(first);
+        assert!(waiting() == 2 && budget.is_short());
+        drop(one);
+        assert_eq!(waiting(), 0, "all are woken");
+        assert_eq!(block_on(poll_once(&mut third)), Some(()));
+        let mut again = budget.released();
+        assert!(block_on(poll_once(&mut again)).is_none());
+        drop((second, third));
+        assert!(waiting() == 1 && budget.is_short(), "those were woken already");
+        drop(again);
+        assert!(waiting() == 0 && !budget.is_short(), "nobody waits any more");
         drop(two);
     }
 
