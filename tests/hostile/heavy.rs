@@ -1,20 +1,25 @@
 //! Requests that are honest, and at their limits: much work for little. Each must be answered, and
 //! no step of a shard may take long meanwhile, which the site looks at.
 
+use std::path::Path;
 use std::thread::scope;
 use std::time::Duration;
 
 use corelog_engine::id::Timestamp;
 use corelog_engine::record::{BatchBuilder, Codec, NewRecord};
 use corelog_tests::live::calls::{self, CREATE_TOPICS, CallError, METADATA, NewTopic};
-use corelog_tests::live::client::Client;
-use corelog_tests::live::report::{NotPassed, Outcome};
+use corelog_tests::live::client::{Client, ClientError};
+use corelog_tests::live::report::{NotPassed, Outcome, Report};
+use corelog_wire::api::{ApiKey, EachApi, Request, each_api};
 use corelog_wire::error_code::ErrorCode;
+use corelog_wire::header::encode_request;
+use corelog_wire::messages::api_versions::ApiVersionsRequest;
 use corelog_wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 use corelog_wire::messages::metadata::MetadataRequest;
 use corelog_wire::populate::Seed;
 
-use crate::site::{Case, Site};
+use crate::site::{BYSTANDER, Case, Site, Size};
+use crate::wide;
 
 pub(crate) const CASES: &[Case] = &[
     Case { name: "heavy/searches-in-a-bomb", attack: searches_in_a_bomb },
@@ -23,6 +28,13 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes of a request that is too wide, whatever is asked, and of one that is answered.
+const WIDEST: usize = 8 << 20;
+const NARROW: usize = 8 << 10;
+/// The same where each element is a question of its own to the engine.
+const WIDEST_OF_QUESTIONS: usize = 64 << 10;
+/// What a core has when nothing is said.
+const USUAL: Size = Size { cores: "0,1", memory_per_core: 512 << 20, resident_max: 2 << 30 };
 /// At the same time.
 const CLIENTS: usize = 8;
 
@@ -90,6 +102,72 @@ fn waiting_commands(site: &Site, _: &mut Seed) -> Outcome {
         Ok(())
     })?;
     Ok(format!("{} topics of 500 partitions", TOPICS * CLIENTS))
+}
+
+/// Tests every API with the widest requests that a broker with its usual memory answers.
+pub(crate) fn test_wide(report: &mut Report, program: &Path, dir: &Path, only: &str) {
+    if !"heavy/wide/".contains(only) && !only.starts_with("heavy/wide") {
+        return;
+    }
+    let mut started = None;
+    report.test("heavy/wide/start", || {
+        started = Some(Site::start(program, &dir.join("wide"), USUAL)?);
+        Ok(String::new())
+    });
+    if let Some(mut site) = started {
+        each_api(&mut Widest { site: &mut site, report, only });
+    }
+}
+
+struct Widest<'a> {
+    site: &'a mut Site,
+    report: &'a mut Report,
+    only: &'a str,
+}
+
+impl EachApi for Widest<'_> {
+    fn api<R: Request>(&mut self) {
+        let name = format!("heavy/wide/{}", R::API);
+        // Topics that are made stay.
+        if name.contains(self.only) && R::API != ApiKey::CreateTopics {
+            self.report.test(&name, || self.site.guard(widest::<R>));
+        }
+    }
+}
+
+/// Each shape as wide as it is answered: what is too wide closes the connection. So does what is
+/// produced without acks and refused.
+fn widest<R: Request>(site: &Site) -> Outcome {
+    let mut sizes = Vec::new();
+    for shape in wide::shapes::<R>(R::SERVED.max, BYSTANDER)? {
+        if R::API == ApiKey::Produce && shape.is_of_zeros() {
+            continue;
+        }
+        let mut size = match R::API {
+            ApiKey::DescribeGroups | ApiKey::ConsumerGroupDescribe => WIDEST_OF_QUESTIONS,
+            _ => WIDEST,
+        };
+        loop {
+            let request = &shape.request(size)?;
+            match done(&mut site.connect(PATIENCE)?, request) {
+                Ok(()) => break sizes.push(request.len() >> 10),
+                Err(error) if error.is_disconnect() && size > NARROW => size /= 2,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(format!("requests of {sizes:?} KiB"))
+}
+
+/// Has a request worked on to its end, whether or not it is answered: what comes after it is.
+fn done(client: &mut Client, request: &[u8]) -> Result<(), ClientError> {
+    const AFTER: i32 = 2;
+    let next = encode_request(0, AFTER, None, &ApiVersionsRequest::default());
+    let next = next.map_err(ClientError::Encode)?.into_bytes().unwrap_or_default();
+    client.send_bytes(request)?;
+    client.send_bytes(&next)?;
+    while !client.receive_frame()?.starts_with(&AFTER.to_be_bytes()) {}
+    Ok(())
 }
 
 fn clients(site: &Site) -> std::io::Result<Vec<Client>> {

@@ -2,7 +2,7 @@
 //! memory, of service to others, and quiet in its log; it answers with Kafka's code or hangs up.
 //!
 //! `site` is the broker with everything that is watched beside each test, `answer` what may come
-//! back; the other modules are the attacks.
+//! back; `wide` makes requests; the other modules are the attacks.
 
 mod answer;
 mod bystander;
@@ -15,6 +15,7 @@ mod frames;
 mod heavy;
 mod memory;
 mod requests;
+mod wide;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -73,5 +74,6 @@ fn main() -> ExitCode {
     }
     drop(site);
     memory::test(&mut report, &options.broker, &options.dir, &options.only);
+    heavy::test_wide(&mut report, &options.broker, &options.dir, &options.only);
     report.close()
 }

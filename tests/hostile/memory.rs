@@ -9,21 +9,19 @@ use bytes::Bytes;
 use corelog_tests::live::calls::{self, CallError, FETCH, Limits, METADATA, NewTopic, Place};
 use corelog_tests::live::report::{NotPassed, Outcome, Report};
 use corelog_wire::api::{EachApi, Request, each_api};
-use corelog_wire::error::EncodeError;
 use corelog_wire::error_code::ErrorCode;
-use corelog_wire::header::encode_request;
 use corelog_wire::messages::find_coordinator::FindCoordinatorRequest;
 use corelog_wire::messages::metadata::MetadataRequest;
 use corelog_wire::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use corelog_wire::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup};
-use corelog_wire::populate::{Text, Wide, message};
 use corelog_wire::text::Str;
 use corelog_wire::uuid::Uuid;
 
 use crate::floods::tolerate;
 use crate::site::{Site, Size};
+use crate::wide;
 
 /// One core with the least memory, of which half is for what is tested here; the rest is the
 /// program, and what the allocator keeps.
@@ -31,12 +29,6 @@ const SMALL: Size = Size { cores: "0", memory_per_core: 64 << 20, resident_max: 
 /// Bytes of a request that is to be held back, and of one that is to be answered.
 const LARGE: usize = 512 << 10;
 const SMALLER: usize = 32 << 10;
-/// Elements of the request by which those of so many bytes are told.
-const SAMPLE: usize = 64;
-/// Arrays lie no deeper within each other.
-const DEPTHS: usize = 3;
-/// Numbers and ids are 0 or -1.
-const BYTES: [u8; 2] = [0, 0xff];
 /// The requests that are sent again and again, behind a long poll and without.
 const BEHIND: usize = 64;
 const UNREAD: usize = 32;
@@ -88,36 +80,16 @@ impl EachApi for Flooder<'_> {
             if name.contains(self.only) {
                 let quiet = self.quiet;
                 let flood = |site: &Site| {
-                    let [large, smaller] = [LARGE, SMALLER].map(|size| worst::<R>(version, size));
+                    let shapes = wide::shapes::<R>(version, TOPIC)?;
+                    let of = |size| shapes.iter().map(|shape| shape.request(size)).collect();
+                    let (large, smaller): (Result<Vec<_>, _>, Result<Vec<_>, _>) =
+                        (of(LARGE), of(SMALLER));
                     flood(site, quiet, &large?, &smaller?)
                 };
                 self.report.test(&name, || self.site.guard(flood));
             }
         }
     }
-}
-
-/// Requests of one API and version that have as many elements as so many bytes can say.
-fn worst<R: Request>(version: i16, size: usize) -> Result<Vec<Bytes>, EncodeError> {
-    let mut requests = Vec::new();
-    let text = [Text::Distinct, Text::Same(TOPIC)];
-    for (depth, (byte, text)) in (0..DEPTHS).flat_map(|depth| {
-        BYTES.into_iter().flat_map(move |byte| text.map(|text| (depth, (byte, text))))
-    }) {
-        let encoded = |elements| {
-            let body: R = message(&mut Wide::new(elements, depth, byte, text), version);
-            let frame = encode_request(version, 1, None, &body)?;
-            Ok(frame.into_bytes().unwrap_or_default())
-        };
-        let (one, sample) = (encoded(1)?.len(), encoded(1 + SAMPLE)?.len());
-        // None of its arrays lies so deep; then the shallower ones were all.
-        if sample == one && depth > 0 {
-            continue;
-        }
-        let elements = size.saturating_sub(one) * SAMPLE / (sample - one).max(SAMPLE);
-        requests.push(encoded(elements)?);
-    }
-    Ok(requests)
 }
 
 fn flood(site: &Site, quiet: Place, large: &[Bytes], smaller: &[Bytes]) -> Outcome {

@@ -30,6 +30,9 @@ const SAMPLE: Duration = Duration::from_millis(20);
 /// Of a fetch whose answer is that there is one.
 const NOTHING: Limits = Limits { max_bytes: 1, max_wait_ms: 0 };
 
+/// The topic of whoever only wants to be served.
+pub(crate) const BYSTANDER: &str = "bystander";
+
 /// What a broker is given, and what it may use.
 #[derive(Clone, Copy)]
 pub(crate) struct Size {
@@ -73,7 +76,7 @@ impl Site {
         let memory = format!("memory.per.core={}", size.memory_per_core);
         let (broker, _) = Launch::new(program, dir)?.set(memory).ready(size.cores, READY_WITHIN)?;
         let mut client = broker.connect(SOON)?;
-        let topic = NewTopic { name: "bystander", partitions: 1, configs: &[] };
+        let topic = NewTopic { name: BYSTANDER, partitions: 1, configs: &[] };
         let topic = calls::create_topic(&mut client, topic)?;
         let bystander = Bystander::start(broker.address, topic);
         Ok(Site { broker, size, bystander, connections: Cell::new(0) })

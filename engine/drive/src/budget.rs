@@ -203,6 +203,12 @@ impl Charge {
         self.bytes <= LARGE / 16 && !self.exempt
     }
 
+    /// Whether it is for more than `bytes`.
+    #[must_use]
+    pub fn exceeds(&self, bytes: u64) -> bool {
+        self.exempt || self.bytes > bytes
+    }
+
     /// From now on it is `bytes`, which is known by now: what it was charged for is there. Nothing
     /// is refused any more; what does not fit lets others wait.
     pub fn settle(&mut self, bytes: u64) {

@@ -10,11 +10,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use corelog_os::net::{recv_behind, recv_into};
 use corelog_os::ring::Readiness;
 use futures_lite::future;
-use rustix::buffer::spare_capacity;
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
 
 use crate::budget::Budget;
 use crate::line::Line;
@@ -27,6 +25,10 @@ use crate::service::{Close, Session, Turn};
 /// Missing bytes of a frame that are received to where they belong, rather than through the
 /// shard's scratch memory.
 const WORTH_RECEIVING_DIRECTLY: usize = 16 << 10;
+
+/// Bytes that are received at a time: the kernel copies them to memory that may be new, which takes
+/// half a millisecond.
+const ONE_RECEIVE: usize = 256 << 10;
 
 /// Bytes that are received at a time when others wait for room, and so may have to be held back.
 const WHEN_SHORT: usize = 4 << 10;
@@ -216,42 +218,34 @@ impl Inward<'_> {
 
     /// Takes in what has arrived, if anything has: the rest of a large frame to where it belongs.
     fn take_in(&mut self, server: &Server) -> Result<Option<Arrival>, End> {
-        while !self.emptied {
-            let scratch = &mut *self.scratch.borrow_mut();
-            let direct = self.frames.direct(WORTH_RECEIVING_DIRECTLY);
-            let (room, received, to) = match direct {
-                Some(bytes) => {
-                    let room = bytes.capacity() - bytes.len();
-                    let buffer = spare_capacity(bytes);
-                    (room, recv(&*server.socket, buffer, RecvFlags::DONTWAIT), To::Frame)
-                }
-                None => {
-                    let room = if self.budget.is_short() {
-                        scratch.len().min(WHEN_SHORT)
-                    } else {
-                        scratch.len()
-                    };
-                    let buffer = &mut scratch[..room];
-                    (buffer.len(), recv(&*server.socket, buffer, RecvFlags::DONTWAIT), To::Scratch)
-                }
-            };
-            let count = match received {
-                Ok((0, _)) => return Ok(Some(Arrival::Ended)),
-                Ok((count, _)) => count,
-                Err(Errno::INTR) => continue,
-                Err(Errno::AGAIN) => 0,
-                Err(error) => return Err(End::Peer(error.into())),
-            };
-            self.emptied = count < room;
-            self.pulse.received(count as u64);
-            let taken = match to {
-                _ if count == 0 => return Ok(None),
-                To::Frame => self.frames.received(),
-                To::Scratch => self.frames.take_in(&scratch[..count]),
-            };
-            return taken.map(|()| Some(Arrival::Bytes)).map_err(bad_size);
+        if self.emptied {
+            return Ok(None);
         }
-        Ok(None)
+        let scratch = &mut *self.scratch.borrow_mut();
+        let (room, received, to) = match self.frames.direct(WORTH_RECEIVING_DIRECTLY) {
+            Some(bytes) => {
+                let room = (bytes.capacity() - bytes.len()).min(ONE_RECEIVE);
+                (room, recv_behind(&*server.socket, bytes, room), To::Frame)
+            }
+            None => {
+                let room = if self.budget.is_short() { WHEN_SHORT } else { SCRATCH };
+                (room, recv_into(&*server.socket, &mut scratch[..room]), To::Scratch)
+            }
+        };
+        let count = match received {
+            Ok(0) => return Ok(Some(Arrival::Ended)),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) => return Err(End::Peer(error)),
+        };
+        self.emptied = count < room;
+        self.pulse.received(count as u64);
+        let taken = match to {
+            _ if count == 0 => return Ok(None),
+            To::Frame => self.frames.received(),
+            To::Scratch => self.frames.take_in(&scratch[..count]),
+        };
+        taken.map(|()| Some(Arrival::Bytes)).map_err(bad_size)
     }
 }
 

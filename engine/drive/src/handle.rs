@@ -252,10 +252,15 @@ impl ShardHandle {
     /// room: drop the answer, so that it holds nothing, wait for
     /// [`answers_left`](Self::answers_left), and ask again.
     #[must_use]
-    pub fn charge_answer(&self, pieces: &[Piece]) -> Option<Charge> {
+    pub fn charge_answer<'a>(&self, pieces: impl IntoIterator<Item = &'a Piece>) -> Option<Charge> {
         let bytes = memory_of(pieces);
         let mut charge = self.0.budgets.records.charge(bytes);
         charge.grow(bytes).then_some(charge)
+    }
+
+    /// Charges an answer with all that it has become.
+    pub fn settle_answer(&self, charge: &mut Charge, pieces: &[Piece]) {
+        charge.settle(memory_of(pieces));
     }
 
     /// Resolves when an answer has left since the last refusal.

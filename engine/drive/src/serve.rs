@@ -41,7 +41,7 @@ const ONE_SEND: usize = 256 << 10;
 const ONE_SEND_PIECES: usize = 256;
 
 /// Bytes of memory that an answer takes while it is sent.
-pub(crate) fn memory_of(pieces: &[Piece]) -> u64 {
+pub(crate) fn memory_of<'a>(pieces: impl IntoIterator<Item = &'a Piece>) -> u64 {
     let (mut memory, mut read) = (0, 0);
     for piece in pieces {
         match piece {

@@ -1,10 +1,11 @@
 //! Which topics a pattern matches: looked up apart from the coordinator, for there may be very many
 //! topics, and some patterns take long. Kafka does it in the background too.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::group::consumer::matches;
 use crate::group::name::GroupId;
+use crate::group::pattern::compile;
 use crate::group::record::ResolvedRegex;
 use crate::id::Timestamp;
 use crate::metadata::Image;
@@ -41,4 +42,12 @@ impl Lookup {
         let (topics, version) = (matches(&regex, &image), image.topics_version());
         Matched { group, regex, found: ResolvedRegex { topics, version, time } }
     }
+}
+
+/// The names of the topics that a pattern matches.
+fn matches(regex: &str, image: &Image) -> BTreeSet<Arc<str>> {
+    // It was looked at when a member brought it.
+    let Ok(regex) = compile(regex) else { return BTreeSet::new() };
+    let names = image.topics().map(|topic| &topic.name);
+    names.filter(|name| regex.is_match(name)).cloned().collect()
 }

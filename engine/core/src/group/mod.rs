@@ -35,7 +35,7 @@ pub mod lookup;
 pub mod name;
 mod offsets;
 pub mod partitions;
-mod pattern;
+pub mod pattern;
 pub mod record;
 pub mod request;
 pub mod settings;

@@ -98,6 +98,25 @@ pub fn recv_into(socket: impl AsFd, bytes: &mut [u8]) -> io::Result<usize> {
     until_uninterrupted(|| Ok(recv(&socket, &mut *bytes, RecvFlags::DONTWAIT)?.0))
 }
 
+/// Receives what has arrived, and there is room for, behind what the vector holds, at most so many
+/// bytes; 0 when the peer has finished sending.
+///
+/// # Errors
+/// As [`recv_into`].
+pub fn recv_behind(socket: impl AsFd, bytes: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+    let len = bytes.len();
+    let room = bytes.spare_capacity_mut();
+    let room_len = room.len().min(most);
+    let room = &mut room[..room_len];
+    let count = until_uninterrupted(|| {
+        let ((filled, _), _) = recv(&socket, &mut *room, RecvFlags::DONTWAIT)?;
+        Ok(filled.len())
+    })?;
+    // SAFETY: the kernel has written so many bytes to where the vector's end was.
+    unsafe { bytes.set_len(len + count) };
+    Ok(count)
+}
+
 fn until_uninterrupted<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
@@ -210,6 +229,28 @@ mod tests {
         assert_eq!(&bytes, b"abcde");
         let many = vec![IoSlice::new(b"x"); MOST_PIECES + 1];
         assert_eq!(send_vectored(&socket, &many).expect("send"), MOST_PIECES);
+    }
+
+    #[test]
+    fn received_bytes_go_behind_others_so_many_at_a_time() {
+        let (socket, mut client) = connected();
+        client.write_all(b"abcde").expect("write");
+        drop(client);
+        let mut bytes = Vec::with_capacity(64);
+        bytes.extend_from_slice(b"->");
+        for (most, expected) in [(2, "->ab"), (9, "->abcde"), (9, "->abcde")] {
+            let before = bytes.len();
+            let count = loop {
+                match recv_behind(&socket, &mut bytes, most) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        std::thread::yield_now();
+                    }
+                    other => break other.expect("receive"),
+                }
+            };
+            assert_eq!(bytes, expected.as_bytes());
+            assert_eq!(count, bytes.len() - before);
+        }
     }
 
     #[test]

@@ -12,7 +12,6 @@ use corelog_wire::messages::describe_configs::DescribeConfigsRequest;
 use corelog_wire::messages::metadata::MetadataRequest;
 use corelog_wire::reader::Spent;
 
-use crate::broker::node::Node;
 use crate::broker::resource::{BROKER, TOPIC};
 
 /// Of any request: its frame's share of tables, its future, a small answer.
@@ -26,6 +25,9 @@ const TOPIC_SETTINGS: u64 = 12 << 10;
 const BROKER_SETTINGS: u64 = 96 << 10;
 const GROUP_SETTINGS: u64 = 4 << 10;
 
+/// Elements whose work is one step of a shard.
+const ONE_STEP: usize = 1 << 14;
+
 /// Bytes of memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cost {
@@ -36,10 +38,10 @@ pub(crate) struct Cost {
 }
 
 /// How a request's cost beside its elements is found.
-pub(crate) type Costing<R> = fn(&Node, &R) -> Cost;
+pub(crate) type Costing<R> = fn(&Image, &R) -> Cost;
 
 /// No more than its elements.
-pub(crate) fn elements<R>(_: &Node, _: &R) -> Cost {
+pub(crate) fn elements<R>(_: &Image, _: &R) -> Cost {
     Cost::default()
 }
 
@@ -59,9 +61,23 @@ fn of_element(api: ApiKey) -> u64 {
     }
 }
 
+/// Elements that a request may have. Most are worked on in pieces, or on a thread that serves
+/// nobody, as many as there is memory for; these are one step, of whoever knows what it asks for.
+pub(crate) fn most_elements(api: ApiKey) -> usize {
+    match api {
+        ApiKey::JoinGroup
+        | ApiKey::SyncGroup
+        | ApiKey::ConsumerGroupHeartbeat
+        | ApiKey::CreatePartitions
+        | ApiKey::DeleteTopics
+        | ApiKey::AlterConfigs
+        | ApiKey::IncrementalAlterConfigs => ONE_STEP,
+        _ => usize::MAX,
+    }
+}
+
 /// Every partition that is told of. What is asked for twice is the request's doing.
-pub(crate) fn metadata(node: &Node, request: &MetadataRequest) -> Cost {
-    let image = node.image();
+pub(crate) fn metadata(image: &Image, request: &MetadataRequest) -> Cost {
     let of = |partitions: u64| partitions * METADATA_PARTITION;
     let most = image.partition_count() + image.topic_count() as u64;
     let Some(topics) = request.topics.as_ref().filter(|topics| !topics.is_empty()) else {
@@ -70,7 +86,7 @@ pub(crate) fn metadata(node: &Node, request: &MetadataRequest) -> Cost {
     let partitions = |topic: &Arc<Topic>| u64::from(topic.partitions) + 1;
     let asked = topics.iter().map(|topic| {
         let name = topic.name.as_deref();
-        find(&image, topic.topic_id.0, name).map_or(0, partitions)
+        find(image, topic.topic_id.0, name).map_or(0, partitions)
     });
     let asked: u64 = asked.sum();
     Cost { request: of(asked.saturating_sub(most)), state: of(asked.min(most)) }
@@ -84,12 +100,12 @@ fn find<'a>(image: &'a Image, id: [u8; 16], name: Option<&str>) -> Option<&'a Ar
 }
 
 /// The settings of every topic, which are told of a new one.
-pub(crate) fn create_topics(_: &Node, request: &CreateTopicsRequest) -> Cost {
+pub(crate) fn create_topics(_: &Image, request: &CreateTopicsRequest) -> Cost {
     Cost { request: request.topics.len() as u64 * CREATED_SETTINGS, state: 0 }
 }
 
 /// All settings of every resource.
-pub(crate) fn describe_configs(_: &Node, request: &DescribeConfigsRequest) -> Cost {
+pub(crate) fn describe_configs(_: &Image, request: &DescribeConfigsRequest) -> Cost {
     let of = |kind| match kind {
         TOPIC => TOPIC_SETTINGS,
         BROKER => BROKER_SETTINGS,

@@ -16,6 +16,7 @@ mod creation;
 mod groups;
 mod node;
 mod operations;
+mod portions;
 mod resource;
 mod session;
 mod topics;

@@ -7,12 +7,16 @@ use corelog_drive::ShardHandle;
 use corelog_engine::id::LeaderEpoch;
 use corelog_engine::metadata::Image;
 use corelog_engine::metadata::command::ProducerIdBlock;
+use corelog_engine::shard::request::{Found, Lookup, ReadError, Reply, Request};
 use corelog_engine::shard::setup::leader_epoch;
 use corelog_wire::text::Str;
 
 use crate::broker::topics::TopicCache;
 use crate::config::broker::Config;
 use crate::config::listener::Address;
+
+/// Partitions, or offsets, that the engine is asked about in one step: below a millisecond's worth.
+pub(crate) const AT_ONCE: usize = 1_000;
 
 /// One shard's view of the broker.
 pub(crate) struct Node {
@@ -38,6 +42,21 @@ impl Node {
     pub(crate) fn cluster_id(&self) -> Str {
         let id = corelog_engine::id::TopicId(self.shard.identity().cluster_id);
         Str::from(id.to_string())
+    }
+
+    /// Looks offsets up, so many at a time that no step takes long; a result for each.
+    pub(crate) async fn look_up(&self, lookups: Vec<Lookup>) -> Vec<Result<Found, ReadError>> {
+        let mut results = Vec::with_capacity(lookups.len());
+        let mut rest = lookups.into_iter();
+        loop {
+            let next: Vec<_> = rest.by_ref().take(AT_ONCE).collect();
+            if next.is_empty() {
+                return results;
+            }
+            if let Reply::Lookup(found) = self.shard.submit(Request::Lookup(next)).await {
+                results.extend(found);
+            }
+        }
     }
 
     /// The leader epoch of every partition since this start.

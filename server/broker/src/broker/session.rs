@@ -1,5 +1,6 @@
 //! A connection's requests, in order: header, API, handler, response.
 
+use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -8,19 +9,26 @@ use std::sync::Arc;
 use bytes::Bytes;
 use corelog_drive::{Answer, Charge, Close, Response, Service, Session, ShardHandle, Turn};
 use corelog_engine::id::ProducerId;
+use corelog_engine::metadata::Image;
 use corelog_engine::metadata::command::ProducerIdBlock;
 use corelog_engine::shard::effect::Notice;
 use corelog_wire::api::{ApiKey, Request};
+use corelog_wire::error::Malformed;
 use corelog_wire::header::{HeaderError, RequestHeader};
 use corelog_wire::reader::{ARRAY_MEMORY, Reader};
+use corelog_wire::text::Str;
 
 use crate::broker::api::{self, Call, Handled, Told};
-use crate::broker::cost::{self, Cost, Costing, elements};
+use crate::broker::cost::{self, Costing, elements};
 use crate::broker::node::{Entrance, Node};
 use crate::broker::topics::TopicCache;
 use crate::config::broker::Config;
 use crate::config::listener::Address;
 use crate::daemon::notice;
+
+/// Memory of a request that is decoded, and answered, on the shard's thread: that takes less than a
+/// millisecond.
+const QUICK: u64 = 256 << 10;
 
 /// One shard's broker.
 pub(crate) struct Broker {
@@ -150,50 +158,121 @@ async fn dispatch(call: Call, body: Reader) -> Result<Response, Close> {
     })
 }
 
-/// Decodes a request, and tells what working on it takes.
-fn decode<R: Request>(
-    call: &Call,
-    mut body: Reader,
+/// What a request is decoded by, on whichever thread.
+struct Decoding<R> {
+    version: i16,
+    client: Str,
+    body: Reader,
+    image: Arc<Image>,
     costing: Costing<R>,
-) -> Result<(R, u64), Close> {
-    let most = call.node.config.memory.requests;
-    body.set_array_memory(usize::try_from(most).unwrap_or(usize::MAX).min(ARRAY_MEMORY));
-    let client = &call.header.client_id;
-    let request = R::decode(&mut body, call.header.version).map_err(|error| {
-        Close(format!("malformed request of client {client:?}: {error}").into())
-    })?;
-    let Cost { request: more, state } = costing(&call.node, &request);
-    let own = cost::of_decoded(R::API, body.spent()) + more;
-    if own > most {
-        let why = format!(
-            "a request of client {client:?} takes {own} bytes of memory to answer; {most} are \
-             allowed (memory.share.requests of memory.per.core)"
-        );
-        return Err(Close(why.into()));
+    /// Bytes that working on one request may take.
+    most: u64,
+}
+
+impl<R: Request> Decoding<R> {
+    /// Decodes it, if its arrays take no more than so much memory, and says what working on it
+    /// takes, if that is allowed.
+    fn run(&self, memory: u64) -> Result<(R, u64), NotDecoded> {
+        let mut body = self.body.clone();
+        body.set_array_memory(usize::try_from(memory).unwrap_or(usize::MAX).min(ARRAY_MEMORY));
+        let request = R::decode(&mut body, self.version).map_err(|error| NotDecoded {
+            is_wide: error.cause == Malformed::ArrayMemory,
+            close: self.refusal("malformed", error),
+        })?;
+        let (spent, cost) = (body.spent(), (self.costing)(&self.image, &request));
+        let own = cost::of_decoded(R::API, spent) + cost.request;
+        self.allow(spent.elements, own).map_err(|close| NotDecoded { is_wide: false, close })?;
+        Ok((request, own + cost.state))
     }
-    Ok((request, own + state))
+
+    fn allow(&self, elements: usize, own: u64) -> Result<(), Close> {
+        let (most_elements, most) = (cost::most_elements(R::API), self.most);
+        if elements > most_elements {
+            let why = format!("it has {elements} elements, and {most_elements} are allowed");
+            return Err(self.refusal("too wide", why));
+        }
+        if own > most {
+            let why = format!(
+                "it takes {own} bytes of memory to answer, and {most} are allowed \
+                 (memory.share.requests of memory.per.core)"
+            );
+            return Err(self.refusal("too large", why));
+        }
+        Ok(())
+    }
+
+    fn refusal(&self, what: &str, why: impl fmt::Display) -> Close {
+        let (client, api) = (&self.client, R::API);
+        Close(format!("a request of client {client:?}, {api}, is {what}: {why}").into())
+    }
+}
+
+/// Why there is no decoded request.
+struct NotDecoded {
+    /// Its arrays take more memory than they were to, for now.
+    is_wide: bool,
+    close: Close,
 }
 
 /// Decodes a request when there is room for what working on it takes. Until then it is its frame.
-async fn admit<R: Request>(
+async fn admit<R: Request + Send + 'static>(
     call: &Call,
     body: Reader,
     costing: Costing<R>,
 ) -> Result<(R, Charge), Close> {
-    let (request, bytes) = decode(call, body.clone(), costing)?;
+    let decoding = Decoding {
+        version: call.header.version,
+        client: call.header.client_id.clone(),
+        body,
+        image: call.node.image(),
+        costing,
+        most: call.node.config.memory.requests,
+    };
+    let quick = decoding.most.min(QUICK);
+    let (request, bytes) = match decoding.run(quick) {
+        Ok(decoded) => decoded,
+        Err(wide) if wide.is_wide && quick < decoding.most => {
+            return admit_wide(call, decoding).await;
+        }
+        Err(refused) => return Err(refused.close),
+    };
     if let Some(charge) = call.node.shard.charge_work(bytes) {
         return Ok((request, charge));
     }
     drop(request);
-    let mut charge = loop {
-        call.node.shard.work_done().await;
-        if let Some(charge) = call.node.shard.charge_work(bytes) {
-            break charge;
-        }
-    };
-    let (request, bytes) = decode(call, body, costing)?;
+    call.node.shard.work_done().await;
+    let charge = room_for(call, bytes).await;
+    settled(decoding.run(quick), charge)
+}
+
+/// The same of a request that takes milliseconds to decode. What working on it takes is known only
+/// then; until then it has all that one may take.
+async fn admit_wide<R: Request + Send + 'static>(
+    call: &Call,
+    decoding: Decoding<R>,
+) -> Result<(R, Charge), Close> {
+    let most = decoding.most;
+    let charge = room_for(call, most).await;
+    settled(call.node.shard.offload(move || decoding.run(most)).await, charge)
+}
+
+/// Now that it is known what a request takes.
+fn settled<R>(
+    decoded: Result<(R, u64), NotDecoded>,
+    mut charge: Charge,
+) -> Result<(R, Charge), Close> {
+    let (request, bytes) = decoded.map_err(|refused| refused.close)?;
     charge.settle(bytes);
     Ok((request, charge))
+}
+
+async fn room_for(call: &Call, bytes: u64) -> Charge {
+    loop {
+        if let Some(charge) = call.node.shard.charge_work(bytes) {
+            return charge;
+        }
+        call.node.shard.work_done().await;
+    }
 }
 
 async fn produce(call: Call, body: Reader) -> Result<Response, Close> {
@@ -210,14 +289,14 @@ async fn fetch(mut call: Call, body: Reader) -> Result<Answer, Close> {
 }
 
 /// A request that is decoded and handled once its turn has come, and then answered, now or later.
-fn run<R: Request + 'static>(
+fn run<R: Request + Send + 'static>(
     mut call: Call,
     body: Reader,
     costing: Costing<R>,
     handle: impl FnOnce(&Call, R) -> Handled<R::Response> + 'static,
 ) -> Response
 where
-    R::Response: 'static,
+    R::Response: Send + 'static,
 {
     Box::pin(async move {
         call.node.shard.doing(R::API.name());
@@ -243,7 +322,11 @@ where
             }
         };
         call.node.shard.doing(R::API.name());
-        Ok(api::answer(api::encode(&call.header, &body)?, charge))
+        let pieces = match charge.exceeds(QUICK) {
+            true => api::make(&call.node, &call.header, move || body).await?,
+            false => api::encode(&call.header, &body)?,
+        };
+        Ok(api::answer(pieces, charge))
     })
 }
 

@@ -104,8 +104,8 @@ fn may_join(
         return Err(full(most));
     }
     // Looks at the pattern alone: nobody uses any yet.
-    let regex = newcomer.regex.as_deref().unwrap_or_default();
-    ConsumerGroup::new(classic.id().clone()).check_regex(regex)
+    let nobody = ConsumerGroup::new(classic.id().clone());
+    newcomer.regex.as_ref().map_or(Ok(()), |pattern| nobody.check_regex(pattern))
 }
 
 fn upgraded(

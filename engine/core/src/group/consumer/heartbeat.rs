@@ -132,7 +132,7 @@ impl ConsumerGroup {
             self.refresh(None, turn);
             return Ok(false);
         }
-        self.check_regex(&metadata.regex)?;
+        request.regex.as_ref().map_or(Ok(()), |pattern| self.check_regex(pattern))?;
         let preferred = self.assignor(&turn.settings.consumer);
         let changed = self.set(id, known, metadata, turn);
         self.hear_software(id, &request.client_software);
@@ -269,7 +269,7 @@ fn said(before: MemberMetadata, request: &ConsumerHeartbeat) -> MemberMetadata {
         client_id: request.client_id.clone(),
         client_host: request.client_host.clone(),
         topics: request.topics.clone().unwrap_or(before.topics),
-        regex: request.regex.clone().unwrap_or(before.regex),
+        regex: request.regex.as_ref().map_or(before.regex, |pattern| pattern.text().clone()),
         rebalance_ms: request.rebalance_ms.unwrap_or(before.rebalance_ms),
         assignor: request.assignor.clone().or(before.assignor),
         classic: None,

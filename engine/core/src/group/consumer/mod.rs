@@ -25,7 +25,6 @@ use std::sync::Arc;
 pub(crate) use classic::{join, leave_all};
 pub(crate) use convert::upgrade;
 pub(crate) use leave::{leave, remove};
-pub(in crate::group) use subscription::matches;
 
 use crate::group::history::{Client, Who};
 use crate::group::name::{Epoch, GroupId, InstanceId, MemberId};

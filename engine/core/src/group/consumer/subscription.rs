@@ -3,25 +3,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use regex::{Regex, RegexBuilder};
 use twox_hash::XxHash3_64;
 
 use crate::group::consumer::ConsumerGroup;
 use crate::group::history::Cause;
 use crate::group::lookup::Lookup;
-use crate::group::pattern;
+use crate::group::pattern::{MAX_PATTERN, Pattern};
 use crate::group::record::{GroupEpoch, MemberMetadata, Record, ResolvedRegex};
 use crate::group::request::{GroupError, Refused};
 use crate::group::turn::Turn;
 use crate::id::TopicId;
 use crate::metadata::Image;
 
-/// Bytes that a compiled pattern may take.
-const REGEX_BYTES: usize = 1 << 20;
-/// Bytes of a pattern.
-const MAX_REGEX: usize = 1_000;
-/// Expressions within each other in a compiled pattern; a group or an operator are up to three.
-const MAX_NESTED: u32 = 200;
 /// Patterns that one group may use.
 const MAX_REGEXES: usize = 100;
 /// Milliseconds after which a look that was asked for, and has come to nothing, is asked for again.
@@ -92,24 +85,25 @@ impl ConsumerGroup {
     }
 
     /// Refuses a pattern that is none. One that is in use already was looked at.
-    pub(super) fn check_regex(&self, regex: &str) -> Result<(), Refused> {
+    pub(super) fn check_regex(&self, pattern: &Pattern) -> Result<(), Refused> {
+        let regex = pattern.text();
         if regex.is_empty() || self.is_used(regex) {
             return Ok(());
         }
         let patterns: BTreeSet<&Arc<str>> =
             self.members.values().map(|member| &member.metadata.regex).collect();
-        if regex.len() > MAX_REGEX || patterns.len() > MAX_REGEXES {
+        if regex.len() > MAX_PATTERN || patterns.len() > MAX_REGEXES {
             let why = format!(
-                "SubscribedTopicRegex is longer than {MAX_REGEX} bytes, or the group uses more \
+                "SubscribedTopicRegex is longer than {MAX_PATTERN} bytes, or the group uses more \
                  than {MAX_REGEXES} patterns already; subscribe with fewer and shorter ones."
             );
             return Err(Refused::new(GroupError::InvalidRegex, why));
         }
-        compile(regex).map(drop).map_err(|error| {
+        pattern.fault().map_or(Ok(()), |fault| {
             let why = format!(
-                "SubscribedTopicRegex `{regex}` is not a valid regular expression: {error}."
+                "SubscribedTopicRegex `{regex}` is not a valid regular expression: {fault}."
             );
-            Refused::new(GroupError::InvalidRegex, why)
+            Err(Refused::new(GroupError::InvalidRegex, why))
         })
     }
 
@@ -151,49 +145,5 @@ impl ConsumerGroup {
             turn.lookups.push(Lookup { group, regex, image, time: now });
         }
         complete
-    }
-}
-
-/// A pattern that a topic's whole name has to match, in time linear in the name's length.
-pub(in crate::group) fn compile(regex: &str) -> Result<Regex, String> {
-    let pattern = pattern::translate(regex).map_err(|malformed| malformed.to_string())?;
-    RegexBuilder::new(&format!(r"\A{pattern}\z"))
-        .size_limit(REGEX_BYTES)
-        .nest_limit(MAX_NESTED)
-        .build()
-        .map_err(|error| error.to_string())
-}
-
-/// The names of the topics that a pattern matches.
-pub(in crate::group) fn matches(regex: &str, image: &Image) -> BTreeSet<Arc<str>> {
-    // It was looked at when a member brought it.
-    let Ok(regex) = compile(regex) else { return BTreeSet::new() };
-    let names = image.topics().map(|topic| &topic.name);
-    names.filter(|name| regex.is_match(name)).cloned().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pattern_matches_whole_names() {
-        for (regex, name, expected) in [
-            ("foo*", "fo", true),
-            ("foo*", "fooo", true),
-            ("foo*", "foobar", false),
-            ("a|b", "b", true),
-            ("a|b", "ab", false),
-            ("a|ab", "ab", true),
-            ("", "a", false),
-            ("t\\.[0-9]+", "t.17", true),
-            ("(?i)T", "t", true),
-        ] {
-            let found = compile(regex).expect(regex).is_match(name);
-            assert_eq!(found, expected, "{regex} {name}");
-        }
-        for regex in ["[", "a)(b", "(?=a)", "(a)\\1", "a{1000}{1000}", "*"] {
-            assert!(compile(regex).is_err(), "{regex}");
-        }
     }
 }

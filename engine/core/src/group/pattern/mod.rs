@@ -9,6 +9,7 @@
 //! than its own atom, and every character that is not a letter or digit is a number, so that
 //! nothing has a meaning for the `regex` crate that it had not for RE2/J.
 
+mod checked;
 mod class;
 mod cursor;
 mod escape;
@@ -17,6 +18,9 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::{fmt, mem};
+
+pub use checked::Pattern;
+pub(crate) use checked::{MAX_PATTERN, compile};
 
 use cursor::Cursor;
 

@@ -2,8 +2,8 @@
 //! that library.
 
 use super::class::NOT_IN_NAMES;
+use super::compile;
 use super::translate;
-use crate::group::consumer::subscription::compile;
 
 const TABLE: &str = include_str!("table.tsv");
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::group::name::{Epoch, GroupId, InstanceId, MemberId};
 use crate::group::partitions::Partitions;
+use crate::group::pattern::Pattern;
 use crate::group::request::{GroupError, GroupState};
 
 /// Bytes of a refusal's words; they may quote what the client sent.
@@ -29,7 +30,7 @@ pub struct ConsumerHeartbeat {
     /// Topics that it wants to read.
     pub topics: Option<BTreeSet<Arc<str>>>,
     /// A pattern of names of topics that it wants to read; empty for none.
-    pub regex: Option<Arc<str>>,
+    pub regex: Option<Pattern>,
     /// The assignor that it prefers.
     pub assignor: Option<Arc<str>>,
     /// What it has.

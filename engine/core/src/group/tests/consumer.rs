@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::group::name::Epoch;
 use crate::group::partitions::Partitions;
+use crate::group::pattern::Pattern;
 use crate::group::request::{
     ConsumerDescription, ConsumerHeartbeat, ConsumerStanding, GroupState, Refused,
 };
@@ -263,7 +264,7 @@ fn patterns_match_topics_also_later_ones() {
     }
     let mut a = Consumer::new("a");
     let with = |a: &Consumer, regex: &str| ConsumerHeartbeat {
-        regex: Some(regex.into()),
+        regex: Some(Pattern::new(regex)),
         ..a.joining(&[])
     };
     let refused = world.beat(with(&a, "t[")).expect_err("no pattern");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use corelog_engine::group::name::Epoch;
 use corelog_engine::group::partitions::Partitions;
+use corelog_engine::group::pattern::Pattern;
 use corelog_engine::group::request::{
     ConsumerHeartbeat, ConsumerStanding, GroupError, Refused, Reply, Request,
 };
@@ -33,15 +34,19 @@ pub(crate) fn handle(
         let refusal = ConsumerGroupHeartbeatResponse { error_code, ..Default::default() };
         return Handled::Now(refusal);
     }
-    let group = request.group_id.clone();
-    let beat = question(call, request);
-    // What is wrong with it wherever the group is, before anyone looks for that.
-    if let Err(refused) = beat.check(&call.node.config.groups.coordinator.consumer) {
-        return Handled::Now(refusal(refused));
-    }
-    let asked = groups::ask(&call.node, &group, Request::ConsumerHeartbeat(Box::new(beat)));
+    let node = call.node.clone();
+    let (group, regex) = (request.group_id.clone(), request.subscribed_topic_regex.clone());
+    let mut beat = question(call, request);
     Handled::later(async move {
-        match asked.await {
+        beat.regex = match regex {
+            Some(regex) => Some(node.shard.offload(move || Pattern::new(&regex)).await),
+            None => None,
+        };
+        // What is wrong with it wherever the group is, before anyone looks for that.
+        if let Err(refused) = beat.check(&node.config.groups.coordinator.consumer) {
+            return refusal(refused);
+        }
+        match groups::ask(&node, &group, Request::ConsumerHeartbeat(Box::new(beat))).await {
             Ok(Reply::ConsumerHeartbeat(Ok(standing))) => told(standing),
             Ok(Reply::ConsumerHeartbeat(Err(refused))) => refusal(refused),
             Ok(_) => refusal(Refused { error: GroupError::Unknown, why: None }),
@@ -50,6 +55,7 @@ pub(crate) fn handle(
     })
 }
 
+/// What the member says, but for its pattern.
 fn question(call: &Call, request: ConsumerGroupHeartbeatRequest) -> ConsumerHeartbeat {
     let shared = |text: Str| -> Arc<str> { Arc::from(&*text) };
     let topics = request.subscribed_topic_names;
@@ -61,7 +67,7 @@ fn question(call: &Call, request: ConsumerGroupHeartbeatRequest) -> ConsumerHear
         rack: request.rack_id.map(shared),
         rebalance_ms: Some(request.rebalance_timeout_ms).filter(|ms| *ms != UNSAID),
         topics: topics.map(|names| names.into_iter().map(shared).collect::<BTreeSet<_>>()),
-        regex: request.subscribed_topic_regex.map(shared),
+        regex: None,
         assignor: request.server_assignor.map(shared),
         owned: request.topic_partitions.map(owned),
         client_id: (*call.header.client_id).into(),

@@ -14,6 +14,7 @@ use corelog_wire::records::Records;
 use corelog_wire::text::Str;
 
 use crate::broker::api::{Call, encode, weave};
+use crate::broker::node::AT_ONCE;
 use crate::broker::topics;
 use crate::broker::translate;
 
@@ -44,7 +45,7 @@ pub(crate) async fn handle(call: &Call, request: FetchRequest) -> Result<Answer,
         let response = FetchResponse { error_code, ..FetchResponse::default() };
         return encode(&call.header, &response).map(Answer::from);
     }
-    let (mut draft, parts) = draft(call, &request);
+    let (mut draft, parts) = draft(call, &request).await;
     let now = call.node.shard.now().instant;
     let wait = if parts.is_empty() { 0 } else { request.max_wait_ms.max(0) as u64 };
     let max_bytes = (request.max_bytes.max(0) as u32).min(call.node.config.fetch_max_bytes);
@@ -57,24 +58,34 @@ pub(crate) async fn handle(call: &Call, request: FetchRequest) -> Result<Answer,
     drop(request);
     let (shard, header) = (&call.node.shard, &call.header);
     let leader = leader(call);
-    loop {
-        let mut bodies = Vec::new();
-        if let Reply::Fetch(results) = read(shard, &fetch).await {
-            bodies = draft.fill(results, header.version, &leader);
+    let (results, mut charge) = loop {
+        let results = read(shard, &fetch).await;
+        let pieces = results.iter().flatten().flat_map(|fetched| &fetched.pieces);
+        if let Some(charge) = shard.charge_answer(pieces) {
+            break (results, charge);
         }
-        let pieces = weave(header, &draft.response, &mut bodies)?;
-        drop(bodies);
-        if let Some(charge) = shard.charge_answer(&pieces) {
-            return Ok(Answer { pieces, charge: Some(charge) });
-        }
-        drop(pieces);
+        drop(results);
         shard.answers_left().await;
-    }
+    };
+    let mut bodies = draft.fill(shard, results, header.version, &leader).await;
+    let pieces = match fetch.parts.len() > AT_ONCE {
+        true => {
+            let (header, response) = (header.clone(), draft.response);
+            shard.offload(move || weave(&header, &response, &mut bodies)).await?
+        }
+        false => weave(header, &draft.response, &mut bodies)?,
+    };
+    shard.settle_answer(&mut charge, &pieces);
+    Ok(Answer { pieces, charge: Some(charge) })
 }
 
-async fn read(shard: &ShardHandle, fetch: &Fetch) -> Reply {
+async fn read(shard: &ShardHandle, fetch: &Fetch) -> Vec<Result<Fetched, ReadError>> {
     let at_once = Fetch { deadline: shard.now().instant, ..fetch.clone() };
-    shard.submit_yielding(Request::Fetch(fetch.clone()), Request::Fetch(at_once)).await
+    let (patient, at_once) = (Request::Fetch(fetch.clone()), Request::Fetch(at_once));
+    match shard.submit_yielding(patient, at_once).await {
+        Reply::Fetch(results) => results,
+        _ => Vec::new(),
+    }
 }
 
 /// Who leads every partition, and where: for a client whose epoch is an old one.
@@ -95,7 +106,7 @@ fn leader(call: &Call) -> Leader {
     Leader { current: LeaderIdAndEpoch { leader_id: node_id, leader_epoch }, endpoint }
 }
 
-fn draft(call: &Call, request: &FetchRequest) -> (Draft, Vec<FetchPart>) {
+async fn draft(call: &Call, request: &FetchRequest) -> (Draft, Vec<FetchPart>) {
     let read_committed =
         if request.isolation_level == 1 { ReadCommitted::Yes } else { ReadCommitted::No };
     let response = FetchResponse::default();
@@ -111,6 +122,7 @@ fn draft(call: &Call, request: &FetchRequest) -> (Draft, Vec<FetchPart>) {
         };
         let mut partitions = Vec::with_capacity(wanted.partitions.len());
         for partition in &wanted.partitions {
+            call.node.shard.breathe().await;
             let found = topic.as_ref().map_err(|error| *error);
             let found = found.and_then(|t| topics::partition(t, partition.partition));
             match found {
@@ -154,19 +166,19 @@ fn failed(partition_index: i32, error_code: ErrorCode) -> PartitionData {
 
 impl Draft {
     /// Puts the engine's results in; gives the records for the holes.
-    fn fill(
+    async fn fill(
         &mut self,
+        shard: &ShardHandle,
         results: Vec<Result<Fetched, ReadError>>,
         version: i16,
         leader: &Leader,
     ) -> Vec<Vec<Piece>> {
         let mut bodies = Vec::new();
         for ((topic, partition), result) in self.places.iter().zip(results) {
+            shard.breathe().await;
             let topic = &mut self.response.responses[*topic];
             let by_id = !topic.topic_id.is_zero();
             let data = &mut topic.partitions[*partition];
-            // It may have been filled before.
-            *data = failed(data.partition_index, ErrorCode::None);
             match result {
                 Ok(fetched) => {
                     data.high_watermark = fetched.high_watermark.0;

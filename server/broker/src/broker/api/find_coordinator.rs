@@ -33,25 +33,29 @@ pub(crate) fn handle(
 ) -> Handled<FindCoordinatorResponse> {
     let version = call.header.version;
     let (node, entrance) = (call.node.clone(), call.entrance.clone());
+    Handled::later(async move {
+        let found = find(version, &node, request.key_type).await;
+        answer(version, &node, &entrance, request, found).await
+    })
+}
+
+async fn find(version: i16, node: &Node, key_type: i8) -> Found {
     let unavailable = ErrorCode::CoordinatorNotAvailable;
-    let found = match request.key_type {
-        GROUP if groups::topic(&node.image()).is_some() => Ok(()),
+    match key_type {
         GROUP => {
-            return Handled::later(async move {
-                groups::create_topic(&node).await;
-                let there = groups::topic(&node.image()).is_some();
-                let found = there.then_some(()).ok_or((unavailable, NOT_NOW));
-                answer(version, &node, &entrance, request, found)
-            });
+            if groups::topic(&node.image()).is_none() {
+                groups::create_topic(node).await;
+            }
+            let there = groups::topic(&node.image()).is_some();
+            there.then_some(()).ok_or((unavailable, NOT_NOW))
         }
         TRANSACTION => Err((unavailable, NO_TRANSACTIONS)),
         SHARE if version >= SHARE_FROM_VERSION => Err((unavailable, NO_SHARES)),
         _ => Err((ErrorCode::InvalidRequest, "There are key types 0, 1 and 2.")),
-    };
-    Handled::Now(answer(version, &node, &entrance, request, found))
+    }
 }
 
-fn answer(
+async fn answer(
     version: i16,
     node: &Rc<Node>,
     entrance: &Rc<Entrance>,
@@ -79,14 +83,11 @@ fn answer(
             ..FindCoordinatorResponse::default()
         };
     }
-    let coordinators = request.coordinator_keys.into_iter().map(|key| Coordinator {
-        key,
-        node_id,
-        host: host.clone(),
-        port,
-        error_code,
-        error_message: Some(why.clone().unwrap_or_default()),
-    });
-    let coordinators = coordinators.collect();
+    let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
+    for key in request.coordinator_keys {
+        node.shard.breathe().await;
+        let (host, error_message) = (host.clone(), Some(why.clone().unwrap_or_default()));
+        coordinators.push(Coordinator { key, node_id, host, port, error_code, error_message });
+    }
     FindCoordinatorResponse { coordinators, ..FindCoordinatorResponse::default() }
 }

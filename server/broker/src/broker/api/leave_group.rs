@@ -8,6 +8,7 @@ use corelog_wire::messages::leave_group::{
 };
 
 use crate::broker::api::{Call, Handled};
+use crate::broker::node::{AT_ONCE, Node};
 use crate::broker::{groups, translate};
 
 /// From this version on several members may leave at once.
@@ -22,39 +23,63 @@ pub(crate) fn handle(call: &Call, request: LeaveGroupRequest) -> Handled<LeaveGr
         }],
         _ => request.members,
     };
-    let named = |member: &MemberIdentity| {
-        let instance = member.group_instance_id.as_deref().map(InstanceId::from);
-        (MemberId::from(&*member.member_id), instance)
-    };
-    let question = Request::Leave(LeaveRequest {
-        group: (*request.group_id).into(),
-        members: members.iter().map(named).collect(),
-    });
-    let asked = groups::ask(&call.node, &request.group_id, question);
+    let node = call.node.clone();
     Handled::later(async move {
-        match asked.await {
-            Ok(Reply::Leave(Ok(results))) => answer(version, members, &results),
-            Ok(Reply::Leave(Err(error))) | Err(error) => failed(translate::group(error)),
-            Ok(_) => failed(ErrorCode::UnknownServerError),
+        let mut results = Vec::with_capacity(members.len());
+        // A request without members is answered by the coordinator, too.
+        let mut rest = members.chunks(AT_ONCE);
+        let mut some = rest.next().unwrap_or_default();
+        loop {
+            match leave(&node, &request.group_id, some).await {
+                Ok(more) => results.extend(more),
+                Err(error) => return failed(translate::group(error)),
+            }
+            match rest.next() {
+                Some(next) => some = next,
+                None => return answer(&node, version, members, results).await,
+            }
         }
     })
 }
 
-fn answer(
+/// Has so many members leave as one step may take; a result for each.
+async fn leave(
+    node: &Node,
+    group: &str,
+    members: &[MemberIdentity],
+) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+    let named = |member: &MemberIdentity| {
+        let instance = member.group_instance_id.as_deref().map(InstanceId::from);
+        (MemberId::from(&*member.member_id), instance)
+    };
+    let members = members.iter().map(named).collect();
+    let question = Request::Leave(LeaveRequest { group: group.into(), members });
+    match groups::ask(node, group, question).await? {
+        Reply::Leave(results) => results,
+        _ => Err(GroupError::Unknown),
+    }
+}
+
+async fn answer(
+    node: &Node,
     version: i16,
     members: Vec<MemberIdentity>,
-    results: &[Result<(), GroupError>],
+    results: Vec<Result<(), GroupError>>,
 ) -> LeaveGroupResponse {
     let code = |result: &Result<(), GroupError>| translate::group_result(*result);
     if version < SEVERAL_FROM {
         return failed(results.first().map_or(ErrorCode::None, code));
     }
-    let members = members.into_iter().zip(results).map(|(member, result)| MemberResponse {
-        member_id: member.member_id,
-        group_instance_id: member.group_instance_id,
-        error_code: code(result),
-    });
-    LeaveGroupResponse { members: members.collect(), ..LeaveGroupResponse::default() }
+    let mut told = Vec::with_capacity(members.len());
+    for (member, result) in members.into_iter().zip(&results) {
+        node.shard.breathe().await;
+        told.push(MemberResponse {
+            member_id: member.member_id,
+            group_instance_id: member.group_instance_id,
+            error_code: code(result),
+        });
+    }
+    LeaveGroupResponse { members: told, ..LeaveGroupResponse::default() }
 }
 
 fn failed(error_code: ErrorCode) -> LeaveGroupResponse {

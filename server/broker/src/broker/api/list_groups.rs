@@ -1,5 +1,7 @@
 //! ListGroups: all groups, or those in some states and of some types.
 
+use std::collections::BTreeSet;
+
 use corelog_engine::group::request::{GroupError, GroupType, Listing, Reply, Request};
 use corelog_wire::messages::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
 use corelog_wire::text::Str;
@@ -31,8 +33,26 @@ pub(crate) fn handle(call: &Call, request: ListGroupsRequest) -> Handled<ListGro
 }
 
 fn list(request: &ListGroupsRequest, listed: impl Iterator<Item = Listing>) -> ListGroupsResponse {
-    let groups = listed.map(told).filter(|group| is_asked_for(request, group));
-    ListGroupsResponse { groups: groups.collect(), ..ListGroupsResponse::default() }
+    // As in Kafka: blanks around a state are nothing, those around a type are a part of it.
+    let states = Filter::new(request.states_filter.iter().map(|state| state.trim()));
+    let types = Filter::new(request.types_filter.iter().map(|kind| &**kind));
+    let wanted =
+        |group: &ListedGroup| states.lets(&group.group_state) && types.lets(&group.group_type);
+    let groups = listed.map(told).filter(wanted).collect();
+    ListGroupsResponse { groups, ..ListGroupsResponse::default() }
+}
+
+/// Values of which one is wanted, or any if there are none; in upper or lower case.
+struct Filter(BTreeSet<String>);
+
+impl Filter {
+    fn new<'a>(values: impl Iterator<Item = &'a str>) -> Filter {
+        Filter(values.map(str::to_ascii_lowercase).collect())
+    }
+
+    fn lets(&self, value: &str) -> bool {
+        self.0.is_empty() || self.0.contains(&value.to_ascii_lowercase())
+    }
 }
 
 fn told(listing: Listing) -> ListedGroup {
@@ -45,14 +65,6 @@ fn told(listing: Listing) -> ListedGroup {
             GroupType::Consumer => "consumer",
         }),
     }
-}
-
-/// Upper and lower case are the same to filters; around states, blanks are nothing. As in Kafka.
-fn is_asked_for(request: &ListGroupsRequest, group: &ListedGroup) -> bool {
-    let state = |asked: &Str| asked.trim().eq_ignore_ascii_case(&group.group_state);
-    let kind = |asked: &Str| asked.eq_ignore_ascii_case(&group.group_type);
-    let (states, types) = (&request.states_filter, &request.types_filter);
-    (states.is_empty() || states.iter().any(state)) && (types.is_empty() || types.iter().any(kind))
 }
 
 fn failed(error: GroupError) -> ListGroupsResponse {

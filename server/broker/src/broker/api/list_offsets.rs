@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use corelog_engine::id::{Timestamp, TopicPartition};
-use corelog_engine::shard::request::{Found, Lookup, ReadError, Reply, Request, Target};
+use corelog_engine::shard::request::{Found, Lookup, ReadError, Target};
 use corelog_wire::error_code::ErrorCode;
 use corelog_wire::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
@@ -12,6 +12,7 @@ use corelog_wire::messages::list_offsets::{
 use corelog_wire::uuid::Uuid;
 
 use crate::broker::api::{Call, Handled};
+use crate::broker::node::Node;
 use crate::broker::topics;
 use crate::broker::translate;
 
@@ -22,29 +23,26 @@ struct Draft {
 }
 
 pub(crate) fn handle(call: &Call, request: ListOffsetsRequest) -> Handled<ListOffsetsResponse> {
-    let (mut draft, lookups) = draft(call, &request);
-    if lookups.is_empty() {
-        return Handled::Now(draft.response);
-    }
-    let pending = call.node.shard.submit(Request::Lookup(lookups));
-    let version = call.header.version;
+    let (node, version) = (call.node.clone(), call.header.version);
     Handled::later(async move {
-        if let Reply::Lookup(results) = pending.await {
-            draft.fill(results, version);
-        }
+        let (mut draft, lookups) = draft(&node, version, &request).await;
+        drop(request);
+        let results = node.look_up(lookups).await;
+        draft.fill(&node, results, version).await;
         draft.response
     })
 }
 
-fn draft(call: &Call, request: &ListOffsetsRequest) -> (Draft, Vec<Lookup>) {
+async fn draft(node: &Node, version: i16, request: &ListOffsetsRequest) -> (Draft, Vec<Lookup>) {
     let mut draft = Draft { response: ListOffsetsResponse::default(), places: Vec::new() };
     let mut lookups = Vec::new();
-    let twice = named_twice(request);
-    let image = call.node.image();
+    let twice = named_twice(node, request).await;
+    let image = node.image();
     for wanted in &request.topics {
         let topic = topics::find(&image, Uuid::ZERO, &wanted.name);
         let mut partitions = Vec::with_capacity(wanted.partitions.len());
         for partition in &wanted.partitions {
+            node.shard.breathe().await;
             let partition_index = partition.partition_index;
             let mut answer = ListOffsetsPartitionResponse {
                 partition_index,
@@ -56,7 +54,7 @@ fn draft(call: &Call, request: &ListOffsetsRequest) -> (Draft, Vec<Lookup>) {
                 true => Err(ErrorCode::InvalidRequest),
                 false => found,
             };
-            match found.and_then(|found| lookup(call.header.version, found, partition)) {
+            match found.and_then(|found| lookup(version, found, partition)) {
                 Ok(lookup) => {
                     draft.places.push((draft.response.topics.len(), partitions.len()));
                     lookups.push(lookup);
@@ -72,12 +70,18 @@ fn draft(call: &Call, request: &ListOffsetsRequest) -> (Draft, Vec<Lookup>) {
 }
 
 /// Partitions that a request names more than once; Kafka answers each with INVALID_REQUEST.
-fn named_twice(request: &ListOffsetsRequest) -> HashSet<(&str, i32)> {
-    let mut seen = HashSet::new();
-    let named = request.topics.iter().flat_map(|topic| {
-        topic.partitions.iter().map(|partition| (&topic.name[..], partition.partition_index))
-    });
-    named.filter(|partition| !seen.insert(*partition)).collect()
+async fn named_twice<'a>(node: &Node, request: &'a ListOffsetsRequest) -> HashSet<(&'a str, i32)> {
+    let (mut seen, mut twice) = (HashSet::new(), HashSet::new());
+    for topic in &request.topics {
+        for partition in &topic.partitions {
+            node.shard.breathe().await;
+            let named = (&topic.name[..], partition.partition_index);
+            if !seen.insert(named) {
+                twice.insert(named);
+            }
+        }
+    }
+    twice
 }
 
 fn lookup(
@@ -103,8 +107,9 @@ fn target(version: i16, timestamp: i64) -> Result<Target, ErrorCode> {
 }
 
 impl Draft {
-    fn fill(&mut self, results: Vec<Result<Found, ReadError>>, version: i16) {
+    async fn fill(&mut self, node: &Node, results: Vec<Result<Found, ReadError>>, version: i16) {
         for ((topic, partition), result) in self.places.iter().zip(results) {
+            node.shard.breathe().await;
             let answer = &mut self.response.topics[*topic].partitions[*partition];
             match result {
                 Ok(Found { record: Some((offset, timestamp)), epoch }) => {

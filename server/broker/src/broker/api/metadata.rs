@@ -1,6 +1,7 @@
 //! Metadata: brokers, topics and who leads their partitions; creates topics that clients ask for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use corelog_engine::id::TopicId;
@@ -15,7 +16,7 @@ use corelog_wire::messages::metadata::{
 use corelog_wire::text::Str;
 use corelog_wire::uuid::Uuid;
 
-use crate::broker::api::{Call, Handled, make};
+use crate::broker::api::{Call, Handled, encode, make};
 use crate::broker::creation;
 use crate::broker::node::Node;
 use crate::broker::operations;
@@ -27,7 +28,7 @@ use crate::config::listener::Address;
 /// null for the name that such an answer would lack.
 const BY_ID_FROM: i16 = 12;
 
-/// Partitions that there are at most, with topics asked for, when an answer is made on the shard's
+/// Partitions that there are, and topics that are asked for, when an answer is made on the shard's
 /// thread.
 const QUICK: u64 = 1_000;
 
@@ -49,46 +50,67 @@ enum Wanted<'a> {
 }
 
 pub(crate) fn handle(call: &Call, request: MetadataRequest) -> Handled<MetadataResponse> {
-    if is_invalid(call.header.version, &request) {
-        return Handled::Now(invalid(request));
+    let (node, header) = (call.node.clone(), call.header.clone());
+    if is_invalid(header.version, &request) {
+        return Handled::Made(make(&node, &header, move || invalid(request)));
     }
-    let node = call.node.clone();
     let asking = Asking {
         config: node.config.clone(),
         cluster_id: node.cluster_id(),
         leader_epoch: node.leader_epoch().0,
         advertised: call.entrance.advertised.clone(),
-        version: call.header.version,
+        version: header.version,
         request,
     };
-    let image = node.image();
-    let missing = asking.to_create(&node, &image);
-    if missing.is_empty() {
-        return match asking.is_quick(&image) {
-            true => Handled::Now(asking.answer(&image, &BTreeMap::new())),
-            false => Handled::Made(make(&node, &call.header, move || {
-                asking.answer(&image, &BTreeMap::new())
-            })),
-        };
-    }
-    let command = creation::command(&node, missing, Mode::Apply);
-    let pending = node.shard.submit(Request::Metadata(command));
-    let header = call.header.clone();
     Handled::Made(Box::pin(async move {
-        let mut failures = BTreeMap::new();
-        if let Reply::Metadata(Ok(Outcome::Topics(results))) = pending.await {
-            for result in results {
-                let Err(refusal) = result.result else { continue };
-                let told = translate::create(&refusal);
-                // Someone else was faster: the topic is there.
-                if told.code != ErrorCode::TopicAlreadyExists {
-                    failures.insert(result.name, told.code);
-                }
+        let image = node.image();
+        let (asking, missing) = match asking.asks_for_few() {
+            true => {
+                let missing = asking.to_create(&image);
+                (asking, missing)
+            }
+            false => {
+                let look = move || {
+                    let missing = asking.to_create(&image);
+                    (asking, missing)
+                };
+                node.shard.offload(look).await
+            }
+        };
+        let failures = match missing.is_empty() {
+            true => BTreeMap::new(),
+            false => create(&node, &missing).await,
+        };
+        let image = node.image();
+        match asking.asks_for_few() && image.partition_count() <= QUICK {
+            true => encode(&header, &asking.answer(&image, &failures)),
+            false => make(&node, &header, move || asking.answer(&image, &failures)).await,
+        }
+    }))
+}
+
+/// Creates topics; why some could not be.
+async fn create(node: &Rc<Node>, names: &[Arc<str>]) -> BTreeMap<Arc<str>, ErrorCode> {
+    let mut topics = Vec::with_capacity(names.len());
+    for name in names {
+        node.shard.breathe().await;
+        topics.push(new_topic(node, name));
+    }
+    let command = creation::command(node, topics, Mode::Apply);
+    let mut failures = BTreeMap::new();
+    if let Reply::Metadata(Ok(Outcome::Topics(results))) =
+        node.shard.submit(Request::Metadata(command)).await
+    {
+        for result in results {
+            let Err(refusal) = result.result else { continue };
+            let told = translate::create(&refusal);
+            // Someone else was faster: the topic is there.
+            if told.code != ErrorCode::TopicAlreadyExists {
+                failures.insert(result.name, told.code);
             }
         }
-        let image = node.image();
-        make(&node, &header, move || asking.answer(&image, &failures)).await
-    }))
+    }
+    failures
 }
 
 /// Whether it asks for a topic in a way that its version does not know, or for none at all.
@@ -132,7 +154,7 @@ impl Asking {
     }
 
     /// Topics that do not exist and shall be created: asked for by a valid name.
-    fn to_create(&self, node: &Node, image: &Image) -> Vec<NewTopic> {
+    fn to_create(&self, image: &Image) -> Vec<Arc<str>> {
         let allowed = self.config.topics.auto_create
             && (self.version < 4 || self.request.allow_auto_topic_creation);
         if !allowed {
@@ -145,13 +167,11 @@ impl Asking {
             free && name::check(name).is_ok()
         });
         names.sort_unstable();
-        names.iter().map(|name| new_topic(node, name)).collect()
+        names.into_iter().map(Arc::from).collect()
     }
 
-    /// Whether the answer is a short one.
-    fn is_quick(&self, image: &Image) -> bool {
-        let asked = self.request.topics.as_ref().map_or(0, Vec::len);
-        image.partition_count() + asked as u64 <= QUICK
+    fn asks_for_few(&self) -> bool {
+        self.request.topics.as_ref().map_or(0, Vec::len) as u64 <= QUICK
     }
 
     fn answer(&self, image: &Image, failures: &BTreeMap<Arc<str>, ErrorCode>) -> MetadataResponse {
@@ -235,9 +255,9 @@ impl Asking {
     }
 }
 
-fn new_topic(node: &Node, name: &str) -> NewTopic {
+fn new_topic(node: &Node, name: &Arc<str>) -> NewTopic {
     NewTopic {
-        name: Arc::from(name),
+        name: name.clone(),
         id: creation::topic_id(node),
         partitions: -1,
         replication_factor: -1,

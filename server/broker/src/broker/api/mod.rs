@@ -81,6 +81,7 @@ impl Told {
 
     /// So many bytes have been.
     pub(crate) async fn add(&mut self, bytes: u64) {
+        self.shard.breathe().await;
         self.left = self.left.saturating_sub(bytes);
         self.shard.grow_work(&mut self.charge, bytes).await;
     }

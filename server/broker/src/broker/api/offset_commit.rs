@@ -12,15 +12,10 @@ use corelog_wire::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
     OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
-use corelog_wire::text::Str;
 
 use crate::broker::api::{Call, Handled};
-use crate::broker::node::Node;
+use crate::broker::node::{AT_ONCE, Node};
 use crate::broker::{groups, topics, translate};
-
-/// Offsets that a coordinator is asked to remember in one step; of more, the next when those are
-/// remembered.
-const AT_ONCE: usize = 1_000;
 
 /// From this version on a missing group is told as such.
 const NOT_FOUND_FROM: i16 = 9;
@@ -28,18 +23,28 @@ const NOT_FOUND_FROM: i16 = 9;
 const IDS_FROM: i16 = 10;
 
 pub(crate) fn handle(call: &Call, request: OffsetCommitRequest) -> Handled<OffsetCommitResponse> {
+    let (node, version) = (call.node.clone(), call.header.version);
+    Handled::later(async move { commit(node, version, request).await })
+}
+
+async fn commit(
+    node: Rc<Node>,
+    version: i16,
+    request: OffsetCommitRequest,
+) -> OffsetCommitResponse {
     let mut offsets = Vec::new();
     // Where the coordinator's answers belong.
     let mut places = Vec::new();
     let mut answer = Vec::with_capacity(request.topics.len());
-    let image = call.node.image();
+    let image = node.image();
     for (at, topic) in request.topics.into_iter().enumerate() {
-        let found = match topic.topic_id.is_zero() && call.header.version >= IDS_FROM {
+        let found = match topic.topic_id.is_zero() && version >= IDS_FROM {
             true => Err(ErrorCode::UnknownTopicId),
             false => topics::find(&image, topic.topic_id, &topic.name),
         };
         let mut codes = Vec::with_capacity(topic.partitions.len());
         for (nth, partition) in topic.partitions.iter().enumerate() {
+            node.shard.breathe().await;
             codes.push(match check(found.as_ref(), partition) {
                 Ok(offset) => {
                     offsets.push(offset);
@@ -53,7 +58,7 @@ pub(crate) fn handle(call: &Call, request: OffsetCommitRequest) -> Handled<Offse
     }
     let response = |topics| OffsetCommitResponse { topics, ..OffsetCommitResponse::default() };
     if offsets.is_empty() {
-        return Handled::Now(response(answer));
+        return response(answer);
     }
     let commit = CommitRequest {
         group: (*request.group_id).into(),
@@ -61,48 +66,37 @@ pub(crate) fn handle(call: &Call, request: OffsetCommitRequest) -> Handled<Offse
         instance: request.group_instance_id.as_deref().map(Into::into),
         generation: Generation(request.generation_id_or_member_epoch),
         retention_ms: u64::try_from(request.retention_time_ms).ok(),
-        knows_not_found: call.header.version >= NOT_FOUND_FROM,
+        knows_not_found: version >= NOT_FOUND_FROM,
         offsets: Vec::new(),
     };
-    let results = remember(call.node.clone(), request.group_id, commit, offsets);
-    Handled::later(async move {
-        for ((at, nth), result) in places.into_iter().zip(results.await) {
-            answer[at].partitions[nth].error_code = translate::group_result(result);
-        }
-        response(answer)
-    })
+    let results = remember(&node, &request.group_id, &commit, offsets).await;
+    for ((at, nth), result) in places.into_iter().zip(results) {
+        answer[at].partitions[nth].error_code = translate::group_result(result);
+    }
+    response(answer)
 }
 
-/// Asks the coordinator to remember offsets, the first of them at once; what becomes of each.
-fn remember(
-    node: Rc<Node>,
-    group: Str,
-    commit: CommitRequest,
+/// Asks the coordinator to remember offsets, so many in one step, and the next when those are
+/// remembered; what becomes of each.
+async fn remember(
+    node: &Node,
+    group: &str,
+    commit: &CommitRequest,
     offsets: Vec<CommitOffset>,
-) -> impl Future<Output = Vec<Result<(), GroupError>>> {
-    let ask = move |offsets| {
-        let question = Request::Commit(CommitRequest { offsets, ..commit.clone() });
-        groups::ask(&node, &group, question)
-    };
+) -> Vec<Result<(), GroupError>> {
     let mut results = Vec::with_capacity(offsets.len());
     let mut rest = offsets.into_iter();
-    let first: Vec<_> = rest.by_ref().take(AT_ONCE).collect();
-    let mut asked = (first.len(), ask(first));
-    async move {
-        loop {
-            let (count, pending) = asked;
-            match pending.await {
-                Ok(Reply::Commit(Ok(told))) => results.extend(told),
-                Ok(Reply::Commit(Err(error))) | Err(error) => {
-                    results.extend(vec![Err(error); count]);
-                }
-                Ok(_) => results.extend(vec![Err(GroupError::Unknown); count]),
-            }
-            let next: Vec<_> = rest.by_ref().take(AT_ONCE).collect();
-            if next.is_empty() {
-                return results;
-            }
-            asked = (next.len(), ask(next));
+    loop {
+        let offsets: Vec<_> = rest.by_ref().take(AT_ONCE).collect();
+        let count = offsets.len();
+        if count == 0 {
+            return results;
+        }
+        let question = Request::Commit(CommitRequest { offsets, ..commit.clone() });
+        match groups::ask(node, group, question).await {
+            Ok(Reply::Commit(Ok(told))) => results.extend(told),
+            Ok(Reply::Commit(Err(error))) | Err(error) => results.extend(vec![Err(error); count]),
+            Ok(_) => results.extend(vec![Err(GroupError::Unknown); count]),
         }
     }
 }

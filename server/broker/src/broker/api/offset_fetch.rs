@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use corelog_engine::group::name::Epoch;
+use corelog_engine::group::name::{Epoch, MemberId};
 use corelog_engine::group::record::Committed;
 use corelog_engine::group::request::{FetchRequest, GroupError, Reply, Request, TopicOffsets};
 use corelog_engine::id::TopicId;
@@ -18,6 +18,7 @@ use corelog_wire::uuid::Uuid;
 
 use crate::broker::api::{Call, Handled};
 use crate::broker::node::Node;
+use crate::broker::portions::{Indexes, Portion, Portions};
 use crate::broker::{groups, translate};
 
 /// Bytes of a partition without what was committed with it.
@@ -35,11 +36,13 @@ pub(crate) fn handle(call: &Call, request: OffsetFetchRequest) -> Handled<Offset
     Handled::growing(async move |mut told| {
         let mut answers = Vec::with_capacity(groups.len());
         for group in groups {
-            if !told.may_go_on() {
-                answers.push(not_now(group.group_id));
-                continue;
-            }
-            let answer = Asked::new(&node, version, stable, group).answer(version).await;
+            let answer = match told.may_go_on() {
+                true => {
+                    let asked = Asked::new(&node, version, stable, group).await;
+                    asked.answer(&node, version).await
+                }
+                false => not_now(group.group_id),
+            };
             told.add(size(&answer)).await;
             answers.push(answer);
         }
@@ -84,78 +87,100 @@ fn only(request: OffsetFetchRequest) -> OffsetFetchRequestGroup {
     OffsetFetchRequestGroup { group_id: request.group_id, topics, ..Default::default() }
 }
 
-/// A group that is asked for.
-struct Asked<A> {
+/// What is asked about one group.
+struct Asked {
     group_id: Str,
     image: Arc<Image>,
+    member: Option<(MemberId, Epoch)>,
+    stable: bool,
     /// Topics that do not exist, by their ids.
     unknown: Vec<OffsetFetchRequestTopics>,
-    /// In case the group's error belongs to each of them.
-    wanted: Vec<(Arc<str>, Vec<i32>)>,
-    asked: A,
+    /// The others, if not all are asked for.
+    topics: Option<Vec<Indexes>>,
 }
 
-impl Asked<()> {
-    fn new(
-        node: &Node,
-        version: i16,
-        stable: bool,
-        group: OffsetFetchRequestGroup,
-    ) -> Asked<impl Future<Output = Result<Reply, GroupError>> + use<>> {
+impl Asked {
+    async fn new(node: &Node, version: i16, stable: bool, group: OffsetFetchRequestGroup) -> Asked {
         let image = node.image();
-        let mut unknown = Vec::new();
-        let topics = group.topics.map(|topics| {
-            let mut known = Vec::with_capacity(topics.len());
-            for topic in topics {
-                let name = match version {
-                    ..IDS_FROM => Some(Arc::from(&*topic.name)),
-                    _ => image.topic_by_id(TopicId(topic.topic_id.0)).map(|t| t.name.clone()),
-                };
-                match name {
-                    Some(name) => known.push((name, topic.partition_indexes)),
-                    None => unknown.push(topic),
-                }
+        let (mut unknown, mut known) = (Vec::new(), Vec::new());
+        let are_named = group.topics.is_some();
+        for topic in group.topics.unwrap_or_default() {
+            node.shard.breathe().await;
+            let name = match version {
+                ..IDS_FROM => Some(Arc::from(&*topic.name)),
+                _ => image.topic_by_id(TopicId(topic.topic_id.0)).map(|t| t.name.clone()),
+            };
+            match name {
+                Some(name) => known.push((name, topic.partition_indexes)),
+                None => unknown.push(topic),
             }
-            known
-        });
-        let wanted = topics.clone().unwrap_or_default();
+        }
         // Nobody in particular is no member in no epoch.
         let named = group.member_id.is_some() || group.member_epoch >= 0;
         let member = group.member_id.as_deref().unwrap_or_default().into();
         let member = named.then_some((member, Epoch(group.member_epoch)));
-        let question = FetchRequest { group: (*group.group_id).into(), member, stable, topics };
-        let asked = groups::ask(node, &group.group_id, Request::Fetch(question));
-        Asked { group_id: group.group_id, image, unknown, wanted, asked }
+        let (group_id, topics) = (group.group_id, are_named.then_some(known));
+        Asked { group_id, image, member, stable, unknown, topics }
     }
-}
 
-impl<A: Future<Output = Result<Reply, GroupError>>> Asked<A> {
-    async fn answer(self, version: i16) -> OffsetFetchResponseGroup {
-        let Asked { group_id, image, unknown, wanted, asked } = self;
-        let (topics, error) = match asked.await {
-            Ok(Reply::Fetch(Ok(topics))) => (topics, None),
-            Ok(Reply::Fetch(Err(error))) | Err(error) => (Vec::new(), Some(error)),
-            Ok(_) => (Vec::new(), Some(GroupError::Unknown)),
+    async fn answer(self, node: &Node, version: i16) -> OffsetFetchResponseGroup {
+        let (found, error) = match self.look(node).await {
+            Ok(found) => (found, None),
+            Err(error) => (Vec::new(), Some(error)),
         };
         let error_code = error.map_or(ErrorCode::None, translate::group);
-        let mut told: Vec<_> =
-            topics.into_iter().filter_map(|topic| tell(&image, version, topic)).collect();
+        let mut told = Vec::with_capacity(found.len());
+        for topic in found {
+            node.shard.breathe().await;
+            told.extend(tell(&self.image, version, topic));
+        }
         if error.is_some() && version < GROUP_ERROR_FROM {
-            told.extend(wanted.into_iter().map(|(topic, partitions)| {
+            for (topic, partitions) in self.topics.unwrap_or_default() {
+                node.shard.breathe().await;
                 let partitions = partitions.into_iter().map(|index| none(index, error_code));
                 let (name, topic_id) = (Str::from(&*topic), Uuid::ZERO);
-                OffsetFetchResponseTopics { name, topic_id, partitions: partitions.collect() }
-            }));
+                let partitions = partitions.collect();
+                told.push(OffsetFetchResponseTopics { name, topic_id, partitions });
+            }
         }
         if error.is_none() {
-            told.extend(unknown.into_iter().map(|topic| {
+            for topic in self.unknown {
+                node.shard.breathe().await;
                 let missing = |index| none(index, ErrorCode::UnknownTopicId);
                 let partitions = topic.partition_indexes.into_iter().map(missing).collect();
                 let topic_id = topic.topic_id;
-                OffsetFetchResponseTopics { topic_id, partitions, ..Default::default() }
-            }));
+                told.push(OffsetFetchResponseTopics { topic_id, partitions, ..Default::default() });
+            }
         }
-        OffsetFetchResponseGroup { group_id, topics: told, error_code }
+        OffsetFetchResponseGroup { group_id: self.group_id, topics: told, error_code }
+    }
+
+    /// Asks the coordinator, in portions if topics are named.
+    async fn look(&self, node: &Node) -> Result<Vec<TopicOffsets>, GroupError> {
+        let Some(topics) = &self.topics else { return self.ask(node, None).await };
+        let mut found = Vec::<TopicOffsets>::with_capacity(topics.len());
+        for Portion { places, topics } in Portions::of(topics) {
+            for (place, topic) in places.into_iter().zip(self.ask(node, Some(topics)).await?) {
+                match found.get_mut(place) {
+                    Some(begun) => begun.partitions.extend(topic.partitions),
+                    None => found.push(topic),
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn ask(
+        &self,
+        node: &Node,
+        topics: Option<Vec<Indexes>>,
+    ) -> Result<Vec<TopicOffsets>, GroupError> {
+        let (group, member) = ((*self.group_id).into(), self.member.clone());
+        let question = FetchRequest { group, member, stable: self.stable, topics };
+        match groups::ask(node, &self.group_id, Request::Fetch(question)).await? {
+            Reply::Fetch(found) => found,
+            _ => Err(GroupError::Unknown),
+        }
     }
 }
 

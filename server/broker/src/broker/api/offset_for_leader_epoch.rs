@@ -2,7 +2,7 @@
 //! of the epoch that it has read in learns of it.
 
 use corelog_engine::id::{LeaderEpoch, TopicPartition};
-use corelog_engine::shard::request::{Found, Lookup, ReadError, Reply, Request, Target};
+use corelog_engine::shard::request::{Found, Lookup, ReadError, Target};
 use corelog_wire::error_code::ErrorCode;
 use corelog_wire::messages::offset_for_leader_epoch::{
     LeaderEpochEnd, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
@@ -11,6 +11,7 @@ use corelog_wire::messages::offset_for_leader_epoch::{
 use corelog_wire::uuid::Uuid;
 
 use crate::broker::api::{Call, Handled};
+use crate::broker::node::Node;
 use crate::broker::topics;
 use crate::broker::translate;
 
@@ -25,26 +26,23 @@ pub(crate) fn handle(
     call: &Call,
     request: OffsetForLeaderEpochRequest,
 ) -> Handled<OffsetForLeaderEpochResponse> {
-    let (mut draft, lookups) = draft(call, request);
-    if lookups.is_empty() {
-        return Handled::Now(draft.response);
-    }
-    let pending = call.node.shard.submit(Request::Lookup(lookups));
+    let node = call.node.clone();
     Handled::later(async move {
-        if let Reply::Lookup(results) = pending.await {
-            draft.fill(results);
-        }
+        let (mut draft, lookups) = draft(&node, request).await;
+        let results = node.look_up(lookups).await;
+        draft.fill(&node, results).await;
         draft.response
     })
 }
 
-fn draft(call: &Call, request: OffsetForLeaderEpochRequest) -> (Draft, Vec<Lookup>) {
+async fn draft(node: &Node, request: OffsetForLeaderEpochRequest) -> (Draft, Vec<Lookup>) {
     let (mut draft, mut lookups) = (Draft::default(), Vec::new());
-    let image = call.node.image();
+    let image = node.image();
     for wanted in request.topics {
         let topic = topics::find(&image, Uuid::ZERO, &wanted.topic);
         let mut partitions = Vec::with_capacity(wanted.partitions.len());
         for asked in &wanted.partitions {
+            node.shard.breathe().await;
             let found = topic.as_ref().map_err(|error| *error);
             let found = found.and_then(|topic| topics::partition(topic, asked.partition));
             if let Ok(partition) = found {
@@ -72,8 +70,9 @@ fn lookup(partition: TopicPartition, asked: &OffsetForLeaderPartition) -> Lookup
 }
 
 impl Draft {
-    fn fill(&mut self, results: Vec<Result<Found, ReadError>>) {
+    async fn fill(&mut self, node: &Node, results: Vec<Result<Found, ReadError>>) {
         for ((topic, partition), result) in self.places.iter().zip(results) {
+            node.shard.breathe().await;
             let answer = &mut self.response.topics[*topic].partitions[*partition];
             match result {
                 Ok(Found { record: Some((end, _)), epoch }) => {
