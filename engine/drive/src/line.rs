@@ -1,4 +1,5 @@
-//! What a connection is to answer, in order: from a request being taken to its response having left.
+//! What a connection is to answer, in order: from a request that is taken to a response that has
+//! left.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -101,7 +102,8 @@ impl Line {
     }
 
     /// The first responses, as soon as there is one: those that are ready with it, unless they are
-    /// many, or it gets late, or one has a turn of its own, which is when those before it have left.
+    /// many, or it gets late, or one has a turn of its own: that comes when those before it have
+    /// left.
     pub(crate) async fn gather(&self, is_late: impl Fn() -> bool) -> Result<Together, Close> {
         let Answer { mut pieces, charge } = self.first().await?;
         let mut charges = Vec::from_iter(charge);

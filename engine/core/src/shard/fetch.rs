@@ -29,7 +29,7 @@ struct Asked {
     watch: Watch,
 }
 
-/// Whether an owner watches its partitions for the fetch.
+/// Whether an owner reads, or watches its partitions, for the fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Watch {
     Perhaps,
@@ -174,20 +174,29 @@ impl Shard {
         fx.reply(ticket, Reply::Fetch(results));
     }
 
-    /// Ends the calls of a fetch; owners that may watch stop it.
-    pub(super) fn end_fetch(
+    /// Nobody waits for a fetch any more.
+    pub(super) fn cancel_fetch(
         &mut self,
         now: Now,
         ticket: Ticket,
-        fetch: &FetchJoin,
+        mut fetch: FetchJoin,
         fx: &mut Effects,
     ) {
+        if let Round::Reading { .. } = fetch.round {
+            fetch.owners.iter_mut().for_each(|asked| asked.watch = Watch::Perhaps);
+        }
+        self.end_fetch(now, ticket, &fetch, fx);
+    }
+
+    /// Ends the calls of a fetch; owners that may watch stop it.
+    fn end_fetch(&mut self, now: Now, ticket: Ticket, fetch: &FetchJoin, fx: &mut Effects) {
         self.home.deadlines.remove(&(fetch.fetch.deadline, ticket));
         for Asked { owner, id, watch } in &fetch.owners {
             self.home.calls.remove(id);
             // What is taken back may follow a round after which the owner has begun to watch.
-            if self.home.withdraw(*owner, *id) || *watch == Watch::Perhaps {
-                self.send(now, *owner, Message::Unwatch(*id), fx);
+            let withdrawn = self.pieces.withdraw(*id) || self.home.withdraw(*owner, *id);
+            if withdrawn || *watch == Watch::Perhaps {
+                self.send(now, *owner, Message::Cancel(*id), fx);
             }
         }
     }

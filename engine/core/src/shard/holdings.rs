@@ -16,6 +16,8 @@ pub struct Holdings {
     pub owed: usize,
     /// Readers that watch partitions, as partitions and as calls know them.
     pub watchers: usize,
+    /// Searches by time that wait for their turn, and readers that wait for an index.
+    pub searches: usize,
     /// Appends that wait to be durable, or for their log's last block.
     pub waiters: usize,
     /// Effects under way, but for commits, on which something depends.
@@ -45,6 +47,7 @@ impl Shard {
             calls: self.home.calls.len() + self.home.credits_out(CREDITS),
             owed: self.calls.owed() + self.groups.loads_open(),
             watchers: watchers + self.calls.watched.len() + self.wakes.len(),
+            searches: self.searches.waiting() + self.indexes.waiting(),
             waiters: waiters.sum(),
             effects: effects.count(),
             unflushed: self.flusher.unflushed(),

@@ -23,10 +23,18 @@ use crate::shard::{Map, Shard};
 #[derive(Debug)]
 pub(crate) enum Join {
     Produce(Parts<Result<Appended, AppendError>>),
-    Lookup(Parts<Result<Found, ReadError>>),
+    Lookup(LookupJoin),
     Fetch(FetchJoin),
     Metadata,
     Group,
+}
+
+/// A lookup that is not answered.
+#[derive(Debug)]
+pub(crate) struct LookupJoin {
+    parts: Parts<Result<Found, ReadError>>,
+    /// Its calls, to whom.
+    calls: Vec<(ShardId, CallId)>,
 }
 
 /// Answers part by part, as they come.
@@ -162,12 +170,16 @@ impl Shard {
             return fx.reply(ticket, Reply::Lookup(Vec::new()));
         }
         let groups = by_owner(parts.iter().map(|part| part.partition), self.shards);
-        let join = Join::Lookup(Parts::new(parts.len(), groups.len()));
-        self.home.joins.insert(ticket, join);
+        let mut calls = Vec::with_capacity(groups.len());
+        let mut lookups = Vec::with_capacity(groups.len());
         for (to, indexes) in groups {
-            let group = indexes.iter().map(|index| parts[*index as usize]).collect();
-            let id = self.open_call(ticket, indexes);
-            self.call(now, to, id, Call::Lookup(group), fx);
+            lookups.push(indexes.iter().map(|index| parts[*index as usize]).collect());
+            calls.push((to, self.open_call(ticket, indexes)));
+        }
+        let parts = Parts::new(parts.len(), calls.len());
+        self.home.joins.insert(ticket, Join::Lookup(LookupJoin { parts, calls: calls.clone() }));
+        for ((to, id), lookups) in calls.into_iter().zip(lookups) {
+            self.call(now, to, id, Call::Lookup(lookups), fx);
         }
     }
 
@@ -264,9 +276,9 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let Some(call) = self.home.calls.remove(&id) else { return };
-        let Some(Join::Lookup(parts)) = self.home.joins.get_mut(&call.ticket) else { return };
-        if parts.put(&call.indexes, results) {
-            let results = parts.take();
+        let Some(Join::Lookup(join)) = self.home.joins.get_mut(&call.ticket) else { return };
+        if join.parts.put(&call.indexes, results) {
+            let results = join.parts.take();
             self.home.joins.remove(&call.ticket);
             fx.reply(call.ticket, Reply::Lookup(results));
         }
@@ -282,8 +294,18 @@ impl Shard {
     /// Nobody waits for this request any more. What it appends is appended all the same.
     pub(super) fn cancel(&mut self, now: Now, ticket: Ticket, fx: &mut Effects) {
         match self.home.joins.remove(&ticket) {
-            Some(Join::Fetch(fetch)) => self.end_fetch(now, ticket, &fetch, fx),
-            Some(Join::Produce(_) | Join::Lookup(_) | Join::Metadata | Join::Group) | None => {}
+            Some(Join::Fetch(fetch)) => self.cancel_fetch(now, ticket, fetch, fx),
+            Some(Join::Lookup(LookupJoin { calls, .. })) => {
+                calls.into_iter().for_each(|(to, id)| self.cancel_call(now, to, id, fx));
+            }
+            Some(Join::Produce(_) | Join::Metadata | Join::Group) | None => {}
+        }
+    }
+
+    fn cancel_call(&mut self, now: Now, to: ShardId, id: CallId, fx: &mut Effects) {
+        let is_answered = self.home.calls.remove(&id).is_none();
+        if !is_answered && !self.home.withdraw(to, id) {
+            self.send(now, to, Message::Cancel(id), fx);
         }
     }
 }

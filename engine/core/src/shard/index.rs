@@ -13,7 +13,7 @@ use crate::shard::Pending;
 use crate::shard::Shard;
 use crate::shard::effect::{Effects, FileAction, Notice, ReadIndex};
 use crate::shard::event::Failure;
-use crate::shard::partition::{Partition, Slot};
+use crate::shard::partition::{CallPart, OwnerCall, Partition, Slot};
 use crate::shard::read::{Interrupted, Look, Purpose};
 use crate::shard::request::ReadError;
 
@@ -51,8 +51,10 @@ pub(crate) struct Indexes {
     by_age: BTreeMap<u64, Key>,
     loads: u64,
     bytes: u64,
-    /// Who waits for which.
-    waiting: BTreeMap<Key, Vec<Interrupted>>,
+    /// Who waits for which, of those that are read or will be.
+    waiting: BTreeMap<Key, BTreeMap<CallPart, Interrupted>>,
+    /// For which each of them does.
+    waits: BTreeMap<CallPart, Key>,
     queue: VecDeque<(Slot, SegmentId)>,
     reading: usize,
 }
@@ -84,6 +86,21 @@ impl Indexes {
             self.by_age.remove(&age);
             self.bytes -= bytes;
         }
+    }
+
+    /// Nobody waits for a call any more; the parts of it that waited for an index.
+    pub(crate) fn leave(&mut self, call: OwnerCall) -> Vec<Interrupted> {
+        let parts: Vec<_> = self.waits.range(call.parts()).map(|(p, key)| (*p, *key)).collect();
+        let leave = |(part, key): &(CallPart, Key)| {
+            self.waits.remove(part);
+            self.waiting.get_mut(key)?.remove(part)
+        };
+        parts.iter().filter_map(leave).collect()
+    }
+
+    /// Those who wait for indexes.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waits.len()
     }
 
     /// A partition is gone.
@@ -134,9 +151,11 @@ impl Shard {
         then: Interrupted,
         fx: &mut Effects,
     ) {
-        let waiting = self.indexes.waiting.entry((slot, segment.base)).or_default();
-        waiting.push(then);
-        if waiting.len() == 1 {
+        let (key, part) = ((slot, segment.base), then.part());
+        let is_asked_for = self.indexes.waiting.contains_key(&key);
+        self.indexes.waiting.entry(key).or_default().insert(part, then);
+        self.indexes.waits.insert(part, key);
+        if !is_asked_for {
             self.indexes.queue.push_back((slot, segment));
             self.read_indexes(fx);
         }
@@ -146,6 +165,11 @@ impl Shard {
     fn read_indexes(&mut self, fx: &mut Effects) {
         while self.indexes.reading < AT_ONCE {
             let Some((slot, segment)) = self.indexes.queue.pop_front() else { return };
+            let key = (slot, segment.base);
+            if self.indexes.waiting.get(&key).is_none_or(BTreeMap::is_empty) {
+                self.indexes.waiting.remove(&key);
+                continue;
+            }
             self.indexes.reading += 1;
             self.read_index(slot, segment, fx);
         }
@@ -274,8 +298,11 @@ impl Shard {
         fx: &mut Effects,
     ) {
         self.indexes.reading -= 1;
-        let waiting = self.indexes.waiting.remove(&(slot, segment.base));
-        for then in waiting.unwrap_or_default() {
+        let waiting = self.indexes.waiting.remove(&(slot, segment.base)).unwrap_or_default();
+        for part in waiting.keys() {
+            self.indexes.waits.remove(part);
+        }
+        for then in waiting.into_values() {
             match then {
                 Interrupted::Read(reader) => self.resume_read(now, slot, reader, index, fx),
                 Interrupted::Search(search) => self.resume_search(now, search, index, fx),

@@ -137,7 +137,7 @@ impl Message {
                 Answer::Group(_) => "a coordinator's answer",
             }),
             Message::Wake(_) => Label::of("a fetch that is woken"),
-            Message::Unwatch(_) => Label::of("a fetch that has ended"),
+            Message::Cancel(_) => Label::of("a call that nobody waits for"),
             Message::Publish(_) => Label::of("changed metadata"),
             Message::Applied(_) => Label::of("metadata taken in"),
             Message::DirectoryOffline => Label::of("a directory that is offline"),

@@ -101,6 +101,14 @@ impl Shard {
         }
     }
 
+    /// Nobody waits for a lookup any more: its searches end.
+    pub(super) fn end_lookup(&mut self, now: Now, call: OwnerCall, fx: &mut Effects) {
+        let Some(open) = self.calls.lookups.get_mut(&call) else { return };
+        open.results.clear();
+        self.end_searches(now, call);
+        self.finish_lookup(now, call, fx);
+    }
+
     fn finish_lookup(&mut self, now: Now, call: OwnerCall, fx: &mut Effects) {
         let Some(done) = self.calls.lookups.remove(&call) else { return };
         let results = done.results.into_iter().flatten().collect();

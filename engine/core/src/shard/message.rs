@@ -28,8 +28,9 @@ pub enum Message {
     Answer(CallId, Answer),
     /// A partition that a `Read` call watches has more to read. Sent once for each call.
     Wake(CallId),
-    /// The reader is gone or served; stop watching for it.
-    Unwatch(CallId),
+    /// Whoever called is gone or served: what is under way for the call ends, and so does watching.
+    /// If the call is not answered, it is now.
+    Cancel(CallId),
     /// The metadata has changed (from shard 0).
     Publish(Arc<metadata::Delta>),
     /// That change is applied here (to shard 0); carries the delta's version.

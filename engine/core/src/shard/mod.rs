@@ -29,6 +29,7 @@ mod owner;
 mod partition;
 mod pieces;
 mod pressure;
+mod queue;
 mod read;
 mod release;
 pub mod request;
@@ -239,7 +240,7 @@ impl Shard {
             Message::Call(id, call) => self.on_call(now, from, id, call, fx),
             Message::Answer(id, answer) => self.on_answer(now, from, id, answer, fx),
             Message::Wake(id) => self.on_wake(now, id, fx),
-            Message::Unwatch(id) => self.end_watch(partition::OwnerCall { from, id }),
+            Message::Cancel(id) => self.on_cancel(now, partition::OwnerCall { from, id }, fx),
             Message::Publish(delta) => self.on_publish(now, delta, fx),
             Message::Applied(version) => self.on_applied(now, from, version, fx),
             Message::DirectoryOffline => self.go_offline(now, fx),

@@ -1,6 +1,7 @@
 //! A partition that this shard owns: its log, and who waits for what of it.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 
@@ -44,6 +45,16 @@ pub(crate) struct OwnerCall {
     pub(crate) from: ShardId,
     /// Its name for the call.
     pub(crate) id: CallId,
+}
+
+/// A part of a call.
+pub(crate) type CallPart = (OwnerCall, u32);
+
+impl OwnerCall {
+    /// All its parts.
+    pub(crate) fn parts(self) -> RangeInclusive<CallPart> {
+        (self, 0)..=(self, u32::MAX)
+    }
 }
 
 /// An acknowledgement that waits for `end` to be durable.

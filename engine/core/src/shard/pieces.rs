@@ -7,6 +7,7 @@ use crate::shard::Shard;
 use crate::shard::effect::Effects;
 use crate::shard::message::{Call, CallId};
 use crate::shard::partition::{OwnerCall, Waiter};
+use crate::shard::queue::Queue;
 use crate::shard::request::Append;
 
 /// Batches that one step appends, unless it is one: a millisecond's worth.
@@ -20,7 +21,7 @@ const APPEND_BYTES: usize = 4 << 20;
 pub(crate) struct Pieces {
     appends: VecDeque<(Waiter, Append)>,
     /// Reads of this shard's own fetches.
-    reads: VecDeque<(CallId, Call)>,
+    reads: Queue<CallId, Call>,
     /// When that goes on, if there is any.
     due: Option<Instant>,
 }
@@ -32,8 +33,13 @@ impl Pieces {
 
     /// A read that is one of many.
     pub(crate) fn add_read(&mut self, now: Now, id: CallId, call: Call) {
-        self.reads.push_back((id, call));
+        self.reads.push(id, call);
         self.due = Some(now.instant);
+    }
+
+    /// Nobody waits for a read any more; whether it still waited here.
+    pub(crate) fn withdraw(&mut self, id: CallId) -> bool {
+        self.reads.remove(&id).is_some()
     }
 }
 
@@ -81,14 +87,11 @@ impl Shard {
             return;
         }
         self.append_piece(now, fx);
-        if let Some((id, call)) = self.pieces.reads.pop_front() {
+        if let Some((id, call)) = self.pieces.reads.pop() {
             if !self.pieces.reads.is_empty() {
                 self.pieces.due = Some(now.instant);
             }
-            // Nobody may want it any more.
-            if self.home.calls.contains_key(&id) {
-                self.on_call(now, self.id, id, call, fx);
-            }
+            self.on_call(now, self.id, id, call, fx);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::shard::event::{Failure, Health, Outcome};
 use crate::shard::fetch::is_urgent;
 use crate::shard::index::Rebuild;
 use crate::shard::message::{Answer, Message};
-use crate::shard::partition::{OwnerCall, Slot};
+use crate::shard::partition::{CallPart, OwnerCall, Slot};
 use crate::shard::request::{FetchPart, Fetched, ReadError};
 use crate::shard::search::Search;
 
@@ -61,6 +61,16 @@ pub(crate) struct Reader {
     call: OwnerCall,
     part: u32,
     want: Want,
+}
+
+impl Interrupted {
+    /// Whose it is.
+    pub(crate) fn part(&self) -> CallPart {
+        match self {
+            Interrupted::Read(reader) => (reader.call, reader.part),
+            Interrupted::Search(search) => search.key(),
+        }
+    }
 }
 
 impl Reader {
@@ -224,6 +234,9 @@ impl Shard {
         bytes: Result<Bytes, Failure>,
         fx: &mut Effects,
     ) {
+        if !self.is_open(reader) {
+            return;
+        }
         let planned = self.plan_window(slot, reader.want, window, bytes, fx);
         match planned {
             Ok(plan) => {
@@ -322,12 +335,17 @@ impl Shard {
         }
     }
 
-    /// The reader is gone or served. A read of its that is under way will not begin to watch.
-    pub(super) fn end_watch(&mut self, call: OwnerCall) {
-        if let Some(read) = self.calls.reads.get_mut(&call) {
-            read.enough = 0;
-        }
+    /// The reader is gone or served: a read of its that is under way ends.
+    pub(super) fn end_read(&mut self, now: Now, call: OwnerCall, fx: &mut Effects) {
         self.unwatch(call);
+        if self.calls.reads.remove(&call).is_some() {
+            self.indexes.leave(call);
+            self.send(now, call.from, Message::Answer(call.id, Answer::Read(Vec::new())), fx);
+        }
+    }
+
+    fn is_open(&self, reader: Reader) -> bool {
+        self.calls.reads.contains_key(&reader.call)
     }
 
     /// Stops watching for a reader.

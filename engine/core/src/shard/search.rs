@@ -13,7 +13,8 @@ use crate::record::{BatchHeader, Codec};
 use crate::shard::effect::Effects;
 use crate::shard::event::Failure;
 use crate::shard::job::{Find, Goal, Job, Match, RunJob};
-use crate::shard::partition::{OwnerCall, Slot};
+use crate::shard::partition::{CallPart, OwnerCall, Slot};
+use crate::shard::queue::Queue;
 use crate::shard::read::{Interrupted, Purpose};
 use crate::shard::request::{Found, ReadError};
 use crate::shard::{Pending, Shard};
@@ -24,6 +25,10 @@ const WINDOW: u32 = 64 << 10;
 
 /// Windows that are looked at in one step: of small records, some milliseconds' worth.
 const WINDOWS: u32 = if cfg!(test) { 2 } else { 8 };
+
+/// Searches that wait for an index at a time: more than are read at once, and so few that one step
+/// can end them.
+const INDEXED: usize = if cfg!(test) { 4 } else { 256 };
 
 /// A search by time under way.
 #[derive(Clone, Copy, Debug)]
@@ -46,16 +51,24 @@ enum Next {
     At(Place, u32),
 }
 
+/// Searches in the order in which they go on: calls take turns, so that one of many parts does not
+/// keep the others waiting.
+#[derive(Debug, Default)]
+struct InTurn(Queue<OwnerCall, VecDeque<(Search, Next)>>);
+
 /// The searches that wait for their turn. What waits holds no bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Searches {
-    waiting: VecDeque<(Search, Next)>,
+    waiting: InTurn,
     /// When those go on, if there are any.
     due: Option<Instant>,
     /// The one whose batches jobs read, to its end.
-    with_jobs: Option<(OwnerCall, u32)>,
+    with_jobs: Option<CallPart>,
     /// Those that need jobs too: where they go on, once it is their turn.
-    heavy: VecDeque<(Search, Next)>,
+    heavy: InTurn,
+    /// How many wait for an index, and those that wait until fewer do.
+    indexed: usize,
+    crowded: InTurn,
 }
 
 /// What a look at batches has come to.
@@ -72,15 +85,29 @@ struct Windows(u32);
 
 impl Searches {
     pub(crate) fn add(&mut self, search: Search) {
-        self.waiting.push_back((search, Next::Begin));
+        self.waiting.push(search, Next::Begin);
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.due
     }
 
+    /// One of them waits for an index no longer. When few do, the others see whether they must.
+    fn has_index(&mut self, now: Now) {
+        self.indexed -= 1;
+        if self.indexed == INDEXED / 2 && !self.crowded.is_empty() {
+            self.waiting.append(&mut self.crowded);
+            self.due = Some(now.instant);
+        }
+    }
+
+    /// Those that wait for their turn.
+    pub(crate) fn waiting(&self) -> usize {
+        [&self.waiting, &self.heavy, &self.crowded].into_iter().map(InTurn::len).sum()
+    }
+
     fn wait(&mut self, now: Now, search: Search, next: Next) {
-        self.waiting.push_back((search, next));
+        self.waiting.push(search, next);
         self.due = Some(now.instant);
     }
 
@@ -89,7 +116,7 @@ impl Searches {
         if self.with_jobs != Some(search.key()) {
             return;
         }
-        let next = self.heavy.pop_front();
+        let next = self.heavy.pop();
         self.with_jobs = next.map(|(search, _)| search.key());
         if let Some((search, next)) = next {
             self.wait(now, search, next);
@@ -97,8 +124,48 @@ impl Searches {
     }
 }
 
+impl InTurn {
+    fn push(&mut self, search: Search, next: Next) {
+        match self.0.get_mut(&search.call) {
+            Some(others) => others.push_back((search, next)),
+            None => self.0.push(search.call, [(search, next)].into()),
+        }
+    }
+
+    fn pop(&mut self) -> Option<(Search, Next)> {
+        let (call, mut searches) = self.0.pop()?;
+        let first = searches.pop_front();
+        if !searches.is_empty() {
+            self.0.push(call, searches);
+        }
+        first
+    }
+
+    fn append(&mut self, others: &mut InTurn) {
+        while let Some((call, mut searches)) = others.0.pop() {
+            match self.0.get_mut(&call) {
+                Some(known) => known.append(&mut searches),
+                None => self.0.push(call, searches),
+            }
+        }
+    }
+
+    /// Takes out all of a call.
+    fn leave(&mut self, call: OwnerCall) -> VecDeque<(Search, Next)> {
+        self.0.remove(&call).unwrap_or_default()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.0.values().map(VecDeque::len).sum()
+    }
+}
+
 impl Search {
-    fn key(&self) -> (OwnerCall, u32) {
+    pub(crate) fn key(&self) -> CallPart {
         (self.call, self.part)
     }
 }
@@ -108,7 +175,7 @@ impl Shard {
     pub(super) fn go_on_searching(&mut self, now: Now, fx: &mut Effects) {
         let mut windows = Windows(WINDOWS);
         while windows.0 > 0 {
-            let Some((search, next)) = self.searches.waiting.pop_front() else { break };
+            let Some((search, next)) = self.searches.waiting.pop() else { break };
             match next {
                 Next::Begin => self.begin_search(now, search, &mut windows, fx),
                 Next::At(place, len) => self.search_from(now, search, place, len, &mut windows, fx),
@@ -116,6 +183,31 @@ impl Shard {
         }
         let left = !self.searches.waiting.is_empty();
         self.searches.due = left.then_some(now.instant);
+    }
+
+    /// Nobody waits for a lookup any more. A job that runs for it comes to its end, and only then
+    /// is it another's turn.
+    pub(super) fn end_searches(&mut self, now: Now, call: OwnerCall) {
+        self.searches.heavy.leave(call);
+        self.searches.crowded.leave(call);
+        for (search, _) in self.searches.waiting.leave(call) {
+            self.searches.ended(now, search);
+        }
+        for left in self.indexes.leave(call) {
+            if let Interrupted::Search(search) = left {
+                self.searches.has_index(now);
+                self.searches.ended(now, search);
+            }
+        }
+    }
+
+    /// Whether somebody waits for a search that goes on; if not, it is over.
+    fn is_wanted(&mut self, now: Now, search: Search) -> bool {
+        let wanted = self.calls.lookups.contains_key(&search.call);
+        if !wanted {
+            self.searches.ended(now, search);
+        }
+        wanted
     }
 
     fn begin_search(&mut self, now: Now, search: Search, windows: &mut Windows, fx: &mut Effects) {
@@ -128,6 +220,10 @@ impl Shard {
             None => self.search_done(now, search, Ok(None), fx),
             Some(Ok(place)) => self.search_from(now, search, place, WINDOW, windows, fx),
             Some(Err(segment)) => {
+                if self.searches.indexed >= INDEXED {
+                    return self.searches.crowded.push(search, Next::Begin);
+                }
+                self.searches.indexed += 1;
                 self.load_index(slot, segment, Interrupted::Search(search), fx);
             }
         }
@@ -141,6 +237,7 @@ impl Shard {
         index: Result<(), ReadError>,
         fx: &mut Effects,
     ) {
+        self.searches.has_index(now);
         match index {
             Ok(()) => self.begin_search(now, search, &mut Windows(1), fx),
             Err(error) => self.search_done(now, search, Err(error), fx),
@@ -211,7 +308,7 @@ impl Shard {
             fx.jobs.push(RunJob { id, job: Job::Find(find) });
         } else {
             let len = u32::try_from(header.total_len()).unwrap_or(u32::MAX);
-            self.searches.heavy.push_back((search, Next::At(place, len)));
+            self.searches.heavy.push(search, Next::At(place, len));
         }
         None
     }
@@ -225,6 +322,9 @@ impl Shard {
         found: Match,
         fx: &mut Effects,
     ) {
+        if !self.is_wanted(now, search) {
+            return;
+        }
         match result_of(found) {
             Some(result) => self.search_done(now, search, result, fx),
             None => self.searches.wait(now, search, Next::At(behind, WINDOW)),
@@ -240,6 +340,9 @@ impl Shard {
         bytes: Result<Bytes, Failure>,
         fx: &mut Effects,
     ) {
+        if !self.is_wanted(now, search) {
+            return;
+        }
         let log = self.partitions.get(&search.slot).map(|partition| &partition.log);
         let (Some(log), Ok(bytes)) = (log, bytes) else {
             return self.search_done(now, search, Err(ReadError::Offline), fx);

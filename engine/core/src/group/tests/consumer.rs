@@ -292,7 +292,7 @@ fn patterns_match_topics_also_later_ones() {
     world.hear(&mut a, beat).expect("it is a member");
     assert_eq!(a.has.count(), 4);
     let owned = Some(a.has.clone());
-    let regex = Some("".into());
+    let regex = Some(Pattern::new(""));
     let beat = ConsumerHeartbeat { epoch: a.epoch, regex, owned, ..a.beat.clone() };
     world.hear(&mut a, beat).expect("it is a member");
     assert_eq!(a.has.topics().map(|(topic, _)| topic).collect::<Vec<_>>(), [world.topics.id("x")]);

@@ -6,6 +6,7 @@ use super::consumer::Consumer;
 use super::*;
 use crate::group::embedded::{Assignment, Named};
 use crate::group::name::Epoch;
+use crate::group::pattern::Pattern;
 use crate::group::request::{GroupState, GroupType};
 use crate::group::settings::Migration;
 
@@ -227,7 +228,7 @@ fn a_refused_member_does_not_disturb_a_classic_group() {
     let joined = world.classic(&mut c);
     let records = world.log.len();
     let mut beat = Consumer::new("d").joining(&["t"]);
-    beat.regex = Some("[".into());
+    beat.regex = Some(Pattern::new("["));
     let refused = world.beat(beat).expect_err("no pattern");
     assert_eq!(refused.error, GroupError::InvalidRegex);
     assert_eq!(world.kind(), (GroupType::Classic, GroupState::Stable));
@@ -236,7 +237,7 @@ fn a_refused_member_does_not_disturb_a_classic_group() {
     // Its time was not given to it again.
     world.pass(SESSION_MS as u64 - 1);
     let mut beat = Consumer::new("d").joining(&["t"]);
-    beat.regex = Some("[".into());
+    beat.regex = Some(Pattern::new("["));
     world.beat(beat).expect_err("no pattern");
     world.pass(1);
     assert_eq!(world.kind().1, GroupState::Empty);

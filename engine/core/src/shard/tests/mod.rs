@@ -1,11 +1,15 @@
 //! A shard with a disk that does what it is told: what frees what is bounded, what timers bring
 //! about, and that nothing is kept for those who are gone.
 
+mod cancelling;
 mod disk;
 mod journal;
 mod leaks;
 mod memory;
 mod watching;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -18,6 +22,7 @@ use crate::record::{BatchBuilder, BatchHeader, Codec, NewRecord};
 use crate::shard::Shard;
 use crate::shard::effect::{Effects, FileAction, FileEffect, Notice};
 use crate::shard::event::{Adopted, EffectId, Event, Failure, Outcome, Ticket};
+use crate::shard::job::RunJob;
 use crate::shard::message::{Answer, Call, CallId, Message};
 use crate::shard::partition::Waiter;
 use crate::shard::request::{Append, AppendError, Fetch, FetchPart, Reply, Request};
@@ -63,6 +68,8 @@ enum Act {
     Format,
     File,
     Read(crate::log::SegmentId, u64, u32),
+    /// Of which there is none.
+    Index,
 }
 
 /// A shard, its disk, and what it has said.
@@ -74,6 +81,8 @@ struct World {
     tickets: u64,
     /// Effects that have not ended.
     open: Vec<(EffectId, Act)>,
+    /// Jobs that have not run.
+    jobs: VecDeque<RunJob>,
     /// Bytes of segments.
     stored: std::collections::BTreeMap<crate::log::SegmentId, Vec<u8>>,
     segment_writes: u64,
@@ -94,6 +103,7 @@ impl World {
             disk,
             tickets: 0,
             open: Vec::new(),
+            jobs: VecDeque::new(),
             stored: std::collections::BTreeMap::new(),
             segment_writes: 0,
             replies: Vec::new(),
@@ -145,6 +155,8 @@ impl World {
         self.open.extend(files);
         let reads = fx.reads.drain(..).map(|r| (r.id, Act::Read(r.segment, r.at, r.len)));
         self.open.extend(reads);
+        self.open.extend(fx.indexes.drain(..).map(|read| (read.id, Act::Index)));
+        self.jobs.extend(fx.jobs.drain(..));
         self.replies.append(&mut fx.replies);
         self.notices.append(&mut fx.notices);
     }
@@ -169,6 +181,7 @@ impl World {
     fn carry_out(&mut self, act: Act) -> Outcome {
         match act {
             Act::Journal | Act::Format | Act::File => Outcome::Done,
+            Act::Index => Outcome::Failed(Failure::Missing),
             Act::Segment(bytes, segment, at) => {
                 self.segment_writes += 1;
                 let file = self.stored.entry(segment).or_default();
@@ -194,6 +207,13 @@ impl World {
             self.step(Event::Tick);
         }
         self.now.instant = until;
+    }
+
+    /// Runs the oldest job, and what follows from it at once.
+    fn run_job(&mut self) {
+        let RunJob { id, job } = self.jobs.pop_front().expect("a job");
+        self.step(Event::Finished(id, job.run()));
+        self.pass(0);
     }
 
     fn produce(&mut self, append: Append) -> Option<Result<(), AppendError>> {
