@@ -14,6 +14,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use corelog_engine::shard::request::Piece;
+
+use crate::serve::memory_of;
+
 /// Bytes from which on a charge is large.
 const LARGE: u64 = 64 << 10;
 
@@ -229,6 +233,11 @@ impl Charge {
             budget.give_back(self.bytes - bytes, false);
             self.bytes = bytes;
         }
+    }
+
+    /// The charge of an answer becomes what its pieces hold.
+    pub fn settle_answer(&mut self, pieces: &[Piece]) {
+        self.settle(memory_of(pieces));
     }
 }
 

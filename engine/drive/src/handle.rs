@@ -258,11 +258,6 @@ impl ShardHandle {
         charge.grow(bytes).then_some(charge)
     }
 
-    /// Charges an answer with all that it has become.
-    pub fn settle_answer(&self, charge: &mut Charge, pieces: &[Piece]) {
-        charge.settle(memory_of(pieces));
-    }
-
     /// Resolves when an answer has left since the last refusal.
     pub fn answers_left(&self) -> impl Future<Output = ()> + use<> {
         self.0.budgets.records.released()
@@ -275,7 +270,8 @@ impl ShardHandle {
     }
 
     /// Has work done on a thread that serves nobody, for what takes milliseconds in one piece. It
-    /// is under way from now on, and comes to its end whether or not anybody waits.
+    /// is under way from now on. It is not begun if nobody waits any more by then; once begun it
+    /// comes to its end all the same, so what it takes is charged to what it holds itself.
     pub fn offload<T, W>(&self, work: W) -> impl Future<Output = T> + use<T, W>
     where
         T: Send + 'static,

@@ -45,6 +45,11 @@ pub(crate) fn channel<T>() -> (Sender<T>, Receiver<T>) {
 }
 
 impl<T> Sender<T> {
+    /// Whether there is a receiver.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.0.as_ref().is_some_and(|shared| Arc::strong_count(shared) > 1)
+    }
+
     pub(crate) fn send(mut self, value: T) {
         if let Some(shared) = self.0.take() {
             shared.finish(State::Sent(value));
@@ -92,6 +97,15 @@ mod tests {
         });
         assert_eq!(block_on(receiver), Ok(7));
         other.join().expect("no panic");
+    }
+
+    #[test]
+    fn a_sender_knows_whether_anybody_waits() {
+        let (sender, receiver) = channel::<u8>();
+        assert!(sender.is_wanted());
+        drop(receiver);
+        assert!(!sender.is_wanted());
+        sender.send(7);
     }
 
     #[test]

@@ -53,14 +53,19 @@ impl Work {
         self.order(Order::Job(job));
     }
 
-    /// Calls a function there. Whoever stops waiting for it does not stop it.
+    /// Calls a function there. One that nobody waits for is not begun; one that is comes to its end,
+    /// and has what it holds until then.
     pub(crate) fn call<T, F>(&self, function: F) -> impl Future<Output = T> + use<T, F>
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
         let (sender, result) = oneshot::channel();
-        self.order(Order::Call(Box::new(move || sender.send(function()))));
+        self.order(Order::Call(Box::new(move || {
+            if sender.is_wanted() {
+                sender.send(function());
+            }
+        })));
         async move {
             match result.await {
                 Ok(result) => result,
@@ -94,6 +99,7 @@ fn work(orders: &Receiver<Order>, mailbox: &Mailbox) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
     use futures_lite::future::block_on;
 
     #[test]
@@ -110,5 +116,37 @@ mod tests {
         assert!(block_on(first));
         there.stop();
         work_thread.join().expect("no panic");
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_not_begun_and_holds_its_charge_until_it_is_over() {
+        let mailbox = Arc::new(Mailbox::new().expect("an eventfd"));
+        let (sender, orders) = channel();
+        let there = Work(sender);
+        let budget = Budget::new(100);
+        let call = || {
+            let mut charge = budget.charge(0);
+            assert!(charge.grow(40));
+            let (begun, begins) = channel();
+            let (end, ends) = channel();
+            let answer = there.call(move || {
+                begun.send(()).expect("the test hears of it");
+                ends.recv().expect("the test says when");
+                charge
+            });
+            (answer, begins, end)
+        };
+        let ((first, begins, end), (second, never_begins, _)) = (call(), call());
+        drop(second);
+        let has_room = || budget.charge(0).grow_within(30);
+        let work_thread = thread::spawn(move || work(&orders, &mailbox));
+        begins.recv().expect("it has begun");
+        drop(first);
+        assert!(!has_room(), "both charges are there");
+        end.send(()).expect("it waits for that");
+        there.stop();
+        work_thread.join().expect("no panic");
+        assert!(never_begins.recv().is_err(), "nobody waited for it");
+        assert!(has_room() && budget.charge(0).grow_within(100));
     }
 }

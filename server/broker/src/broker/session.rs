@@ -253,7 +253,7 @@ async fn admit_wide<R: Request + Send + 'static>(
 ) -> Result<(R, Charge), Close> {
     let most = decoding.most;
     let charge = room_for(call, most).await;
-    settled(call.node.shard.offload(move || decoding.run(most)).await, charge)
+    call.node.shard.offload(move || settled(decoding.run(most), charge)).await
 }
 
 /// Now that it is known what a request takes.
@@ -312,7 +312,7 @@ where
             }
             Handled::Made(made) => {
                 call.header.let_go_of_frame();
-                return Ok(api::answer(made.await?, charge));
+                return made(charge).await;
             }
             Handled::Growing(body) => {
                 call.header.let_go_of_frame();
@@ -322,11 +322,10 @@ where
             }
         };
         call.node.shard.doing(R::API.name());
-        let pieces = match charge.exceeds(QUICK) {
-            true => api::make(&call.node, &call.header, move || body).await?,
-            false => api::encode(&call.header, &body)?,
-        };
-        Ok(api::answer(pieces, charge))
+        match charge.exceeds(QUICK) {
+            true => api::make(&call.node, &call.header, move || body)(charge).await,
+            false => Ok(api::answer(api::encode(&call.header, &body)?, charge)),
+        }
     })
 }
 

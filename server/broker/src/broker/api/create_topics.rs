@@ -27,16 +27,16 @@ use crate::config::topic::{TopicConfig, without_nulls};
 
 pub(crate) fn handle(call: &Call, request: CreateTopicsRequest) -> Handled<CreateTopicsResponse> {
     let (node, header) = (call.node.clone(), call.header.clone());
-    Handled::Made(Box::pin(async move {
+    Handled::made(|charge| async move {
         let (results, refused) = create(&node, request).await;
         let config = node.config.clone();
-        make(&node, &header, move || {
+        let made = make(&node, &header, move || {
             let answered = results.into_iter().map(|result| answer(&config, result));
             let topics = answered.chain(refused).collect();
             CreateTopicsResponse { topics, ..CreateTopicsResponse::default() }
-        })
-        .await
-    }))
+        });
+        made(charge).await
+    })
 }
 
 /// What the controller says of a topic, or of all together.

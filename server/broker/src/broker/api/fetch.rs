@@ -68,15 +68,16 @@ pub(crate) async fn handle(call: &Call, request: FetchRequest) -> Result<Answer,
         shard.answers_left().await;
     };
     let mut bodies = draft.fill(shard, results, header.version, &leader).await;
-    let pieces = match fetch.parts.len() > AT_ONCE {
-        true => {
-            let (header, response) = (header.clone(), draft.response);
-            shard.offload(move || weave(&header, &response, &mut bodies)).await?
-        }
-        false => weave(header, &draft.response, &mut bodies)?,
+    let header = header.clone();
+    let finish = move || {
+        let pieces = weave(&header, &draft.response, &mut bodies)?;
+        charge.settle_answer(&pieces);
+        Ok(Answer { pieces, charge: Some(charge) })
     };
-    shard.settle_answer(&mut charge, &pieces);
-    Ok(Answer { pieces, charge: Some(charge) })
+    match fetch.parts.len() > AT_ONCE {
+        true => shard.offload(finish).await,
+        false => finish(),
+    }
 }
 
 async fn read(shard: &ShardHandle, fetch: &Fetch) -> Vec<Result<Fetched, ReadError>> {

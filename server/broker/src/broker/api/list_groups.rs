@@ -12,7 +12,7 @@ use crate::broker::{groups, translate};
 pub(crate) fn handle(call: &Call, request: ListGroupsRequest) -> Handled<ListGroupsResponse> {
     let asked = groups::ask_all(&call.node, &Request::List);
     let (node, header) = (call.node.clone(), call.header.clone());
-    Handled::Made(Box::pin(async move {
+    Handled::made(|charge| async move {
         let mut listed = Vec::new();
         let mut error = None;
         for asked in asked {
@@ -28,8 +28,8 @@ pub(crate) fn handle(call: &Call, request: ListGroupsRequest) -> Handled<ListGro
             Some(error) => failed(error),
             None => list(&request, listed.into_iter().flatten()),
         };
-        make(&node, &header, answer).await
-    }))
+        make(&node, &header, answer)(charge).await
+    })
 }
 
 fn list(request: &ListGroupsRequest, listed: impl Iterator<Item = Listing>) -> ListGroupsResponse {

@@ -16,7 +16,7 @@ use corelog_wire::messages::metadata::{
 use corelog_wire::text::Str;
 use corelog_wire::uuid::Uuid;
 
-use crate::broker::api::{Call, Handled, encode, make};
+use crate::broker::api::{Call, Handled, answer, encode, make};
 use crate::broker::creation;
 use crate::broker::node::Node;
 use crate::broker::operations;
@@ -54,6 +54,7 @@ pub(crate) fn handle(call: &Call, request: MetadataRequest) -> Handled<MetadataR
     if is_invalid(header.version, &request) {
         return Handled::Made(make(&node, &header, move || invalid(request)));
     }
+    let is_short = request.topics.as_ref().map_or(0, Vec::len) as u64 <= QUICK;
     let asking = Asking {
         config: node.config.clone(),
         cluster_id: node.cluster_id(),
@@ -62,31 +63,26 @@ pub(crate) fn handle(call: &Call, request: MetadataRequest) -> Handled<MetadataR
         version: header.version,
         request,
     };
-    Handled::Made(Box::pin(async move {
+    Handled::made(move |charge| async move {
         let image = node.image();
-        let (asking, missing) = match asking.asks_for_few() {
-            true => {
-                let missing = asking.to_create(&image);
-                (asking, missing)
-            }
-            false => {
-                let look = move || {
-                    let missing = asking.to_create(&image);
-                    (asking, missing)
-                };
-                node.shard.offload(look).await
-            }
+        let look = move || {
+            let missing = asking.to_create(&image);
+            (asking, missing, charge)
+        };
+        let (asking, missing, charge) = match is_short {
+            true => look(),
+            false => node.shard.offload(look).await,
         };
         let failures = match missing.is_empty() {
             true => BTreeMap::new(),
             false => create(&node, &missing).await,
         };
         let image = node.image();
-        match asking.asks_for_few() && image.partition_count() <= QUICK {
-            true => encode(&header, &asking.answer(&image, &failures)),
-            false => make(&node, &header, move || asking.answer(&image, &failures)).await,
+        match is_short && image.partition_count() <= QUICK {
+            true => Ok(answer(encode(&header, &asking.answer(&image, &failures))?, charge)),
+            false => make(&node, &header, move || asking.answer(&image, &failures))(charge).await,
         }
-    }))
+    })
 }
 
 /// Creates topics; why some could not be.
@@ -168,10 +164,6 @@ impl Asking {
         });
         names.sort_unstable();
         names.into_iter().map(Arc::from).collect()
-    }
-
-    fn asks_for_few(&self) -> bool {
-        self.request.topics.as_ref().map_or(0, Vec::len) as u64 <= QUICK
     }
 
     fn answer(&self, image: &Image, failures: &BTreeMap<Arc<str>, ErrorCode>) -> MetadataResponse {

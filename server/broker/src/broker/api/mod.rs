@@ -53,7 +53,8 @@ pub(crate) struct Call {
 pub(crate) enum Handled<R> {
     Now(R),
     Later(Pin<Box<dyn Future<Output = R>>>),
-    /// Made elsewhere, bytes and all.
+    /// Made elsewhere, bytes and all. The charge is there for as long as it is being made, whether
+    /// or not anybody waits.
     Made(Made),
     /// The latter, of what grows with what it tells of: the charge grows with it.
     Growing(Growing<R>),
@@ -92,11 +93,19 @@ impl Told {
 }
 
 /// A response in the making.
-pub(crate) type Made = Pin<Box<dyn Future<Output = Result<Vec<Piece>, Close>>>>;
+pub(crate) type Made = Box<dyn FnOnce(Charge) -> Making>;
+
+type Making = Pin<Box<dyn Future<Output = Result<Answer, Close>>>>;
 
 impl<R> Handled<R> {
     pub(crate) fn later(body: impl Future<Output = R> + 'static) -> Handled<R> {
         Handled::Later(Box::pin(body))
+    }
+
+    pub(crate) fn made<F: Future<Output = Result<Answer, Close>> + 'static>(
+        answer: impl FnOnce(Charge) -> F + 'static,
+    ) -> Handled<R> {
+        Handled::Made(Box::new(|charge| Box::pin(answer(charge))))
     }
 
     pub(crate) fn growing<F: Future<Output = (R, Told)> + 'static>(
@@ -125,8 +134,10 @@ pub(crate) fn make<R: Response>(
     header: &RequestHeader,
     body: impl FnOnce() -> R + Send + 'static,
 ) -> Made {
-    let header = header.clone();
-    Box::pin(node.shard.offload(move || encode(&header, &body())))
+    let (shard, header) = (node.shard.clone(), header.clone());
+    Box::new(move |charge| {
+        Box::pin(shard.offload(move || Ok(answer(encode(&header, &body())?, charge))))
+    })
 }
 
 /// A response without holes, ready to be sent.
