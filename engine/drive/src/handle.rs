@@ -169,8 +169,8 @@ impl ShardHandle {
     }
 
     /// Hands a request to the core: now, not when the future is first polled, and behind whatever
-    /// was submitted before. Dropping the future cancels the request; what it appends is appended
-    /// all the same.
+    /// was submitted before. Dropping the future cancels the request; what it appends, or has begun
+    /// to change of the metadata, takes effect all the same.
     #[must_use = "dropping the reply cancels the request"]
     pub fn submit(&self, request: Request) -> PendingReply {
         let ticket = self.0.open_ticket();

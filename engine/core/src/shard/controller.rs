@@ -2,7 +2,7 @@
 //! partition, published to every shard once durable, and only then answered. Deciding is a job:
 //! what a command makes grows with what is asked.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::id::{Now, ShardId, Timestamp, TopicPartition};
@@ -12,6 +12,7 @@ use crate::shard::effect::Effects;
 use crate::shard::job::{Job, RunJob};
 use crate::shard::message::{Answer, CallId, Message};
 use crate::shard::partition::{OwnerCall, Waiter};
+use crate::shard::queue::Queue;
 use crate::shard::request::{Append, AppendError, MetadataError};
 use crate::shard::{Pending, Shard};
 
@@ -48,25 +49,30 @@ enum Stage {
 #[derive(Debug)]
 pub(crate) struct ControllerSeat {
     controller: Controller,
-    waiting: VecDeque<(OwnerCall, Command)>,
+    waiting: Queue<OwnerCall, Command>,
     stage: Stage,
 }
 
 impl ControllerSeat {
     pub(crate) fn new(controller: Controller) -> ControllerSeat {
-        ControllerSeat { controller, waiting: VecDeque::new(), stage: Stage::Idle }
+        ControllerSeat { controller, waiting: Queue::default(), stage: Stage::Idle }
+    }
+
+    /// Commands that wait to be decided.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     /// Takes the commands that go together from the front of those that wait.
     fn take_together(&mut self) -> (Vec<OwnerCall>, Vec<Command>) {
         let (mut calls, mut commands) = (Vec::new(), Vec::new());
         let mut bytes = 0;
-        while let Some((call, command)) = self.waiting.pop_front() {
-            bytes += command.weight(BYTES_TOGETHER);
+        while let Some(first) = self.waiting.first() {
+            bytes += first.weight(BYTES_TOGETHER);
             if bytes > BYTES_TOGETHER && !commands.is_empty() {
-                self.waiting.push_front((call, command));
                 break;
             }
+            let Some((call, command)) = self.waiting.pop() else { break };
             calls.push(call);
             commands.push(command);
         }
@@ -84,8 +90,17 @@ impl Shard {
         fx: &mut Effects,
     ) {
         let Some(seat) = &mut self.controller else { return };
-        seat.waiting.push_back((OwnerCall { from, id }, command));
+        seat.waiting.push(OwnerCall { from, id }, command);
         self.decide(now, fx);
+    }
+
+    /// Nobody waits for a command any more. One that is being decided takes effect all the same.
+    pub(super) fn withdraw_command(&mut self, now: Now, call: OwnerCall, fx: &mut Effects) {
+        let Some(seat) = &mut self.controller else { return };
+        if seat.waiting.remove(&call).is_some() {
+            let withdrawn = Err(MetadataError::Unwritten(AppendError::Busy));
+            self.answer_command(now, call, withdrawn, fx);
+        }
     }
 
     /// Has what waits decided, unless something is under way.

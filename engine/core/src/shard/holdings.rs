@@ -18,6 +18,8 @@ pub struct Holdings {
     pub watchers: usize,
     /// Searches by time that wait for their turn, and readers that wait for an index.
     pub searches: usize,
+    /// Commands to the metadata that wait to be decided.
+    pub commands: usize,
     /// Appends that wait to be durable, or for their log's last block.
     pub waiters: usize,
     /// Effects under way, but for commits, on which something depends.
@@ -48,6 +50,7 @@ impl Shard {
             owed: self.calls.owed() + self.groups.loads_open(),
             watchers: watchers + self.calls.watched.len() + self.wakes.len(),
             searches: self.searches.waiting() + self.indexes.waiting(),
+            commands: self.controller.as_ref().map_or(0, |seat| seat.waiting()),
             waiters: waiters.sum(),
             effects: effects.count(),
             unflushed: self.flusher.unflushed(),

@@ -25,7 +25,8 @@ pub(crate) enum Join {
     Produce(Parts<Result<Appended, AppendError>>),
     Lookup(LookupJoin),
     Fetch(FetchJoin),
-    Metadata,
+    /// The controller's answer to this call.
+    Metadata(CallId),
     Group,
 }
 
@@ -184,8 +185,8 @@ impl Shard {
     }
 
     pub(super) fn command(&mut self, now: Now, ticket: Ticket, command: Command, fx: &mut Effects) {
-        self.home.joins.insert(ticket, Join::Metadata);
         let id = self.open_call(ticket, Vec::new());
+        self.home.joins.insert(ticket, Join::Metadata(id));
         self.send(now, ShardId(0), Message::Command(id, command), fx);
     }
 
@@ -291,14 +292,16 @@ impl Shard {
         }
     }
 
-    /// Nobody waits for this request any more. What it appends is appended all the same.
+    /// Nobody waits for this request any more. What it appends is appended all the same; what has not
+    /// begun by then does not.
     pub(super) fn cancel(&mut self, now: Now, ticket: Ticket, fx: &mut Effects) {
         match self.home.joins.remove(&ticket) {
             Some(Join::Fetch(fetch)) => self.cancel_fetch(now, ticket, fetch, fx),
             Some(Join::Lookup(LookupJoin { calls, .. })) => {
                 calls.into_iter().for_each(|(to, id)| self.cancel_call(now, to, id, fx));
             }
-            Some(Join::Produce(_) | Join::Metadata | Join::Group) | None => {}
+            Some(Join::Metadata(id)) => self.cancel_call(now, ShardId(0), id, fx),
+            Some(Join::Produce(_) | Join::Group) | None => {}
         }
     }
 

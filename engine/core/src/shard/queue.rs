@@ -32,6 +32,11 @@ impl<K: Copy + Ord, V> Queue<K, V> {
         Some((key, value))
     }
 
+    /// The first.
+    pub(crate) fn first(&self) -> Option<&V> {
+        self.items.first_key_value().map(|(_, (_, value))| value)
+    }
+
     /// Takes out one that need not be the first.
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         let place = self.places.remove(key)?;
@@ -47,6 +52,10 @@ impl<K: Copy + Ord, V> Queue<K, V> {
     /// All, in order.
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
         self.items.values().map(|(_, value)| value)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -68,6 +77,7 @@ mod tests {
         assert_eq!(queue.remove(&4), None);
         queue.push(5, 51);
         *queue.get_mut(&2).expect("it is there") += 1;
+        assert_eq!(queue.first(), Some(&10));
         assert!(queue.values().eq(&[10, 21, 30, 51]));
         let left: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(left, [(1, 10), (2, 21), (3, 30), (5, 51)]);

@@ -2,6 +2,10 @@
 
 use super::*;
 use crate::log::LogConfig;
+use crate::metadata::command::{Clamp, CreateTopics, Defaults, Limits, Mode, NewTopic};
+use crate::metadata::controller::Broker;
+use crate::metadata::record::{BrokerId, DirectoryId};
+use crate::metadata::{Command, Controller, Image};
 use crate::shard::holdings::Holdings;
 use crate::shard::request::{Lookup, Target};
 
@@ -184,4 +188,49 @@ fn more_searches_than_may_wait_for_an_index_all_end() {
     world.pass(0);
     assert_eq!(answers(&mut world, ticket), 1);
     assert_eq!(world.shard.holdings().searches, 0);
+}
+
+/// A command to create a topic of one partition.
+fn create(name: &str, id: u8) -> Request {
+    Request::Metadata(Command::CreateTopics(CreateTopics {
+        topics: vec![NewTopic {
+            name: name.into(),
+            id: TopicId([id; 16]),
+            partitions: 1,
+            replication_factor: 1,
+            assignments: Vec::new(),
+            configs: Default::default(),
+        }],
+        mode: Mode::Apply,
+        defaults: Defaults { partitions: 1, replication_factor: 1 },
+        clamp: Clamp::Off,
+        limits: Limits { partitions: 100 },
+    }))
+}
+
+#[test]
+fn a_cancelled_command_is_decided_only_if_that_has_begun() {
+    let mut plan = setup(1, 1);
+    let of_metadata = Adopted { partition: TopicPartition::METADATA, ..plan.partitions[0].clone() };
+    plan.partitions.push(of_metadata);
+    let broker = Broker { id: BrokerId(1), directory: DirectoryId([3; 16]) };
+    plan.controller = Some(Controller::new(broker, Image::default()));
+    let mut world = World::new(plan);
+    let commands = [("begun", 1), ("waits", 2), ("wanted", 3)];
+    let tickets = commands.map(|(name, id)| world.ask(create(name, id)));
+    assert_eq!((world.jobs.len(), world.shard.holdings().commands), (1, 2));
+    world.step(Event::Cancel(tickets[0]));
+    world.step(Event::Cancel(tickets[1]));
+    let held = world.shard.holdings();
+    assert_eq!((held.commands, held.calls, held.requests), (1, 1, 1));
+    while !world.jobs.is_empty() {
+        world.run_job();
+    }
+    assert_eq!(tickets.map(|ticket| answers(&mut world, ticket)), [0, 0, 1]);
+    let known = |(_, id): (&str, u8)| {
+        let index = PartitionIndex(0);
+        let partition = TopicPartition { topic: TopicId([id; 16]), index };
+        world.shard.high_watermark(partition).is_some()
+    };
+    assert_eq!(commands.map(known), [true, false, true]);
 }
