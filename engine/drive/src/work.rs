@@ -53,8 +53,8 @@ impl Work {
         self.order(Order::Job(job));
     }
 
-    /// Calls a function there. One that nobody waits for is not begun; one that is comes to its end,
-    /// and has what it holds until then.
+    /// Calls a function there. One that nobody waits for any more is not begun; one that is comes
+    /// to its end, and has what it holds until then.
     pub(crate) fn call<T, F>(&self, function: F) -> impl Future<Output = T> + use<T, F>
     where
         T: Send + 'static,

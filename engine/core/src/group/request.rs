@@ -2,6 +2,7 @@
 //! versions.
 
 mod consumer;
+mod weight;
 
 use std::sync::Arc;
 

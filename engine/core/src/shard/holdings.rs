@@ -18,8 +18,9 @@ pub struct Holdings {
     pub watchers: usize,
     /// Searches by time that wait for their turn, and readers that wait for an index.
     pub searches: usize,
-    /// Commands to the metadata that wait to be decided.
-    pub commands: usize,
+    /// Commands to the metadata that wait to be decided, and requests to coordinators that wait for
+    /// their partitions.
+    pub postponed: usize,
     /// Appends that wait to be durable, or for their log's last block.
     pub waiters: usize,
     /// Effects under way, but for commits, on which something depends.
@@ -44,13 +45,14 @@ impl Shard {
         // A commit may only say that the one before it was durable; what it holds is unflushed.
         let leisure = |of: &&Pending| matches!(of, Pending::Nothing | Pending::Commit);
         let effects = self.pending.values().filter(|of| !leisure(of));
+        let commands = self.controller.as_ref().map_or(0, |seat| seat.waiting());
         Holdings {
             requests: self.home.joins.len() + self.home.deadlines.len(),
             calls: self.home.calls.len() + self.home.credits_out(CREDITS),
             owed: self.calls.owed() + self.groups.loads_open(),
             watchers: watchers + self.calls.watched.len() + self.wakes.len(),
             searches: self.searches.waiting() + self.indexes.waiting(),
-            commands: self.controller.as_ref().map_or(0, |seat| seat.waiting()),
+            postponed: commands + self.groups.waiting(),
             waiters: waiters.sum(),
             effects: effects.count(),
             unflushed: self.flusher.unflushed(),

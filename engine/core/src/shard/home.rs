@@ -27,7 +27,8 @@ pub(crate) enum Join {
     Fetch(FetchJoin),
     /// The controller's answer to this call.
     Metadata(CallId),
-    Group,
+    /// A coordinator's to this one.
+    Group(ShardId, CallId),
 }
 
 /// A lookup that is not answered.
@@ -197,9 +198,9 @@ impl Shard {
         call: Box<GroupCall>,
         fx: &mut Effects,
     ) {
-        self.home.joins.insert(ticket, Join::Group);
         let id = self.open_call(ticket, Vec::new());
         let to = owner(call.partition, self.shards);
+        self.home.joins.insert(ticket, Join::Group(to, id));
         self.send(now, to, Message::Group(id, call), fx);
     }
 
@@ -292,8 +293,8 @@ impl Shard {
         }
     }
 
-    /// Nobody waits for this request any more. What it appends is appended all the same; what has not
-    /// begun by then does not.
+    /// Nobody waits for this request any more. What it appends is appended all the same; other
+    /// things that have not begun by then do not.
     pub(super) fn cancel(&mut self, now: Now, ticket: Ticket, fx: &mut Effects) {
         match self.home.joins.remove(&ticket) {
             Some(Join::Fetch(fetch)) => self.cancel_fetch(now, ticket, fetch, fx),
@@ -301,7 +302,8 @@ impl Shard {
                 calls.into_iter().for_each(|(to, id)| self.cancel_call(now, to, id, fx));
             }
             Some(Join::Metadata(id)) => self.cancel_call(now, ShardId(0), id, fx),
-            Some(Join::Produce(_) | Join::Group) | None => {}
+            Some(Join::Group(to, id)) => self.cancel_call(now, to, id, fx),
+            Some(Join::Produce(_)) | None => {}
         }
     }
 

@@ -54,12 +54,13 @@ impl Shard {
         }
     }
 
-    /// Nobody waits for a call any more. What it appends is appended all the same, and what has begun
-    /// to change the metadata does.
+    /// Nobody waits for a call any more. What it appends is appended all the same, and what has
+    /// begun to change the metadata, or groups, does.
     pub(super) fn on_cancel(&mut self, now: Now, call: OwnerCall, fx: &mut Effects) {
         self.end_read(now, call, fx);
         self.end_lookup(now, call, fx);
         self.withdraw_command(now, call, fx);
+        self.withdraw_group_request(now, call, fx);
     }
 
     fn append_call(&mut self, now: Now, call: OwnerCall, parts: Vec<Append>, fx: &mut Effects) {

@@ -148,7 +148,7 @@ impl Shard {
     fn loading(&mut self, slot: Slot) -> Option<&mut Loading> {
         match &mut self.groups.hosts.get_mut(&slot)?.stage {
             Stage::Loading(loading) => Some(loading),
-            Stage::Active | Stage::Failed(_) => None,
+            Stage::Fresh | Stage::Active | Stage::Failed(_) => None,
         }
     }
 
@@ -200,7 +200,7 @@ impl Shard {
         let Some(host) = self.groups.hosts.get_mut(&slot) else { return };
         fx.notice(Notice::GroupsUnreadable(host.partition, why.to_owned()));
         host.stage = Stage::Failed(now.instant.plus_ms(RETRY_MS));
-        for (call, _) in std::mem::take(&mut host.backlog) {
+        for call in self.groups.backlog.take(slot) {
             self.refuse_group(now, call, GroupError::NotCoordinator, fx);
         }
     }

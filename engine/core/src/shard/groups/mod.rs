@@ -2,6 +2,7 @@
 //! coordinator begins with the first request to its partition, which waits until the partition is
 //! read; what it decides is appended like any other batch.
 
+mod backlog;
 mod load;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -24,6 +25,7 @@ use crate::shard::message::{Answer, CallId, Message};
 use crate::shard::partition::{OwnerCall, Slot, Waiter};
 use crate::shard::request::{Append, AppendError, GroupCall};
 use crate::shard::{Map, Pending, Shard};
+use backlog::Backlog;
 use load::Loading;
 
 /// Timers of groups that one turn attends to.
@@ -32,14 +34,13 @@ const TICKS: usize = 100;
 /// Requests that have waited for a partition, of which one turn attends to so many.
 const REQUESTS: usize = if cfg!(test) { 2 } else { 100 };
 
-/// Requests that may wait for a partition to be loaded.
-const WAITING: usize = 10_000;
-
 /// The coordinators of a shard.
 #[derive(Debug)]
 pub(crate) struct Groups {
     settings: GroupSettings,
     hosts: Map<Slot, Host>,
+    /// What has come while partitions were loaded, and is not attended to yet.
+    backlog: Backlog,
     /// Reads that load partitions.
     loads: Map<CallId, Slot>,
     next_asker: u64,
@@ -59,8 +60,6 @@ struct Host {
     partition: TopicPartition,
     coordinator: Coordinator,
     stage: Stage,
-    /// What has come while it was loaded, and is not attended to yet.
-    backlog: VecDeque<(OwnerCall, Request)>,
     askers: Map<Asker, OwnerCall>,
     /// Where it is among the deadlines.
     deadline: Option<Instant>,
@@ -68,6 +67,8 @@ struct Host {
 
 #[derive(Debug)]
 enum Stage {
+    /// Nobody has asked it.
+    Fresh,
     Loading(Loading),
     Active,
     /// Its partition cannot be read; that is tried again from then on.
@@ -79,8 +80,7 @@ impl Host {
         Host {
             partition,
             coordinator: Coordinator::new(settings.clone()),
-            stage: Stage::Loading(Loading::default()),
-            backlog: VecDeque::new(),
+            stage: Stage::Fresh,
             askers: Map::default(),
             deadline: None,
         }
@@ -92,6 +92,7 @@ impl Groups {
         Groups {
             settings,
             hosts: Map::default(),
+            backlog: Backlog::default(),
             loads: Map::default(),
             unfinished: VecDeque::new(),
             due: None,
@@ -104,6 +105,11 @@ impl Groups {
     /// Reads that load partitions and are not answered.
     pub(crate) fn loads_open(&self) -> usize {
         self.loads.len()
+    }
+
+    /// Requests that wait for their partitions.
+    pub(crate) fn waiting(&self) -> usize {
+        self.backlog.len()
     }
 
     /// The shard has stopped: nothing happens of itself any more.
@@ -155,21 +161,38 @@ impl Shard {
             *host = Host::new(partition, settings);
         }
         host.coordinator.learn(&self.groups.image);
-        match &mut host.stage {
-            Stage::Active if host.backlog.is_empty() => {
+        match &host.stage {
+            Stage::Active if self.groups.backlog.is_empty(slot) => {
                 self.ask_coordinator(now, slot, call, request, fx);
             }
             Stage::Failed(_) => self.refuse_group(now, call, GroupError::NotCoordinator, fx),
-            Stage::Active | Stage::Loading(_) if host.backlog.len() >= WAITING => {
-                self.refuse_group(now, call, GroupError::LoadInProgress, fx);
+            Stage::Active | Stage::Loading(_) => self.postpone(now, slot, call, request, fx),
+            Stage::Fresh => {
+                host.stage = Stage::Loading(Loading::default());
+                self.postpone(now, slot, call, request, fx);
+                self.load(now, slot, fx);
             }
-            Stage::Active => host.backlog.push_back((call, request)),
-            Stage::Loading(_) => {
-                host.backlog.push_back((call, request));
-                if host.backlog.len() == 1 {
-                    self.load(now, slot, fx);
-                }
-            }
+        }
+    }
+
+    /// Has a request wait for its partition, if there is room for it.
+    fn postpone(
+        &mut self,
+        now: Now,
+        slot: Slot,
+        call: OwnerCall,
+        request: Request,
+        fx: &mut Effects,
+    ) {
+        if !self.groups.backlog.push(slot, call, request) {
+            self.refuse_group(now, call, GroupError::LoadInProgress, fx);
+        }
+    }
+
+    /// Nobody waits for a request any more. One that the coordinator has goes on.
+    pub(super) fn withdraw_group_request(&mut self, now: Now, call: OwnerCall, fx: &mut Effects) {
+        if self.groups.backlog.remove(call) {
+            self.refuse_group(now, call, GroupError::LoadInProgress, fx);
         }
     }
 
@@ -264,7 +287,7 @@ impl Shard {
         let Some(host) = self.groups.hosts.remove(&slot) else { return };
         self.groups.deadlines.retain(|(_, other)| *other != slot);
         let mut calls: Vec<OwnerCall> = host.askers.into_values().collect();
-        calls.extend(host.backlog.into_iter().map(|(call, _)| call));
+        calls.extend(self.groups.backlog.take(slot));
         for call in calls {
             self.refuse_group(now, call, GroupError::NotCoordinator, fx);
         }
@@ -292,18 +315,17 @@ impl Shard {
         match self.groups.hosts.get(&slot).map(|host| &host.stage) {
             Some(Stage::Loading(_)) => self.load(now, slot, fx),
             Some(Stage::Active) => self.attend(now, slot, fx),
-            Some(Stage::Failed(_)) | None => {}
+            Some(Stage::Fresh | Stage::Failed(_)) | None => {}
         }
     }
 
     /// Attends to requests that have waited for a partition to be loaded.
     fn attend(&mut self, now: Now, slot: Slot, fx: &mut Effects) {
         for _ in 0..REQUESTS {
-            let Some(host) = self.groups.hosts.get_mut(&slot) else { return };
-            let Some((call, request)) = host.backlog.pop_front() else { return };
+            let Some((call, request)) = self.groups.backlog.pop(slot) else { return };
             self.ask_coordinator(now, slot, call, request, fx);
         }
-        if self.groups.hosts.get(&slot).is_some_and(|host| !host.backlog.is_empty()) {
+        if !self.groups.backlog.is_empty(slot) {
             self.groups.go_on_later(now, slot);
         }
     }

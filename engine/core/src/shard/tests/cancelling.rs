@@ -1,13 +1,15 @@
 //! What is under way for a request ends when nobody waits for it any more.
 
 use super::*;
+use crate::group::name::GroupId;
+use crate::group::request::{self as group, GroupError};
 use crate::log::LogConfig;
 use crate::metadata::command::{Clamp, CreateTopics, Defaults, Limits, Mode, NewTopic};
 use crate::metadata::controller::Broker;
 use crate::metadata::record::{BrokerId, DirectoryId};
 use crate::metadata::{Command, Controller, Image};
 use crate::shard::holdings::Holdings;
-use crate::shard::request::{Lookup, Target};
+use crate::shard::request::{GroupCall, Lookup, Target};
 
 /// Bytes of a record whose batch a job reads.
 const HEAVY: usize = 70_000;
@@ -48,8 +50,8 @@ fn answers(world: &mut World, ticket: Ticket) -> usize {
 
 #[test]
 fn what_a_cancelled_request_has_under_way_ends_at_once() {
-    type Asks = fn(&World) -> Request;
-    let rows: [(&str, fn() -> World, Asks); 3] = [
+    type Row = (&'static str, fn() -> World, fn(&World) -> Request);
+    let rows: [Row; 3] = [
         ("searches that wait for a job", || filled(HEAVY), |_| lookups(100)),
         ("searches that wait for an index", flushed, |_| lookups(100)),
         ("a read that waits for an index", flushed, |world| world.fetch(0, 3, 60_000)),
@@ -106,13 +108,13 @@ fn the_job_of_a_cancelled_search_ends_before_the_next_begins() {
 
 #[test]
 fn a_call_that_is_cancelled_is_answered_once() {
-    type Setup = fn() -> World;
+    type Row<'a> = (&'static str, fn() -> World, &'a dyn Fn(&World) -> Call);
     let read = |world: &World| {
         let Request::Fetch(fetch) = world.fetch(0, 3, 60_000) else { unreachable!() };
         Call::Read { parts: fetch.parts.to_vec(), max_bytes: 1000, enough: 1 << 20 }
     };
     let look = |_: &World| Call::Lookup(vec![lookup(0); 100]);
-    let asks: [(&str, Setup, &dyn Fn(&World) -> Call); 3] = [
+    let asks: [Row<'_>; 3] = [
         ("a read", flushed, &read),
         ("a lookup on disk", flushed, &look),
         ("a lookup in memory", || filled(100), &look),
@@ -218,11 +220,11 @@ fn a_cancelled_command_is_decided_only_if_that_has_begun() {
     let mut world = World::new(plan);
     let commands = [("begun", 1), ("waits", 2), ("wanted", 3)];
     let tickets = commands.map(|(name, id)| world.ask(create(name, id)));
-    assert_eq!((world.jobs.len(), world.shard.holdings().commands), (1, 2));
+    assert_eq!((world.jobs.len(), world.shard.holdings().postponed), (1, 2));
     world.step(Event::Cancel(tickets[0]));
     world.step(Event::Cancel(tickets[1]));
     let held = world.shard.holdings();
-    assert_eq!((held.commands, held.calls, held.requests), (1, 1, 1));
+    assert_eq!((held.postponed, held.calls, held.requests), (1, 1, 1));
     while !world.jobs.is_empty() {
         world.run_job();
     }
@@ -233,4 +235,38 @@ fn a_cancelled_command_is_decided_only_if_that_has_begun() {
         world.shard.high_watermark(partition).is_some()
     };
     assert_eq!(commands.map(known), [true, false, true]);
+}
+
+#[test]
+fn requests_that_wait_for_their_group_are_bounded_and_leave_with_their_connection() {
+    let mut world = flushed();
+    let describe = |bytes: usize| {
+        let request = group::Request::Describe(GroupId("g".repeat(bytes).into()));
+        let image = Arc::new(Image::default());
+        Request::Group(Box::new(GroupCall { partition: partition(0), image, request }))
+    };
+    let refused = |world: &mut World, ticket: Ticket| {
+        let at = world.replies.iter().position(|(of, _)| *of == ticket)?;
+        match world.replies.swap_remove(at).1 {
+            Reply::Group(Err(error)) => Some(error),
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut tickets: Vec<Ticket> = (0..7).map(|_| world.ask(describe(1_000))).collect();
+    let (reads, held) = (world.open.len(), world.shard.holdings());
+    assert_eq!((held.postponed, held.calls), (7, 7));
+    let more = world.ask(describe(2_000));
+    assert_eq!(refused(&mut world, more), Some(GroupError::LoadInProgress), "they hold too much");
+    // Whoever goes makes room, and it is loaded once.
+    for ticket in tickets.drain(..) {
+        world.step(Event::Cancel(ticket));
+    }
+    assert_eq!((world.shard.holdings().postponed, world.shard.holdings().calls), (0, 0));
+    let again = world.ask(describe(2_000));
+    assert_eq!((world.shard.holdings().postponed, world.open.len()), (1, reads));
+    world.disk = Disk::Works;
+    world.settle();
+    world.pass(0);
+    assert_eq!(refused(&mut world, again), Some(GroupError::NotCoordinator), "it has no groups");
+    assert_eq!(world.shard.holdings().postponed, 0);
 }
