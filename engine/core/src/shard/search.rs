@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::id::{Instant, LeaderEpoch, Now, Offset, Timestamp};
-use crate::log::{Log, Place, Window};
+use crate::log::{Log, Place, SegmentId, Window};
 use crate::record::batch::HEADER_LEN;
 use crate::record::{BatchHeader, Codec};
 use crate::shard::effect::Effects;
@@ -185,6 +185,12 @@ impl Shard {
         self.searches.due = left.then_some(now.instant);
     }
 
+    /// Lets a search go on when the index of a segment is there.
+    pub(super) fn await_index(&mut self, search: Search, segment: SegmentId, fx: &mut Effects) {
+        self.searches.indexed += 1;
+        self.load_index(search.slot, segment, Interrupted::Search(search), fx);
+    }
+
     /// Nobody waits for a lookup any more. A job that runs for it comes to its end, and only then
     /// is it another's turn.
     pub(super) fn end_searches(&mut self, now: Now, call: OwnerCall) {
@@ -223,8 +229,7 @@ impl Shard {
                 if self.searches.indexed >= INDEXED {
                     return self.searches.crowded.push(search, Next::Begin);
                 }
-                self.searches.indexed += 1;
-                self.load_index(slot, segment, Interrupted::Search(search), fx);
+                self.await_index(search, segment, fx);
             }
         }
     }

@@ -5,7 +5,6 @@ use crate::log::SegmentId;
 use crate::place::owner;
 use crate::shard::job::Goal;
 use crate::shard::partition::OwnerCall;
-use crate::shard::read::Interrupted;
 use crate::shard::search::Search;
 
 /// When a fetch is cancelled.
@@ -133,15 +132,16 @@ fn whoever_waits_for_the_index_of_a_segment_that_is_gone_goes_on_without_it() {
     let search = Search { slot, call, part: 0, goal: Goal::At(Timestamp(0)) };
     // More than are read at once.
     let segments = 1..=10;
-    for base in segments.clone().map(Offset) {
-        let segment = SegmentId { partition: partition(0), base };
-        world.shard.load_index(slot, segment, Interrupted::Search(search), &mut world.fx);
+    for part in segments.clone() {
+        let segment = SegmentId { partition: partition(0), base: Offset(i64::from(part)) };
+        world.shard.await_index(Search { part, ..search }, segment, &mut world.fx);
     }
     let mut reads = 0;
     while let Some(read) = world.fx.indexes.pop() {
         reads += 1;
         assert!(reads <= segments.clone().count(), "{:?} is read again", read.segment);
-        world.step(Event::Done(read.id, Outcome::Failed(Failure::Missing)));
+        let missing = Event::Done(read.id, Outcome::Failed(Failure::Missing));
+        world.shard.step(world.now, missing, &mut world.fx);
     }
     assert_eq!((reads, world.shard.holdings().effects), (segments.count(), 0));
 }
