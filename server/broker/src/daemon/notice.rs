@@ -1,5 +1,7 @@
 //! What the core has to tell the operator, in words. Each line ends with what to do.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use corelog_engine::id::{ShardId, TopicId, TopicPartition};
 use corelog_engine::log::{Lack, SegmentId};
 use corelog_engine::metadata::Image;
@@ -18,12 +20,19 @@ enum Weight {
     Warn,
     /// Good to know.
     Info,
+    /// Good to know that it happens, and usual after a crash.
+    Once,
 }
+
+/// Whether an index that was completed has been told of.
+static INDEX_COMPLETED: AtomicBool = AtomicBool::new(false);
 
 /// Logs a notice of one shard. The image gives topics their names.
 pub(crate) fn log(shard: ShardId, image: &Image, notice: &Notice) {
     let (weight, words) = words(shard, image, notice);
     match weight {
+        Weight::Once if INDEX_COMPLETED.swap(true, Ordering::Relaxed) => tracing::debug!("{words}"),
+        Weight::Once => tracing::info!("{words}; further ones are told at level debug"),
         Weight::Error => tracing::error!("{words}"),
         Weight::Warn => tracing::warn!("{words}"),
         Weight::Info => tracing::info!("{words}"),
@@ -45,7 +54,7 @@ fn words(shard: ShardId, image: &Image, notice: &Notice) -> (Weight, Refusal) {
         Notice::DiskFull(full) => (Weight::Error, names.disk_full(full)),
         Notice::DiskFreed { free } => (Weight::Info, disk_freed(*free)),
         Notice::IndexRebuilt(segment, Lack::Unfinished) => {
-            (Weight::Info, names.index_completed(*segment))
+            (Weight::Once, names.index_completed(*segment))
         }
         Notice::IndexRebuilt(segment, Lack::Damaged) => {
             (Weight::Warn, names.index_rebuilt(*segment))
@@ -292,7 +301,7 @@ mod tests {
             ),
             (
                 Notice::IndexRebuilt(segment(), Lack::Unfinished),
-                Weight::Info,
+                Weight::Once,
                 "was not complete",
                 "nothing to do",
             ),
