@@ -3,11 +3,13 @@
 
 use std::path::Path;
 use std::thread::scope;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use corelog_engine::id::Timestamp;
 use corelog_engine::record::{BatchBuilder, Codec, NewRecord};
-use corelog_tests::live::calls::{self, CREATE_TOPICS, CallError, METADATA, NewTopic};
+use corelog_tests::live::calls::{
+    self, CREATE_TOPICS, CallError, FETCH, Limits, METADATA, NewTopic, Place,
+};
 use corelog_tests::live::client::{Client, ClientError};
 use corelog_tests::live::report::{NotPassed, Outcome, Report};
 use corelog_wire::api::{ApiKey, EachApi, Request, each_api};
@@ -15,8 +17,10 @@ use corelog_wire::error_code::ErrorCode;
 use corelog_wire::header::encode_request;
 use corelog_wire::messages::api_versions::ApiVersionsRequest;
 use corelog_wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use corelog_wire::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use corelog_wire::messages::metadata::MetadataRequest;
 use corelog_wire::populate::Seed;
+use corelog_wire::uuid::Uuid;
 
 use crate::site::{BYSTANDER, Case, Site, Size};
 use crate::wide;
@@ -25,12 +29,15 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "heavy/searches-in-a-bomb", attack: searches_in_a_bomb },
     Case { name: "heavy/many-topics", attack: many_topics },
     Case { name: "heavy/waiting-commands", attack: waiting_commands },
+    Case { name: "heavy/wide-fetches-are-no-shortage", attack: wide_fetches },
 ];
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Bytes of a request that is too wide, whatever is asked, and of one that is answered.
 const WIDEST: usize = 8 << 20;
-const NARROW: usize = 8 << 10;
+const NARROW: usize = 32 << 10;
+/// The last version of Produce and Fetch that names topics.
+const BY_NAME: i16 = 12;
 /// The same where each element is a question of its own to the engine.
 const WIDEST_OF_QUESTIONS: usize = 64 << 10;
 /// What a core has when nothing is said.
@@ -104,6 +111,35 @@ fn waiting_commands(site: &Site, _: &mut Seed) -> Outcome {
     Ok(format!("{} topics of 500 partitions", TOPICS * CLIENTS))
 }
 
+/// Fetches of so many partitions that they are decoded one at a time: those that wait for it have
+/// no long poll answered early, which is what a shortage of memory does.
+fn wide_fetches(site: &Site, _: &mut Seed) -> Outcome {
+    const PARTITIONS: i32 = 5_000;
+    const POLL: Duration = Duration::from_millis(2_500);
+    const ASKING: Duration = Duration::from_millis(2_000);
+    let (_, topic) = site.topic("hostile-quiet", &[])?;
+    let quiet = Place { topic, partition: 0, offset: 0 };
+    let limits = Limits { max_bytes: 1 << 20, max_wait_ms: POLL.as_millis() as i32 };
+    let poll = calls::fetch_request(&[quiet], limits);
+    let partition = |partition| FetchPartition { partition, ..FetchPartition::default() };
+    let partitions = (0..PARTITIONS).map(partition).collect();
+    let unknown = FetchTopic { topic_id: Uuid([7; 16]), partitions, ..FetchTopic::default() };
+    let wide = FetchRequest { topics: vec![unknown], ..FetchRequest::default() };
+    let polls = clients(site)?.into_iter().map(|client| (client, &poll, Duration::ZERO));
+    let asks = clients(site)?.into_iter().map(|client| (client, &wide, ASKING));
+    together(polls.chain(asks).collect(), |(mut client, request, often)| {
+        let began = Instant::now();
+        client.call(FETCH, request)?;
+        while began.elapsed() < often {
+            client.call(FETCH, request)?;
+        }
+        let early = often.is_zero() && began.elapsed() < POLL;
+        assert!(!early, "a long poll was answered after {:?}", began.elapsed());
+        Ok(())
+    })?;
+    Ok(format!("fetches of {PARTITIONS} partitions, {CLIENTS} long polls"))
+}
+
 /// Tests every API with the widest requests that a broker with its usual memory answers.
 pub(crate) fn test_wide(report: &mut Report, program: &Path, dir: &Path, only: &str) {
     if !"heavy/wide/".contains(only) && !only.starts_with("heavy/wide") {
@@ -138,8 +174,14 @@ impl EachApi for Widest<'_> {
 /// Each shape as wide as it is answered: what is too wide closes the connection. So does what is
 /// produced without acks and refused.
 fn widest<R: Request>(site: &Site) -> Outcome {
+    // Before topics are named by their ids, those that are named exist.
+    let by_name = Some(BY_NAME).filter(|_| [ApiKey::Produce, ApiKey::Fetch].contains(&R::API));
+    let mut shapes = wide::shapes::<R>(R::SERVED.max, BYSTANDER)?;
+    if let Some(version) = by_name {
+        shapes.extend(wide::shapes::<R>(version, BYSTANDER)?);
+    }
     let mut sizes = Vec::new();
-    for shape in wide::shapes::<R>(R::SERVED.max, BYSTANDER)? {
+    for shape in shapes {
         if R::API == ApiKey::Produce && shape.is_of_zeros() {
             continue;
         }

@@ -78,7 +78,9 @@ pub(crate) struct Budgets {
     pub(crate) work: Arc<Budget>,
     /// Records of answers on their way.
     pub(crate) records: Arc<Budget>,
-    /// How often it was found that somebody waits for one of the former two.
+    /// Turns of what takes memory before it is known how much. One that waits is no shortage.
+    pub(crate) turns: Arc<Budget>,
+    /// How often it was found that somebody waits for frames or work.
     pub(crate) shortages: Rc<Cell<u64>>,
 }
 
@@ -242,6 +244,19 @@ impl ShardHandle {
         }
     }
 
+    /// A turn, as soon as there is one, at something that takes memory before it is known how much:
+    /// one at a time has it, for as long as it keeps this.
+    pub async fn turn(&self) -> Charge {
+        let turns = &self.0.budgets.turns;
+        loop {
+            let mut turn = turns.charge(0);
+            if turn.grow(1) {
+                return turn;
+            }
+            turns.released().await;
+        }
+    }
+
     /// Resolves when work has been done since the last refusal.
     pub fn work_done(&self) -> impl Future<Output = ()> + use<> {
         self.0.budgets.work.released()
@@ -266,7 +281,7 @@ impl ShardHandle {
     /// Lets the shard, and the others on it, run if the task has had its time. Between any two
     /// pieces of work that a client can make many of.
     pub async fn breathe(&self) {
-        self.0.tasks.yield_if_needed().await;
+        self.0.tasks.breathe().await;
     }
 
     /// Has work done on a thread that serves nobody, for what takes milliseconds in one piece. It

@@ -149,7 +149,7 @@ impl Registry {
 
     fn rooms(&self) -> Rooms {
         let room = |budget: &Budget| if budget.was_short() { Room::Short } else { Room::Ample };
-        let Budgets { frames, work, records, shortages } = &self.budgets;
+        let Budgets { frames, work, records, shortages, .. } = &self.budgets;
         let (frames, work, records) = (room(frames), room(work), room(records));
         if frames.min(work) == Room::Short {
             // Those that only wait come to an end, and with them what waits behind them.

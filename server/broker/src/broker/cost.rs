@@ -9,6 +9,7 @@ use corelog_engine::metadata::{Image, Topic};
 use corelog_wire::api::ApiKey;
 use corelog_wire::messages::create_topics::CreateTopicsRequest;
 use corelog_wire::messages::describe_configs::DescribeConfigsRequest;
+use corelog_wire::messages::list_config_resources::ListConfigResourcesRequest;
 use corelog_wire::messages::metadata::MetadataRequest;
 use corelog_wire::reader::Spent;
 
@@ -25,6 +26,8 @@ const TOPIC_SETTINGS: u64 = 12 << 10;
 const BROKER_SETTINGS: u64 = 96 << 10;
 const GROUP_SETTINGS: u64 = 4 << 10;
 
+/// Of a resource that is listed, with a name of middling length.
+const LISTED_RESOURCE: u64 = 256;
 /// Elements whose work is one step of a shard.
 const ONE_STEP: usize = 1 << 14;
 
@@ -67,11 +70,12 @@ pub(crate) fn most_elements(api: ApiKey) -> usize {
     match api {
         ApiKey::JoinGroup
         | ApiKey::SyncGroup
-        | ApiKey::ConsumerGroupHeartbeat
         | ApiKey::CreatePartitions
         | ApiKey::DeleteTopics
         | ApiKey::AlterConfigs
         | ApiKey::IncrementalAlterConfigs => ONE_STEP,
+        // A member may own very many partitions.
+        ApiKey::ConsumerGroupHeartbeat => 4 * ONE_STEP,
         _ => usize::MAX,
     }
 }
@@ -102,6 +106,12 @@ fn find<'a>(image: &'a Image, id: [u8; 16], name: Option<&str>) -> Option<&'a Ar
 /// The settings of every topic, which are told of a new one.
 pub(crate) fn create_topics(_: &Image, request: &CreateTopicsRequest) -> Cost {
     Cost { request: request.topics.len() as u64 * CREATED_SETTINGS, state: 0 }
+}
+
+/// Every topic, and every group that has settings of its own.
+pub(crate) fn list_config_resources(image: &Image, _: &ListConfigResourcesRequest) -> Cost {
+    let listed = image.topic_count() + image.configured_group_count();
+    Cost { request: 0, state: listed as u64 * LISTED_RESOURCE }
 }
 
 /// All settings of every resource.

@@ -53,8 +53,10 @@ impl Node {
             if next.is_empty() {
                 return results;
             }
-            if let Reply::Lookup(found) = self.shard.submit(Request::Lookup(next)).await {
-                results.extend(found);
+            let count = next.len();
+            match self.shard.submit(Request::Lookup(next)).await {
+                Reply::Lookup(found) => results.extend(found),
+                _ => results.extend(vec![Err(ReadError::Offline); count]),
             }
         }
     }

@@ -18,17 +18,13 @@ use corelog_wire::header::{HeaderError, RequestHeader};
 use corelog_wire::reader::{ARRAY_MEMORY, Reader};
 use corelog_wire::text::Str;
 
-use crate::broker::api::{self, Call, Handled, Told};
+use crate::broker::api::{self, Call, Handled, QUICK, Told};
 use crate::broker::cost::{self, Costing, elements};
 use crate::broker::node::{Entrance, Node};
 use crate::broker::topics::TopicCache;
 use crate::config::broker::Config;
 use crate::config::listener::Address;
 use crate::daemon::notice;
-
-/// Memory of a request that is decoded, and answered, on the shard's thread: that takes less than a
-/// millisecond.
-const QUICK: u64 = 256 << 10;
 
 /// One shard's broker.
 pub(crate) struct Broker {
@@ -148,7 +144,7 @@ async fn dispatch(call: Call, body: Reader) -> Result<Response, Close> {
         }
         ApiKey::AlterConfigs => run(call, body, elements, api::alter_configs::handle),
         ApiKey::ListConfigResources => {
-            run(call, body, elements, api::list_config_resources::handle)
+            run(call, body, cost::list_config_resources, api::list_config_resources::handle)
         }
         ApiKey::DescribeConfigs => {
             run(call, body, cost::describe_configs, api::describe_configs::handle)
@@ -240,38 +236,34 @@ async fn admit<R: Request + Send + 'static>(
         return Ok((request, charge));
     }
     drop(request);
-    call.node.shard.work_done().await;
-    let charge = room_for(call, bytes).await;
-    settled(decoding.run(quick), charge)
-}
-
-/// The same of a request that takes milliseconds to decode. What working on it takes is known only
-/// then; until then it has all that one may take.
-async fn admit_wide<R: Request + Send + 'static>(
-    call: &Call,
-    decoding: Decoding<R>,
-) -> Result<(R, Charge), Close> {
-    let most = decoding.most;
-    let charge = room_for(call, most).await;
-    call.node.shard.offload(move || settled(decoding.run(most), charge)).await
-}
-
-/// Now that it is known what a request takes.
-fn settled<R>(
-    decoded: Result<(R, u64), NotDecoded>,
-    mut charge: Charge,
-) -> Result<(R, Charge), Close> {
-    let (request, bytes) = decoded.map_err(|refused| refused.close)?;
+    let mut charge = loop {
+        call.node.shard.work_done().await;
+        if let Some(charge) = call.node.shard.charge_work(bytes) {
+            break charge;
+        }
+    };
+    let (request, bytes) = decoding.run(quick).map_err(|refused| refused.close)?;
     charge.settle(bytes);
     Ok((request, charge))
 }
 
-async fn room_for(call: &Call, bytes: u64) -> Charge {
+/// The same of a request that takes milliseconds to decode. Until that is done, and there is room
+/// for it, none else of that kind is.
+async fn admit_wide<R: Request + Send + 'static>(
+    call: &Call,
+    decoding: Decoding<R>,
+) -> Result<(R, Charge), Close> {
+    let (decoding, shard) = (Arc::new(decoding), &call.node.shard);
     loop {
-        if let Some(charge) = call.node.shard.charge_work(bytes) {
-            return charge;
+        let (turn, decoding) = (shard.turn().await, decoding.clone());
+        let decode = move || (decoding.run(decoding.most), turn);
+        let (decoded, turn) = shard.offload(decode).await;
+        let (request, bytes) = decoded.map_err(|refused| refused.close)?;
+        if let Some(charge) = shard.charge_work(bytes) {
+            return Ok((request, charge));
         }
-        call.node.shard.work_done().await;
+        drop((request, turn));
+        shard.work_done().await;
     }
 }
 
@@ -282,10 +274,9 @@ async fn produce(call: Call, body: Reader) -> Result<Response, Close> {
 }
 
 async fn fetch(mut call: Call, body: Reader) -> Result<Answer, Close> {
-    let (request, _charge) = admit(&call, body, elements).await?;
+    let (request, charge) = admit(&call, body, elements).await?;
     call.header.let_go_of_frame();
-    // What it holds in the end is charged to the class of records.
-    api::fetch::handle(&call, request).await
+    api::fetch::handle(&call, request, charge).await
 }
 
 /// A request that is decoded and handled once its turn has come, and then answered, now or later.

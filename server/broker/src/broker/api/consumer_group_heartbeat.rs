@@ -18,6 +18,7 @@ use corelog_wire::text::Str;
 use corelog_wire::uuid::Uuid;
 
 use crate::broker::api::{Call, Handled};
+use crate::broker::node::AT_ONCE;
 use crate::broker::{groups, translate};
 
 /// From this version on members choose their ids.
@@ -34,13 +35,13 @@ pub(crate) fn handle(
         let refusal = ConsumerGroupHeartbeatResponse { error_code, ..Default::default() };
         return Handled::Now(refusal);
     }
-    let node = call.node.clone();
-    let (group, regex) = (request.group_id.clone(), request.subscribed_topic_regex.clone());
-    let mut beat = question(call, request);
+    let (node, group) = (call.node.clone(), request.group_id.clone());
+    let (from, is_quick) = (Sender::of(call), is_quick(&request));
+    let question = move || question(from, request);
     Handled::later(async move {
-        beat.regex = match regex {
-            Some(regex) => Some(node.shard.offload(move || Pattern::new(&regex)).await),
-            None => None,
+        let beat = match is_quick {
+            true => question(),
+            false => node.shard.offload(question).await,
         };
         // What is wrong with it wherever the group is, before anyone looks for that.
         if let Err(refused) = beat.check(&node.config.groups.coordinator.consumer) {
@@ -55,10 +56,40 @@ pub(crate) fn handle(
     })
 }
 
-/// What the member says, but for its pattern.
-fn question(call: &Call, request: ConsumerGroupHeartbeatRequest) -> ConsumerHeartbeat {
+/// Whether there is little to take in, and no pattern to compile.
+fn is_quick(request: &ConsumerGroupHeartbeatRequest) -> bool {
+    let topics = request.subscribed_topic_names.as_ref().map_or(0, Vec::len);
+    let owned = request.topic_partitions.iter().flatten();
+    let owned: usize = owned.map(|topic| 1 + topic.partitions.len()).sum();
+    let pattern = request.subscribed_topic_regex.as_deref();
+    pattern.is_none_or(str::is_empty) && topics + owned <= AT_ONCE
+}
+
+/// What is known of a member beside what it says.
+struct Sender {
+    client_id: Arc<str>,
+    client_host: Arc<str>,
+    client_software: Arc<str>,
+    fresh: [u8; 16],
+    names_itself: bool,
+}
+
+impl Sender {
+    fn of(call: &Call) -> Sender {
+        Sender {
+            client_id: (*call.header.client_id).into(),
+            client_host: call.entrance.client_host.clone(),
+            client_software: call.entrance.software(),
+            fresh: call.node.shard.random(),
+            names_itself: call.header.version >= NAMES_ITSELF_FROM,
+        }
+    }
+}
+
+fn question(from: Sender, request: ConsumerGroupHeartbeatRequest) -> ConsumerHeartbeat {
     let shared = |text: Str| -> Arc<str> { Arc::from(&*text) };
     let topics = request.subscribed_topic_names;
+    let Sender { client_id, client_host, client_software, fresh, names_itself } = from;
     ConsumerHeartbeat {
         group: (*request.group_id).into(),
         member: (*request.member_id).into(),
@@ -67,14 +98,14 @@ fn question(call: &Call, request: ConsumerGroupHeartbeatRequest) -> ConsumerHear
         rack: request.rack_id.map(shared),
         rebalance_ms: Some(request.rebalance_timeout_ms).filter(|ms| *ms != UNSAID),
         topics: topics.map(|names| names.into_iter().map(shared).collect::<BTreeSet<_>>()),
-        regex: None,
+        regex: request.subscribed_topic_regex.map(|text| Pattern::new(&text)),
         assignor: request.server_assignor.map(shared),
         owned: request.topic_partitions.map(owned),
-        client_id: (*call.header.client_id).into(),
-        client_host: call.entrance.client_host.clone(),
-        client_software: call.entrance.software(),
-        fresh: call.node.shard.random(),
-        names_itself: call.header.version >= NAMES_ITSELF_FROM,
+        client_id,
+        client_host,
+        client_software,
+        fresh,
+        names_itself,
     }
 }
 

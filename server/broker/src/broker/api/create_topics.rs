@@ -85,17 +85,24 @@ async fn create(
     (results, refused)
 }
 
+/// Settings of a new topic that are looked at: there are not so many.
+const MOST_CONFIGS: usize = 1_000;
+
 /// Checks the settings of a new topic.
 fn check_configs(node: &Rc<Node>, wanted: &CreatableTopic) -> Result<(), Told> {
     let invalid = |error: crate::config::topic::TopicConfigError| {
         Told::new(ErrorCode::InvalidConfig, error.to_string())
     };
+    if wanted.configs.len() > MOST_CONFIGS {
+        let why = format!("A topic has no more than {MOST_CONFIGS} settings.");
+        return Err(Told::new(ErrorCode::InvalidConfig, why));
+    }
     let configs = without_nulls(&configs(wanted)).map_err(invalid)?;
     TopicConfig::validate(&node.config, &configs).map(|_| ()).map_err(invalid)
 }
 
 fn configs(wanted: &CreatableTopic) -> BTreeMap<String, Option<String>> {
-    let configs = wanted.configs.iter();
+    let configs = wanted.configs.iter().take(MOST_CONFIGS);
     configs.map(|c| (c.name.to_string(), c.value.as_ref().map(ToString::to_string))).collect()
 }
 

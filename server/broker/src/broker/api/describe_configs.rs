@@ -1,6 +1,7 @@
 //! DescribeConfigs: settings of topics, of groups and of this broker, with where each value comes
 //! from.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use corelog_engine::metadata::{Image, name};
@@ -19,15 +20,19 @@ use crate::config::describe::{
     Described, SynonymValue, describe_broker, describe_cluster, describe_group, describe_topic,
 };
 
-/// Resources whose settings are described on the shard's thread.
-const QUICK: usize = 10;
+/// Resources, with names of settings that are asked for, which are described on the shard's thread.
+const FEW: usize = 10;
 
 pub(crate) fn handle(
     call: &Call,
     request: DescribeConfigsRequest,
 ) -> Handled<DescribeConfigsResponse> {
     let (config, image) = (call.node.config.clone(), call.node.image());
-    match request.resources.len() <= QUICK {
+    let keys = |resource: &DescribeConfigsResource| {
+        resource.configuration_keys.as_ref().map_or(0, Vec::len)
+    };
+    let asked = request.resources.len() + request.resources.iter().map(keys).sum::<usize>();
+    match asked <= FEW {
         true => Handled::Now(describe(&config, &image, &request)),
         false => Handled::Made(make(&call.node, &call.header, move || {
             describe(&config, &image, &request)
@@ -46,7 +51,10 @@ fn describe(
             Ok(entries) => (None, entries),
             Err(told) => (Some(told), Vec::new()),
         };
-        let wanted = entries.into_iter().filter(|entry| is_wanted(resource, entry));
+        let keys = resource.configuration_keys.as_ref().filter(|keys| !keys.is_empty());
+        let keys: Option<BTreeSet<&str>> = keys.map(|keys| keys.iter().map(|key| &**key).collect());
+        let is_wanted = |entry: &Described| keys.as_ref().is_none_or(|k| k.contains(entry.name));
+        let wanted = entries.into_iter().filter(is_wanted);
         DescribeConfigsResult {
             error_code: told.as_ref().map_or(ErrorCode::None, |told| told.code),
             error_message: told.and_then(|told| told.message),
@@ -100,11 +108,6 @@ fn broker(config: &Arc<Config>, name: &str) -> Result<Vec<Described>, Told> {
     }
     let why = format!("This is broker {}; ask broker '{name}' for its settings.", config.node_id);
     Err(Told::new(ErrorCode::InvalidRequest, why))
-}
-
-fn is_wanted(resource: &DescribeConfigsResource, entry: &Described) -> bool {
-    let keys = resource.configuration_keys.as_ref().filter(|keys| !keys.is_empty());
-    keys.is_none_or(|keys| keys.iter().any(|key| key == entry.name))
 }
 
 fn shown(request: &DescribeConfigsRequest, entry: Described) -> DescribeConfigsResourceResult {

@@ -1,6 +1,6 @@
 //! Fetch: a read over many partitions; records stay where they are until they are sent.
 
-use corelog_drive::{Answer, Close, ShardHandle};
+use corelog_drive::{Answer, Charge, Close, ShardHandle};
 use corelog_engine::id::{LeaderEpoch, Offset};
 use corelog_engine::log::EpochEnd;
 use corelog_engine::shard::request::{Fetch, FetchPart, Fetched, Piece, ReadError, Reply, Request};
@@ -13,8 +13,7 @@ use corelog_wire::messages::shared::{LeaderIdAndEpoch, NodeEndpoint};
 use corelog_wire::records::Records;
 use corelog_wire::text::Str;
 
-use crate::broker::api::{Call, encode, weave};
-use crate::broker::node::AT_ONCE;
+use crate::broker::api::{Call, QUICK, encode, weave};
 use crate::broker::topics;
 use crate::broker::translate;
 
@@ -39,7 +38,11 @@ enum ReadCommitted {
 
 /// Answers when its turn has come: what it finds is held until it is sent. It waits for records
 /// only while nobody waits for memory.
-pub(crate) async fn handle(call: &Call, request: FetchRequest) -> Result<Answer, Close> {
+pub(crate) async fn handle(
+    call: &Call,
+    request: FetchRequest,
+    work: Charge,
+) -> Result<Answer, Close> {
     if !FULL.contains(&request.session_epoch) {
         let error_code = ErrorCode::FetchSessionIdNotFound;
         let response = FetchResponse { error_code, ..FetchResponse::default() };
@@ -69,12 +72,15 @@ pub(crate) async fn handle(call: &Call, request: FetchRequest) -> Result<Answer,
     };
     let mut bodies = draft.fill(shard, results, header.version, &leader).await;
     let header = header.clone();
+    let is_wide = work.exceeds(QUICK);
     let finish = move || {
         let pieces = weave(&header, &draft.response, &mut bodies)?;
         charge.settle_answer(&pieces);
+        // Of what was drafted; what it holds now is charged to the class of records.
+        drop(work);
         Ok(Answer { pieces, charge: Some(charge) })
     };
-    match fetch.parts.len() > AT_ONCE {
+    match is_wide {
         true => shard.offload(finish).await,
         false => finish(),
     }

@@ -9,15 +9,22 @@ use corelog_wire::text::Str;
 use crate::broker::api::{Call, Handled, make};
 use crate::broker::{groups, translate};
 
+/// Bytes of a group without its name.
+const LISTED: usize = 384;
+
 pub(crate) fn handle(call: &Call, request: ListGroupsRequest) -> Handled<ListGroupsResponse> {
     let asked = groups::ask_all(&call.node, &Request::List);
     let (node, header) = (call.node.clone(), call.header.clone());
-    Handled::made(|charge| async move {
+    Handled::made(|mut charge| async move {
         let mut listed = Vec::new();
         let mut error = None;
         for asked in asked {
             match asked.await {
-                Ok(Reply::List(groups)) => listed.push(groups),
+                Ok(Reply::List(groups)) => {
+                    let bytes = groups.iter().map(size).sum();
+                    node.shard.grow_work(&mut charge, bytes).await;
+                    listed.push(groups);
+                }
                 // Kafka takes these for partitions of others.
                 Err(GroupError::NotCoordinator) => {}
                 Ok(_) => error = error.or(Some(GroupError::Unknown)),
@@ -30,6 +37,11 @@ pub(crate) fn handle(call: &Call, request: ListGroupsRequest) -> Handled<ListGro
         };
         make(&node, &header, answer)(charge).await
     })
+}
+
+/// Bytes that a group takes, as listed, as told, and encoded.
+fn size(group: &Listing) -> u64 {
+    (LISTED + 3 * group.group.as_str().len()) as u64
 }
 
 fn list(request: &ListGroupsRequest, listed: impl Iterator<Item = Listing>) -> ListGroupsResponse {

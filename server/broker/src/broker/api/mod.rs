@@ -42,6 +42,10 @@ use corelog_wire::writer::Piece as WirePiece;
 
 use crate::broker::node::{Entrance, Node};
 
+/// Memory of a request that is decoded, and answered, on the shard's thread: that takes less than a
+/// millisecond.
+pub(crate) const QUICK: u64 = 256 << 10;
+
 /// A request's surroundings.
 pub(crate) struct Call {
     pub(crate) node: Rc<Node>,

@@ -12,6 +12,7 @@ use corelog_wire::messages::offset_delete::{
 };
 
 use crate::broker::api::{Call, Handled};
+use crate::broker::node::Node;
 use crate::broker::portions::{Portion, Portions};
 use crate::broker::{groups, topics, translate};
 
@@ -21,8 +22,7 @@ pub(crate) fn handle(call: &Call, request: OffsetDeleteRequest) -> Handled<Offse
         let image = node.image();
         let mut topics = Vec::with_capacity(request.topics.len());
         for asked in &request.topics {
-            node.shard.breathe().await;
-            topics.push((Arc::from(&*asked.name), there(&image, asked)));
+            topics.push((Arc::from(&*asked.name), there(&node, &image, asked).await));
         }
         let mut results = BTreeMap::new();
         for Portion { places, topics } in Portions::of(&topics) {
@@ -36,8 +36,7 @@ pub(crate) fn handle(call: &Call, request: OffsetDeleteRequest) -> Handled<Offse
         }
         let mut topics = Vec::with_capacity(results.len());
         for (asked, result) in request.topics.into_iter().zip(results.into_values()) {
-            node.shard.breathe().await;
-            topics.push(told(&image, asked, result));
+            topics.push(told(&node, &image, asked, result).await);
         }
         OffsetDeleteResponse { topics, ..OffsetDeleteResponse::default() }
     })
@@ -48,27 +47,33 @@ fn is_there(topic: Option<&Arc<Topic>>, index: i32) -> bool {
 }
 
 /// The partitions of a topic that there are.
-fn there(image: &Image, asked: &OffsetDeleteRequestTopic) -> Vec<i32> {
+async fn there(node: &Node, image: &Image, asked: &OffsetDeleteRequestTopic) -> Vec<i32> {
     let topic = image.topic(&asked.name);
-    let indexes = asked.partitions.iter().map(|partition| partition.partition_index);
-    indexes.filter(|index| is_there(topic, *index)).collect()
+    let mut indexes = Vec::new();
+    for partition in &asked.partitions {
+        node.shard.breathe().await;
+        indexes.extend(Some(partition.partition_index).filter(|index| is_there(topic, *index)));
+    }
+    indexes
 }
 
-fn told(
+async fn told(
+    node: &Node,
     image: &Image,
     asked: OffsetDeleteRequestTopic,
     result: Result<(), GroupError>,
 ) -> OffsetDeleteResponseTopic {
     let topic = image.topic(&asked.name);
-    let partitions = asked.partitions.iter().map(|partition| {
+    let mut partitions = Vec::with_capacity(asked.partitions.len());
+    for partition in asked.partitions {
+        node.shard.breathe().await;
         let partition_index = partition.partition_index;
         let error_code = match is_there(topic, partition_index) {
             true => translate::group_result(result),
             false => ErrorCode::UnknownTopicOrPartition,
         };
-        OffsetDeleteResponsePartition { partition_index, error_code }
-    });
-    let partitions = partitions.collect();
+        partitions.push(OffsetDeleteResponsePartition { partition_index, error_code });
+    }
     OffsetDeleteResponseTopic { name: asked.name, partitions }
 }
 

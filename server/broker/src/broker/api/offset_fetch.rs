@@ -131,23 +131,19 @@ impl Asked {
         let error_code = error.map_or(ErrorCode::None, translate::group);
         let mut told = Vec::with_capacity(found.len());
         for topic in found {
-            node.shard.breathe().await;
-            told.extend(tell(&self.image, version, topic));
+            told.extend(tell(node, &self.image, version, topic).await);
         }
         if error.is_some() && version < GROUP_ERROR_FROM {
-            for (topic, partitions) in self.topics.unwrap_or_default() {
-                node.shard.breathe().await;
-                let partitions = partitions.into_iter().map(|index| none(index, error_code));
+            for (topic, indexes) in self.topics.unwrap_or_default() {
+                let partitions = nothing(node, indexes, error_code).await;
                 let (name, topic_id) = (Str::from(&*topic), Uuid::ZERO);
-                let partitions = partitions.collect();
                 told.push(OffsetFetchResponseTopics { name, topic_id, partitions });
             }
         }
         if error.is_none() {
             for topic in self.unknown {
-                node.shard.breathe().await;
-                let missing = |index| none(index, ErrorCode::UnknownTopicId);
-                let partitions = topic.partition_indexes.into_iter().map(missing).collect();
+                let (indexes, missing) = (topic.partition_indexes, ErrorCode::UnknownTopicId);
+                let partitions = nothing(node, indexes, missing).await;
                 let topic_id = topic.topic_id;
                 told.push(OffsetFetchResponseTopics { topic_id, partitions, ..Default::default() });
             }
@@ -185,15 +181,22 @@ impl Asked {
 }
 
 /// A topic's offsets; nothing of one that is to be named by an id which it does not have.
-fn tell(image: &Image, version: i16, topic: TopicOffsets) -> Option<OffsetFetchResponseTopics> {
+async fn tell(
+    node: &Node,
+    image: &Image,
+    version: i16,
+    topic: TopicOffsets,
+) -> Option<OffsetFetchResponseTopics> {
     let id = image.topic(&topic.topic).map(|topic| topic.id);
     if version >= IDS_FROM && id.is_none() {
         return None;
     }
     // What was committed for an earlier topic of that name is none of this one's.
     let own = |committed: &Committed| committed.topic.is_none() || committed.topic == id;
-    let partitions = topic.partitions.into_iter().map(|(index, committed)| {
-        match committed.filter(|committed| own(committed)) {
+    let mut partitions = Vec::with_capacity(topic.partitions.len());
+    for (index, committed) in topic.partitions {
+        node.shard.breathe().await;
+        partitions.push(match committed.filter(|committed| own(committed)) {
             Some(committed) => OffsetFetchResponsePartition {
                 partition_index: index,
                 committed_offset: committed.offset.0,
@@ -202,13 +205,27 @@ fn tell(image: &Image, version: i16, topic: TopicOffsets) -> Option<OffsetFetchR
                 error_code: ErrorCode::None,
             },
             None => none(index, ErrorCode::None),
-        }
-    });
+        });
+    }
     Some(OffsetFetchResponseTopics {
         name: Str::from(&*topic.topic),
         topic_id: id.map_or(Uuid::ZERO, |id| Uuid(id.0)),
-        partitions: partitions.collect(),
+        partitions,
     })
+}
+
+/// Partitions of which nothing is known, or not to be told.
+async fn nothing(
+    node: &Node,
+    indexes: Vec<i32>,
+    error_code: ErrorCode,
+) -> Vec<OffsetFetchResponsePartition> {
+    let mut partitions = Vec::with_capacity(indexes.len());
+    for index in indexes {
+        node.shard.breathe().await;
+        partitions.push(none(index, error_code));
+    }
+    partitions
 }
 
 fn none(partition_index: i32, error_code: ErrorCode) -> OffsetFetchResponsePartition {

@@ -15,7 +15,7 @@ use corelog_wire::messages::produce::{
 };
 use corelog_wire::text::Str;
 
-use crate::broker::api::{Call, answer, encode};
+use crate::broker::api::{Call, QUICK, answer, encode, make};
 use crate::broker::check::{Checked, check};
 use crate::broker::topics::{self, KnownTopic};
 use crate::broker::translate::{self, Told};
@@ -62,15 +62,15 @@ pub(crate) async fn handle(
     let (mut draft, appends) = draft(&call, &request, acks).await;
     call.node.shard.grow_work(&mut charge, (draft.rejections * REJECTION) as u64).await;
     if appends.is_empty() {
-        return Ok(Box::pin(async move { respond(&call, &draft.response, acks, charge) }));
+        return Ok(Box::pin(respond(call, draft.response, acks, charge)));
     }
     call.node.shard.ready_for_bytes().await;
     let pending = call.node.shard.submit(Request::Produce(appends));
     Ok(Box::pin(async move {
         if let Reply::Produce(results) = pending.await {
-            draft.fill(results);
+            draft.fill(&call, results).await;
         }
-        respond(&call, &draft.response, acks, charge)
+        respond(call, draft.response, acks, charge).await
     }))
 }
 
@@ -83,14 +83,17 @@ fn acks(acks: i16) -> Option<Acks> {
     }
 }
 
-fn respond(
-    call: &Call,
-    response: &ProduceResponse,
+async fn respond(
+    call: Call,
+    response: ProduceResponse,
     acks: Option<Acks>,
     charge: Charge,
 ) -> Result<Answer, Close> {
     if acks != Some(Acks::None) {
-        return encode(&call.header, response).map(|pieces| answer(pieces, charge));
+        return match charge.exceeds(QUICK) {
+            true => make(&call.node, &call.header, move || response)(charge).await,
+            false => encode(&call.header, &response).map(|pieces| answer(pieces, charge)),
+        };
     }
     let partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
     let failed = partitions.map(|partition| partition.error_code).find(|e| *e != ErrorCode::None);
@@ -196,8 +199,9 @@ impl Draft {
         refused.tell(answer);
     }
 
-    fn fill(&mut self, results: Vec<Result<Appended, AppendError>>) {
+    async fn fill(&mut self, call: &Call, results: Vec<Result<Appended, AppendError>>) {
         for ((topic, partition), result) in self.places.iter().zip(results) {
+            call.node.shard.breathe().await;
             let topic = &mut self.response.responses[*topic];
             let by_id = !topic.topic_id.is_zero();
             let answer = &mut topic.partition_responses[*partition];
