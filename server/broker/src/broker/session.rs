@@ -18,13 +18,17 @@ use corelog_wire::header::{HeaderError, RequestHeader};
 use corelog_wire::reader::{ARRAY_MEMORY, Reader};
 use corelog_wire::text::Str;
 
-use crate::broker::api::{self, Call, Handled, QUICK, Told};
+use crate::broker::api::{self, Call, Handled, Told};
 use crate::broker::cost::{self, Costing, elements};
 use crate::broker::node::{Entrance, Node};
 use crate::broker::topics::TopicCache;
 use crate::config::broker::Config;
 use crate::config::listener::Address;
 use crate::daemon::notice;
+
+/// Memory of arrays of a request that is decoded on the shard's thread, which takes less than a
+/// millisecond.
+const QUICK_ARRAYS: u64 = 256 << 10;
 
 /// One shard's broker.
 pub(crate) struct Broker {
@@ -224,7 +228,7 @@ async fn admit<R: Request + Send + 'static>(
         costing,
         most: call.node.config.memory.requests,
     };
-    let quick = decoding.most.min(QUICK);
+    let quick = decoding.most.min(QUICK_ARRAYS);
     let (request, bytes) = match decoding.run(quick) {
         Ok(decoded) => decoded,
         Err(wide) if wide.is_wide && quick < decoding.most => {
@@ -313,7 +317,7 @@ where
             }
         };
         call.node.shard.doing(R::API.name());
-        match charge.exceeds(QUICK) {
+        match charge.exceeds(api::QUICK) {
             true => api::make(&call.node, &call.header, move || body)(charge).await,
             false => Ok(api::answer(api::encode(&call.header, &body)?, charge)),
         }

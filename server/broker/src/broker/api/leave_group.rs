@@ -28,17 +28,17 @@ pub(crate) fn handle(call: &Call, request: LeaveGroupRequest) -> Handled<LeaveGr
         let mut results = Vec::with_capacity(members.len());
         // A request without members is answered by the coordinator, too.
         let mut rest = members.chunks(AT_ONCE);
-        let mut some = rest.next().unwrap_or_default();
-        loop {
+        let mut next = Some(rest.next().unwrap_or_default());
+        while let Some(some) = next {
             match leave(&node, &request.group_id, some).await {
-                Ok(more) => results.extend(more),
-                Err(error) => return failed(translate::group(error)),
+                Ok(left) => results.extend(left),
+                Err(error) if results.is_empty() => return failed(translate::group(error)),
+                // Those before have left.
+                Err(error) => results.extend(vec![Err(error); some.len()]),
             }
-            match rest.next() {
-                Some(next) => some = next,
-                None => return answer(&node, version, members, results).await,
-            }
+            next = rest.next();
         }
+        answer(&node, version, members, results).await
     })
 }
 

@@ -34,8 +34,10 @@ pub(crate) fn handle(call: &Call, request: ListOffsetsRequest) -> Handled<ListOf
 }
 
 async fn draft(node: &Node, version: i16, request: &ListOffsetsRequest) -> (Draft, Vec<Lookup>) {
-    let mut draft = Draft { response: ListOffsetsResponse::default(), places: Vec::new() };
-    let mut lookups = Vec::new();
+    // To grow a table of very many is a long step.
+    let count = request.topics.iter().map(|topic| topic.partitions.len()).sum();
+    let (response, places) = (ListOffsetsResponse::default(), Vec::with_capacity(count));
+    let (mut draft, mut lookups) = (Draft { response, places }, Vec::with_capacity(count));
     let twice = named_twice(node, request).await;
     let image = node.image();
     for wanted in &request.topics {
@@ -71,7 +73,8 @@ async fn draft(node: &Node, version: i16, request: &ListOffsetsRequest) -> (Draf
 
 /// Partitions that a request names more than once; Kafka answers each with INVALID_REQUEST.
 async fn named_twice<'a>(node: &Node, request: &'a ListOffsetsRequest) -> HashSet<(&'a str, i32)> {
-    let (mut seen, mut twice) = (HashSet::new(), HashSet::new());
+    let count = request.topics.iter().map(|topic| topic.partitions.len()).sum();
+    let (mut seen, mut twice) = (HashSet::with_capacity(count), HashSet::new());
     for topic in &request.topics {
         for partition in &topic.partitions {
             node.shard.breathe().await;

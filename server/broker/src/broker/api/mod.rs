@@ -42,9 +42,9 @@ use corelog_wire::writer::Piece as WirePiece;
 
 use crate::broker::node::{Entrance, Node};
 
-/// Memory of a request that is decoded, and answered, on the shard's thread: that takes less than a
-/// millisecond.
-pub(crate) const QUICK: u64 = 256 << 10;
+/// What a request is charged whose answer is encoded on the shard's thread: some thousand elements,
+/// which takes less than a millisecond.
+pub(crate) const QUICK: u64 = 4 << 20;
 
 /// A request's surroundings.
 pub(crate) struct Call {

@@ -36,7 +36,10 @@ pub(crate) fn handle(
 }
 
 async fn draft(node: &Node, request: OffsetForLeaderEpochRequest) -> (Draft, Vec<Lookup>) {
-    let (mut draft, mut lookups) = (Draft::default(), Vec::new());
+    // To grow a table of very many is a long step.
+    let count = request.topics.iter().map(|topic| topic.partitions.len()).sum();
+    let mut lookups = Vec::with_capacity(count);
+    let mut draft = Draft { places: Vec::with_capacity(count), ..Draft::default() };
     let image = node.image();
     for wanted in request.topics {
         let topic = topics::find(&image, Uuid::ZERO, &wanted.topic);
