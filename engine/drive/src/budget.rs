@@ -196,15 +196,9 @@ impl Charge {
     }
 
     /// Bytes that are counted.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
+    #[cfg(test)]
+    fn bytes(&self) -> u64 {
         self.bytes
-    }
-
-    /// Whether it is so little that nobody would gain by having it back.
-    #[must_use]
-    pub fn is_small(&self) -> bool {
-        self.bytes <= LARGE / 16 && !self.exempt
     }
 
     /// Whether it is for more than `bytes`.
@@ -235,9 +229,13 @@ impl Charge {
         }
     }
 
-    /// The charge of an answer becomes what its pieces hold.
+    /// The charge of an answer becomes what its pieces hold, unless it is so little that nobody
+    /// would gain by having the rest back.
     pub fn settle_answer(&mut self, pieces: &[Piece]) {
-        self.settle(memory_of(pieces));
+        let bytes = memory_of(pieces);
+        if bytes > self.bytes || self.exceeds(LARGE / 16) {
+            self.settle(bytes);
+        }
     }
 }
 

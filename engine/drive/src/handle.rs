@@ -78,8 +78,9 @@ pub(crate) struct Budgets {
     pub(crate) work: Arc<Budget>,
     /// Records of answers on their way.
     pub(crate) records: Arc<Budget>,
-    /// Turns of what takes memory before it is known how much. One that waits is no shortage.
-    pub(crate) turns: Arc<Budget>,
+    /// Permits, one at a time, for what takes memory before it is known how much. Who waits for one
+    /// is not short of memory.
+    pub(crate) permits: Arc<Budget>,
     /// How often it was found that somebody waits for frames or work.
     pub(crate) shortages: Rc<Cell<u64>>,
 }
@@ -244,16 +245,16 @@ impl ShardHandle {
         }
     }
 
-    /// A turn, as soon as there is one, at something that takes memory before it is known how much:
-    /// one at a time has it, for as long as it keeps this.
-    pub async fn turn(&self) -> Charge {
-        let turns = &self.0.budgets.turns;
+    /// A permit for what takes memory before it is known how much, as soon as there is one: one at
+    /// a time has it, until it is dropped.
+    pub async fn permit(&self) -> Charge {
+        let permits = &self.0.budgets.permits;
         loop {
-            let mut turn = turns.charge(0);
-            if turn.grow(1) {
-                return turn;
+            let mut permit = permits.charge(0);
+            if permit.grow(1) {
+                return permit;
             }
-            turns.released().await;
+            permits.released().await;
         }
     }
 

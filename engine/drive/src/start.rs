@@ -70,7 +70,7 @@ impl Common {
             frames: Budget::new(self.request_bytes),
             work: Budget::new(self.work_bytes),
             records: Budget::new(self.answers.records),
-            turns: Budget::new(0),
+            permits: Budget::new(0),
             shortages: Rc::default(),
         }
     }

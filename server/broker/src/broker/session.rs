@@ -259,14 +259,14 @@ async fn admit_wide<R: Request + Send + 'static>(
 ) -> Result<(R, Charge), Close> {
     let (decoding, shard) = (Arc::new(decoding), &call.node.shard);
     loop {
-        let (turn, decoding) = (shard.turn().await, decoding.clone());
-        let decode = move || (decoding.run(decoding.most), turn);
-        let (decoded, turn) = shard.offload(decode).await;
+        let (permit, decoding) = (shard.permit().await, decoding.clone());
+        let decode = move || (decoding.run(decoding.most), permit);
+        let (decoded, permit) = shard.offload(decode).await;
         let (request, bytes) = decoded.map_err(|refused| refused.close)?;
         if let Some(charge) = shard.charge_work(bytes) {
             return Ok((request, charge));
         }
-        drop((request, turn));
+        drop((request, permit));
         shard.work_done().await;
     }
 }

@@ -121,14 +121,7 @@ impl<R> Handled<R> {
 
 /// A response with what its request was charged, which from now on is what it holds itself.
 pub(crate) fn answer(pieces: Vec<Piece>, mut charge: Charge) -> Answer {
-    let memory = |piece: &Piece| match piece {
-        Piece::Memory(bytes) => bytes.len() as u64,
-        Piece::File { .. } => 0,
-    };
-    let bytes = pieces.iter().map(memory).sum();
-    if bytes > charge.bytes() || !charge.is_small() {
-        charge.settle(bytes);
-    }
+    charge.settle_answer(&pieces);
     Answer { pieces, charge: Some(charge) }
 }
 
